@@ -1,0 +1,103 @@
+// exp and log without branches, written once for a scalar and for a vector register of either precision.
+//
+// About one unit in the last place; NaN comes out as NaN. They rely on IEEE arithmetic as written: never
+// compile them with -ffast-math.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <limits>
+
+namespace pybert_crf {
+
+template <class Real>
+struct Format;
+
+template <>
+struct Format<float> {
+  using Bits = std::uint32_t;
+  static constexpr int mantissa_bits = 23;
+  static constexpr Bits bias = 127;
+  static constexpr float integer_at_bottom =
+      0x1.8p23F;                                 // adding it leaves the rounded integer in the low bits
+  static constexpr float ln2_high = 0x1.63p-1F;  // few enough bits that n * ln2_high is exact
+  static constexpr float ln2_low = -0x1.bd0106p-13F;
+  static constexpr float exp_underflow = -87.0F;  // below it exp is taken as 0 (it is under 2e-38)
+  static constexpr int exp_degree = 7;            // the next term is under 6e-9
+  static constexpr int log_terms = 5;             // the next term is under 3e-9
+};
+
+template <>
+struct Format<double> {
+  using Bits = std::uint64_t;
+  static constexpr int mantissa_bits = 52;
+  static constexpr Bits bias = 1023;
+  static constexpr double integer_at_bottom = 0x1.8p52;
+  static constexpr double ln2_high = 0x1.62e42feep-1;
+  static constexpr double ln2_low = 0x1.a39ef35793c76p-33;
+  static constexpr double exp_underflow = -708.0;
+  static constexpr int exp_degree = 13;
+  static constexpr int log_terms = 10;
+};
+
+template <class To, class From>
+To bits_as(const From& from) {
+  static_assert(sizeof(To) == sizeof(From), "a reinterpretation keeps the size");
+  To to;
+  std::memcpy(&to, &from, sizeof(to));
+  return to;
+}
+
+// 1 / n!, the coefficients of exp.
+template <class Real>
+struct TaylorOfExp {
+  Real coefficient[Format<Real>::exp_degree + 1];
+  constexpr TaylorOfExp() : coefficient{} {
+    double value = 1;
+    for (int n = 0; n <= Format<Real>::exp_degree; value /= ++n) coefficient[n] = static_cast<Real>(value);
+  }
+};
+
+// exp(x) for x up to 88 (float) or 709 (double); exactly 0 below exp_underflow and at -inf, exactly 1 at 0.
+// x = n ln2 + r with |r| <= ln2 / 2; exp(r) by its Taylor series; 2^n by writing the exponent bits.
+template <class Real, class Register, class BitsRegister>
+Register exp_register(Register x) {
+  using F = Format<Real>;
+  constexpr Real log2_e = static_cast<Real>(1.44269504088896340736);
+  const Register shifted = x * log2_e + F::integer_at_bottom;
+  const Register n = shifted - F::integer_at_bottom;
+  const Register r = (x - n * F::ln2_high) - n * F::ln2_low;
+  constexpr TaylorOfExp<Real> taylor;
+  Register series = Register{} + taylor.coefficient[F::exp_degree];
+  for (int k = F::exp_degree - 1; k >= 0; --k) series = series * r + taylor.coefficient[k];
+  const auto bottom = bits_as<typename F::Bits>(F::integer_at_bottom);
+  const BitsRegister exponent = (bits_as<BitsRegister>(shifted) - bottom + F::bias) << F::mantissa_bits;
+  const Register result = series * bits_as<Register>(exponent);
+  return x < F::exp_underflow ? Register{} : result;
+}
+
+// log(x) for x normal and positive; -inf at 0.
+// x = 2^n m with sqrt(1/2) <= m < sqrt(2); log(m) = 2 atanh(s), s = (m - 1) / (m + 1), by its series.
+template <class Real, class Register, class BitsRegister>
+Register log_register(Register x) {
+  using F = Format<Real>;
+  using Bits = typename F::Bits;
+  const Bits one = bits_as<Bits>(Real{1});
+  const Bits root = bits_as<Bits>(static_cast<Real>(0.70710678118654752440));
+  const Bits mantissa = (Bits{1} << F::mantissa_bits) - 1;
+  const BitsRegister moved = bits_as<BitsRegister>(x) + (one - root);  // the exponent steps at the root
+  const BitsRegister integer = (moved >> F::mantissa_bits) + bits_as<Bits>(F::integer_at_bottom);
+  const Register n = bits_as<Register>(integer) - (F::integer_at_bottom + static_cast<Real>(F::bias));
+  const BitsRegister reduced = (moved & mantissa) + root;
+  const Register m = bits_as<Register>(reduced);
+  const Register s = (m - Real{1}) / (m + Real{1});
+  const Register s2 = s * s;
+  Register series = Register{} + Real{1} / static_cast<Real>(2 * F::log_terms - 1);
+  for (int k = F::log_terms - 2; k >= 1; --k) series = series * s2 + Real{1} / static_cast<Real>(2 * k + 1);
+  const Register log_m = (s + s) + (s + s) * (s2 * series);
+  const Register result = n * F::ln2_high + (n * F::ln2_low + log_m);
+  const Register infinity = Register{} + std::numeric_limits<Real>::infinity();
+  return x > Real{0} ? result : (x == Real{0} ? -infinity : x);  // what is left is NaN
+}
+
+}  // namespace pybert_crf

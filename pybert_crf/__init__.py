@@ -1,0 +1,56 @@
+"""pybert-crf: a BERT encoder with a linear-chain CRF, and the tool for the whole job around them.
+
+Names are imported when first used, so that ``import pybert_crf`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pybert_crf.crf import CRF, backends
+    from pybert_crf.encoders import Encoder, EncoderConfig
+    from pybert_crf.model import BertCRF
+    from pybert_crf.options import TrainOptions
+    from pybert_crf.tagger import Entity, Tagger
+    from pybert_crf.training import train
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CRF",
+    "BertCRF",
+    "Encoder",
+    "EncoderConfig",
+    "Entity",
+    "Tagger",
+    "TrainOptions",
+    "__version__",
+    "backends",
+    "train",
+]
+
+_HOME = {
+    "CRF": "pybert_crf.crf",
+    "backends": "pybert_crf.crf",
+    "Encoder": "pybert_crf.encoders",
+    "EncoderConfig": "pybert_crf.encoders",
+    "BertCRF": "pybert_crf.model",
+    "TrainOptions": "pybert_crf.options",
+    "Entity": "pybert_crf.tagger",
+    "Tagger": "pybert_crf.tagger",
+    "train": "pybert_crf.training",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'pybert_crf' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

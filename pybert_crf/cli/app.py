@@ -1,0 +1,37 @@
+"""The verbs, gathered. Each imports what it works with when it is called, so that ``--help`` is quick."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+import pybert_crf
+from pybert_crf.cli import demo, evaluate, info, predict, train
+
+app = typer.Typer(
+    name="pybert-crf",
+    help="Train, evaluate and use BERT-CRF sequence labellers. Start with: pybert-crf demo",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for verb in (demo, train, evaluate, predict, info):
+    name = verb.__name__.rpartition(".")[2]
+    app.command(name, epilog=verb.EXAMPLE, no_args_is_help=verb.NEEDS_ARGUMENTS)(verb.command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"pybert-crf {pybert_crf.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """Train, evaluate and use BERT-CRF sequence labellers. Start with: pybert-crf demo"""

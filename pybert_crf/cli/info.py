@@ -1,0 +1,35 @@
+"""``pybert-crf info``: versions, and which CRF backends work here."""
+
+from __future__ import annotations
+
+import platform
+
+from rich.console import Console
+from rich.table import Table
+
+EXAMPLE = "Example: `pybert-crf info`"
+NEEDS_ARGUMENTS = False
+
+
+def command() -> None:
+    """Show versions, devices, and which CRF backends are usable and why the others are not."""
+    import numpy
+    import torch
+
+    import pybert_crf
+
+    console = Console()
+    console.print(
+        f"pybert-crf {pybert_crf.__version__}, Python {platform.python_version()}, "
+        f"torch {torch.__version__}, numpy {numpy.__version__}",
+        highlight=False,
+    )
+    devices = [
+        "cpu",
+        *(f"cuda:{i} ({torch.cuda.get_device_name(i)})" for i in range(torch.cuda.device_count())),
+    ]
+    console.print(f"devices: {', '.join(devices)}; {torch.get_num_threads()} threads", highlight=False)
+    table = Table("CRF backend", "usable", "why", box=None, pad_edge=False)
+    for name, status in pybert_crf.backends().items():
+        table.add_row(name, "yes" if status.usable else "no", status.reason)
+    console.print(table)

@@ -1,0 +1,244 @@
+"""The CRF layer: a drop-in for ``torchcrf.CRF`` for which every mask is legal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from . import ops
+from .backends import check_name, choose
+from .checks import check_beside, check_emissions, check_legal, check_readable, check_spans, check_tags
+from .score import path_score
+from .spans import span_probabilities
+
+_REDUCTIONS = ("none", "sum", "mean", "token_mean")
+
+
+class CRF(nn.Module):
+    """A linear-chain conditional random field (Lafferty, McCallum & Pereira, 2001).
+
+    The chain of a row is the sequence of its unmasked positions, in order: gaps, left padding and rows with
+    nothing unmasked are legal, and what stands at masked positions (NaN emissions, tags of -100) is never
+    read. A path scores ``start[y_1] + sum emissions[t, y_t] + sum transitions[y_{t-1}, y_t] + end[y_n]``.
+
+    Shapes below are for ``batch_first=True``: B rows, T positions, K tags. Otherwise the first two axes of
+    every tensor with a time axis are swapped. Masks may have any dtype; nonzero is on; none means all on.
+    Emissions of half precision are computed in float32, and their gradients come back in their dtype. NaN in
+    an unmasked emission makes the row's log-likelihood NaN. Scores of -inf forbid; they never make a NaN, in
+    values or gradients.
+
+    Args:
+        num_tags: K, the number of tags.
+        batch_first: whether the batch axis comes before the time axis.
+        backend: "auto", "native", "numba" or "reference"; see :func:`pybert_crf.backends`.
+
+    Attributes:
+        start_transitions: parameter (K,).
+        end_transitions: parameter (K,).
+        transitions: parameter (K, K), the score of going from the row's tag to the column's.
+
+    Raises:
+        ValueError: ``num_tags`` is not positive, or there is no such backend.
+    """
+
+    def __init__(self, num_tags: int, batch_first: bool = False, *, backend: str = "auto") -> None:
+        if num_tags <= 0:
+            raise ValueError(f"invalid number of tags: {num_tags}")
+        check_name(backend)
+        super().__init__()
+        self.num_tags = num_tags
+        self.batch_first = batch_first
+        self.backend = backend
+        self.start_transitions = nn.Parameter(torch.empty(num_tags))
+        self.end_transitions = nn.Parameter(torch.empty(num_tags))
+        self.transitions = nn.Parameter(torch.empty(num_tags, num_tags))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the parameters from U(-0.1, 0.1)."""
+        nn.init.uniform_(self.start_transitions, -0.1, 0.1)
+        nn.init.uniform_(self.end_transitions, -0.1, 0.1)
+        nn.init.uniform_(self.transitions, -0.1, 0.1)
+
+    def __repr__(self) -> str:
+        return f"{self.__class__.__name__}(num_tags={self.num_tags})"
+
+    def forward(
+        self, emissions: Tensor, tags: Tensor, mask: Tensor | None = None, reduction: str = "sum"
+    ) -> Tensor:
+        """The log-likelihood of ``tags``: their score minus log Z. Its negative is the loss.
+
+        Args:
+            emissions: (B, T, K) floating point.
+            tags: (B, T) integers, 0..K-1 where unmasked; anything where masked.
+            mask: (B, T).
+            reduction: "none", "sum" over rows, "mean" over rows, or "token_mean": over unmasked
+                positions. Of nothing, all but "none" are 0.
+
+        Returns:
+            (B,) for "none", else (). 0 for a row with nothing unmasked, -inf for one with no legal path.
+
+        Raises:
+            ValueError: a shape, a dtype or the reduction does not fit; on the CPU, a tag is out of range
+                where unmasked (elsewhere that is a device-side assertion).
+        """
+        chain = self._chain(emissions, mask, tags)
+        if reduction not in _REDUCTIONS:
+            raise ValueError(f"invalid reduction: {reduction}")
+        score = path_score(self._tags(tags, chain.mask), *chain)
+        log_z = self._forward_pass(chain)[0]
+        # Without a legal path the difference is -inf - -inf, NaN: where() keeps that out, of gradients too.
+        likelihood = torch.where(log_z == float("-inf"), log_z.detach(), score - log_z)
+        return _reduce(likelihood, chain.mask, reduction)
+
+    def log_partition(self, emissions: Tensor, mask: Tensor | None = None) -> Tensor:
+        """log Z (B,), differentiable; -inf for a row with no legal path, 0 for one with nothing unmasked."""
+        return self._forward_pass(self._chain(emissions, mask))[0]
+
+    def score(self, emissions: Tensor, tags: Tensor, mask: Tensor | None = None) -> Tensor:
+        """The score (B,) of the paths ``tags`` (B, T), as in :meth:`forward`. Differentiable."""
+        chain = self._chain(emissions, mask, tags)
+        return path_score(self._tags(tags, chain.mask), *chain)
+
+    def decode(self, emissions: Tensor, mask: Tensor | None = None) -> list[list[int]]:
+        """The best tags of each row: one list a row, one tag an unmasked position.
+
+        Among equal paths the lowest tags win, from the last position backwards.
+
+        Raises:
+            ValueError: a row has no legal path, or NaN in an unmasked emission; names the row.
+        """
+        chain = self._chain(emissions, mask)
+        check_readable(*chain)
+        tags, scores = ops.viterbi(*chain, self._backend(chain))
+        check_legal(scores)
+        flat = tags[chain.mask].tolist()
+        stops = chain.mask.sum(dim=1).cumsum(dim=0).tolist()
+        return [flat[start:stop] for start, stop in zip([0, *stops], stops, strict=False)]
+
+    def viterbi(self, emissions: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """The best path of each row as tensors, with no host synchronisation, outside autograd.
+
+        Returns:
+            tags (B, T) int64, -1 where masked, and scores (B,): -inf for a row with no legal path, NaN for
+            one with NaN in it; the tags of such rows mean nothing.
+        """
+        chain = self._chain(emissions, mask)
+        tags, scores = ops.viterbi(*chain, self._backend(chain))
+        return self._leave(tags), scores
+
+    def marginals(self, emissions: Tensor, mask: Tensor | None = None) -> Tensor:
+        """The posterior probabilities (B, T, K) of the tags; 0 where masked or where no path is legal.
+
+        They are the gradient of log Z. With the reference backend they are themselves differentiable; with
+        the others they come outside autograd.
+        """
+        chain = self._chain(emissions, mask)
+        return self._leave(self._posterior(chain)[1])
+
+    def span_probabilities(
+        self,
+        emissions: Tensor,
+        tags: Tensor,
+        spans: Sequence[tuple[int, int, int]] | Tensor,
+        mask: Tensor | None = None,
+        continuing: Tensor | None = None,
+    ) -> Tensor:
+        """The posterior probability, outside autograd, that the tags of each span hold, all of them together.
+
+        Args:
+            emissions: (B, T, K).
+            tags: (B, T), as in :meth:`forward`: often those of :meth:`viterbi`.
+            spans: (S, 3): batch row, start and end, half-open, counted in the row's unmasked positions.
+            mask: (B, T).
+            continuing: (K, K) bool, true at [i, j] where a tag j after a span's last tag i would make it
+                longer (B-PER, I-PER). If given, the probability is also that no such tag follows the span.
+
+        Returns:
+            (S,) probabilities.
+
+        Raises:
+            ValueError: as :meth:`forward`, or a span is empty or not within its row; names the span.
+        """
+        with torch.no_grad():
+            chain = self._chain(emissions, mask, tags)
+            tags = self._tags(tags, chain.mask)
+            spans = check_spans(spans, chain.mask)
+            alphas, marginals = self._posterior(chain)
+            return span_probabilities(
+                alphas, marginals, chain.transitions, tags, chain.mask, spans, continuing
+            )
+
+    def _chain(self, emissions: Tensor, mask: Tensor | None, tags: Tensor | None = None) -> _Chain:
+        """Check the shapes; bring everything to batch-first, one dtype and a bool mask."""
+        check_emissions(emissions, self.num_tags)
+        if tags is not None:
+            check_beside("tags", tags, emissions)
+        if mask is None:
+            mask = torch.ones(emissions.shape[:2], dtype=torch.bool, device=emissions.device)
+        else:
+            check_beside("mask", mask, emissions)
+            mask = mask if mask.dtype == torch.bool else mask != 0
+        if not self.batch_first:
+            emissions, mask = emissions.transpose(0, 1), mask.transpose(0, 1)
+        # At least single precision: half of it loses the sums of a long row.
+        dtype = torch.promote_types(
+            torch.promote_types(emissions.dtype, self.transitions.dtype), torch.float32
+        )
+        parameters = (self.start_transitions, self.transitions, self.end_transitions)
+        return _Chain(emissions.to(dtype), mask, *(parameter.to(dtype) for parameter in parameters))
+
+    def _tags(self, tags: Tensor, mask: Tensor) -> Tensor:
+        """Tags brought to batch-first int64 and checked where ``mask`` (batch-first) is on."""
+        if tags.is_floating_point() or tags.dtype == torch.bool:
+            raise ValueError(f"tags must be integers, got {tags.dtype}")
+        tags = tags.to(torch.int64)
+        if not self.batch_first:
+            tags = tags.transpose(0, 1)
+        check_tags(tags, mask, self.num_tags)
+        return tags
+
+    def _leave(self, result: Tensor) -> Tensor:
+        """A batch-first result in the layout of the caller's emissions."""
+        return result if self.batch_first else result.transpose(0, 1)
+
+    def _backend(self, chain: _Chain) -> str:
+        name: str = choose(self.backend, chain.emissions.device.type)
+        return name
+
+    def _forward_pass(self, chain: _Chain) -> tuple[Tensor, Tensor]:
+        """log Z (B,) and the alphas (B, T, K)."""
+        return ops.log_partition(*chain, self._backend(chain))
+
+    def _posterior(self, chain: _Chain) -> tuple[Tensor, Tensor]:
+        """The alphas and the posterior marginals (B, T, K); within autograd for the reference backend
+        only."""
+        backend = self._backend(chain)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and backend == "reference"):
+            log_z, alphas = ops.log_partition(*chain, backend)
+            marginals, *_ = ops.log_partition_backward(torch.ones_like(log_z), *chain, alphas, log_z, backend)
+        return alphas, marginals
+
+
+class _Chain(NamedTuple):
+    """What every backend takes: batch-first, of one floating dtype, the mask bool."""
+
+    emissions: Tensor  # (B, T, K)
+    mask: Tensor  # (B, T)
+    start: Tensor  # (K,)
+    transitions: Tensor  # (K, K)
+    end: Tensor  # (K,)
+
+
+def _reduce(likelihood: Tensor, mask: Tensor, reduction: str) -> Tensor:
+    """Rows' log-likelihoods (B,) to what ``reduction`` names; nothing to average is 0, not 0 / 0."""
+    if reduction == "none":
+        return likelihood
+    if reduction == "sum":
+        return likelihood.sum()
+    if reduction == "mean":
+        return likelihood.sum() / max(1, likelihood.shape[0])
+    return likelihood.sum() / mask.sum().clamp(min=1)

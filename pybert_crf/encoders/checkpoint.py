@@ -1,0 +1,106 @@
+"""Files of tensors in the Hugging Face layout: read in all four forms, written as one safetensors file."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+WEIGHTS = "model.safetensors"
+# In the order of preference, as transformers has it; an index names the shards that it speaks of.
+WEIGHT_FILES = (WEIGHTS, "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
+
+
+class CheckpointError(ValueError):
+    """A file of tensors that cannot be read, or tensors that do not fit the model."""
+
+
+def read_tensors(directory: str | Path) -> dict[str, Tensor]:
+    """Return all tensors of the checkpoint in ``directory``, by their names there, on the CPU, as stored.
+
+    Takes the first that there is of ``WEIGHT_FILES``. Pickled files are read with ``weights_only=True``: they
+    can hold tensors and nothing that runs. Raises ``FileNotFoundError`` where there is none, or a shard is
+    missing, and ``CheckpointError`` for a file that cannot be read.
+    """
+    directory = Path(directory)
+    for name in WEIGHT_FILES:
+        path = directory / name
+        if path.is_file():
+            return _read_shards(path) if name.endswith(".index.json") else _read_file(path)
+    raise FileNotFoundError(f"{directory} holds none of {', '.join(WEIGHT_FILES)}")
+
+
+def write_tensors(directory: str | Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write ``model.safetensors`` into ``directory``: whole, or (where anything fails) not at all.
+
+    Tensors of any device and layout; those that share memory are stored each by itself.
+    """
+    memories: set[int] = set()
+    owned: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        plain = tensor.detach().cpu().contiguous()
+        memory = plain.untyped_storage().data_ptr()
+        owned[name] = plain.clone() if memory in memories else plain  # safetensors refuses shared memory
+        memories.add(memory)
+    with replacing(Path(directory) / WEIGHTS) as path:
+        save_file(owned, path, metadata={"format": "pt"})
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside ``path`` to write to, which then takes its place in one step.
+
+    Nobody ever sees half a file under the name, not even where the process is killed; after an exception the
+    old file is still there, and the temporary one is not.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.touch()
+        mode = (
+            temporary.stat().st_mode
+        )  # what the user's umask allows: safetensors would hide files from others
+        yield temporary
+        temporary.chmod(mode)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _read_shards(index: Path) -> dict[str, Tensor]:
+    """Read the files that an index names, and check that they hold what it says."""
+    try:
+        places = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+        files = sorted(set(places.values()))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{index}: no index of shards ({error!r})") from error
+    absent = [name for name in files if not (index.parent / name).is_file()]
+    if absent:
+        raise FileNotFoundError(f"{index.parent} lacks the shards {', '.join(absent)}, named in {index.name}")
+    tensors: dict[str, Tensor] = {}
+    for name in files:
+        tensors |= _read_file(index.parent / name)
+    lost = sorted(set(places) - set(tensors))
+    if lost:
+        raise CheckpointError(f"{index} names tensors that no shard holds: {', '.join(lost)}")
+    return tensors
+
+
+def _read_file(path: Path) -> dict[str, Tensor]:
+    """Read one file of tensors, by its ending."""
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        tensors = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise CheckpointError(f"{path} cannot be read: {error}") from error
+    if not isinstance(tensors, dict) or not all(isinstance(value, Tensor) for value in tensors.values()):
+        raise CheckpointError(f"{path} is no mapping of names to tensors")
+    return tensors

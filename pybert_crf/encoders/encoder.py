@@ -1,0 +1,118 @@
+"""The encoder that users hold: the transformer, and its checkpoints in and out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from pybert_crf.encoders.checkpoint import CheckpointError, read_tensors, replacing, write_tensors
+from pybert_crf.encoders.config import EncoderConfig
+from pybert_crf.encoders.config_json import ConfigError, config_from_json, config_to_json, read_config
+from pybert_crf.encoders.families import family_of
+from pybert_crf.encoders.hub import resolve
+from pybert_crf.encoders.names import export_tensors, import_tensors
+from pybert_crf.encoders.transformer import Transformer
+
+
+class Encoder(Transformer):
+    """A bidirectional transformer encoder: piece ids in, one vector for each piece out.
+
+    ``Encoder(config)`` has random weights, drawn as BERT's are, from torch's default generator. It starts, as
+    every module does, in training mode (with dropout); so does what ``from_pretrained`` returns.
+    """
+
+    @classmethod
+    def from_size(cls, size: str, *, vocab_size: int, pad_id: int | None = 0) -> Encoder:
+        """Return an untrained encoder: "tiny" (2 layers, 128 wide), "small" (4, 256) or "base" (12, 768)."""
+        return cls(EncoderConfig.from_size(size, vocab_size=vocab_size, pad_id=pad_id))
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name_or_dir: str | Path,
+        *,
+        revision: str | None = None,
+        local_files_only: bool = False,
+        dtype: torch.dtype = torch.float32,
+    ) -> Encoder:
+        """Load a checkpoint in the Hugging Face layout: a directory, or a model of the hub by its name.
+
+        Reads ``config.json`` and ``model.safetensors`` or ``pytorch_model.bin``, whole or in shards. Weights
+        are converted to ``dtype``: those stored as float16 or bfloat16 too become float32 unless asked
+        otherwise. Heads (a pooler, a classifier, a CRF …) are left out by their names. ``revision`` is a
+        branch, tag or commit of the hub's repository; ``local_files_only`` forbids the network.
+
+        Raises ``FileNotFoundError`` where files are missing or the name cannot be found, ``ConfigError`` for
+        a model that this encoder is not, ``CheckpointError`` for files or tensors that do not fit, naming
+        every one.
+        """
+        directory = resolve(name_or_dir, revision=revision, local_files_only=local_files_only)
+        values, tensors = read_config(directory), read_tensors(directory)
+        try:
+            return cls.from_checkpoint(config_from_json(values), tensors, dtype=dtype)
+        except (ConfigError, CheckpointError) as error:
+            raise type(error)(f"{directory}: {error}") from error
+
+    @classmethod
+    def from_checkpoint(
+        cls, config: EncoderConfig, tensors: Mapping[str, Tensor], *, dtype: torch.dtype = torch.float32
+    ) -> Encoder:
+        """Build the encoder of ``config`` from tensors under its family's Hugging Face names.
+
+        The names may have the family's prefix ("bert."). The encoder owns copies, in ``dtype``, on the CPU.
+        Raises ``CheckpointError`` naming every tensor that is missing, unexpected (and no known head) or of
+        another shape.
+        """
+        with torch.device("meta"):  # no memory, no random numbers: every tensor is replaced
+            encoder = cls(config)
+        imported = import_tensors(family_of(config.model_type), encoder.state_dict(), tensors, dtype)
+        encoder.load_state_dict(imported, assign=True)
+        return encoder
+
+    def to_checkpoint(self, prefix: str = "") -> dict[str, Tensor]:
+        """Return copies of all weights under the family's Hugging Face names, after ``prefix``."""
+        exported = export_tensors(family_of(self.config.model_type), self.state_dict())
+        return {prefix + name: tensor for name, tensor in exported.items()}
+
+    def save_pretrained(self, directory: str | Path) -> None:
+        """Write ``config.json`` and ``model.safetensors``, which ``transformers`` opens unchanged.
+
+        The directory is made where missing. Each file appears whole or not at all. There is no pooler in it:
+        ``BertModel.from_pretrained(directory, add_pooling_layer=False)`` finds all that it looks for.
+        """
+        directory = Path(directory)
+        directory.mkdir(parents=True, exist_ok=True)
+        write_tensors(directory, self.to_checkpoint())
+        with replacing(directory / "config.json") as path:
+            path.write_text(json.dumps(config_to_json(self.config), indent=2) + "\n", encoding="utf-8")
+
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor | None = None, token_type_ids: Tensor | None = None
+    ) -> Tensor:
+        """Return the last layer's hidden states, (B, L, D), in the weights' dtype.
+
+        ``input_ids`` (B, L) int64, L at most ``config.max_positions``. ``attention_mask`` (B, L) bool or
+        integer is true at pieces and false at padding, which nobody attends to (what comes out there is
+        finite and means nothing). ``token_type_ids`` (B, L) int64, segments, 0 where not given.
+
+        Raises ``ValueError`` for wrong shapes, dtypes or lengths, ``IndexError`` (CPU) for an id out of
+        range.
+        """
+        x, mask = self._embed(input_ids, attention_mask, token_type_ids)
+        for layer in self.layers:
+            x = layer(x, mask)
+        return x
+
+    def hidden_states(
+        self, input_ids: Tensor, attention_mask: Tensor | None = None, token_type_ids: Tensor | None = None
+    ) -> list[Tensor]:
+        """Return the output of the embeddings and of each layer, (B, L, D) each; called as ``forward`` is."""
+        x, mask = self._embed(input_ids, attention_mask, token_type_ids)
+        states = [x]
+        for layer in self.layers:
+            states.append(layer(states[-1], mask))
+        return states

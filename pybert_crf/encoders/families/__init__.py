@@ -1,0 +1,17 @@
+"""The families of encoders whose checkpoints can be read and written."""
+
+from __future__ import annotations
+
+from pybert_crf.encoders.families.bert import BERT
+from pybert_crf.encoders.families.family import Family, Rename
+
+__all__ = ["FAMILIES", "Family", "Rename", "family_of"]
+
+FAMILIES = {family.model_type: family for family in (BERT,)}
+
+
+def family_of(model_type: str) -> Family:
+    """Return the family called ``model_type``; raise ``ValueError`` listing the known ones."""
+    if model_type not in FAMILIES:
+        raise ValueError(f"unknown model_type {model_type!r}; known: {', '.join(sorted(FAMILIES))}")
+    return FAMILIES[model_type]

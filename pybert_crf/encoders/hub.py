@@ -1,0 +1,94 @@
+"""From what the user called a model to a directory with its files."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import huggingface_hub
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+
+from pybert_crf.encoders.checkpoint import WEIGHT_FILES
+
+CONFIG_AND_TOKENIZER = (
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.txt",
+)
+# The same weights are often there in both formats: one is enough, safetensors where there is a choice.
+_WEIGHTS = (
+    re.compile(r"model(-\d+-of-\d+)?\.safetensors|model\.safetensors\.index\.json"),
+    re.compile(r"pytorch_model(-\d+-of-\d+)?\.bin|pytorch_model\.bin\.index\.json"),
+)
+
+
+def resolve(name_or_dir: str | Path, *, revision: str | None = None, local_files_only: bool = False) -> Path:
+    """Return the directory of a checkpoint: ``name_or_dir`` itself, or the hub's model of that name.
+
+    A model of the hub is downloaded once (configuration, weights in one format, tokenizer) into the cache of
+    ``huggingface_hub``, whose environment variables (``HF_HOME``, ``HF_HUB_OFFLINE``, ``HF_TOKEN`` …) hold.
+    With ``local_files_only`` the cache alone is asked; so it is where the hub cannot be reached. ``revision``
+    (branch, tag or commit) is for the hub only.
+
+    Raises ``FileNotFoundError`` saying what was looked for, and what is missing.
+    """
+    directory = Path(name_or_dir).expanduser()
+    if not directory.is_dir():
+        directory = _from_hub(str(name_or_dir), revision, local_files_only)
+    missing = [] if (directory / "config.json").is_file() else ["config.json"]
+    if not any((directory / name).is_file() for name in WEIGHT_FILES):
+        missing.append(f"weights ({' or '.join(WEIGHT_FILES)})")
+    if missing:
+        raise FileNotFoundError(f"{directory} is no checkpoint: it has no {' and no '.join(missing)}")
+    return directory
+
+
+def _from_hub(name: str, revision: str | None, local_files_only: bool) -> Path:
+    """Return the snapshot of a hub's model, downloaded where the cache has it not."""
+    wanted = name if revision is None else f"{name} at revision {revision}"
+    # Offline it must not look for files that were never downloaded; whether weights are there is seen above.
+    files = ["config.json"]
+    unreachable: Exception | None = None
+    try:
+        if not local_files_only:
+            try:
+                files = _needed(huggingface_hub.list_repo_files(name, revision=revision))
+            except (HFValidationError, RepositoryNotFoundError, RevisionNotFoundError):
+                raise
+            except Exception as error:  # offline, in whatever words the HTTP library of the day has for it
+                unreachable = error
+        offline = local_files_only or unreachable is not None
+        directory = huggingface_hub.snapshot_download(
+            name, revision=revision, allow_patterns=files, local_files_only=offline
+        )
+        return Path(directory)
+    except HFValidationError as error:
+        raise FileNotFoundError(f"{name} is neither a directory nor a possible name of a model") from error
+    except GatedRepoError as error:
+        raise FileNotFoundError(f"{wanted}: access must be asked for on the hub, and HF_TOKEN set") from error
+    except RevisionNotFoundError as error:
+        raise FileNotFoundError(f"the hub's model {name} has no revision {revision}") from error
+    except RepositoryNotFoundError as error:
+        raise FileNotFoundError(f"{name} is neither a directory nor a (public) model of the hub") from error
+    except LocalEntryNotFoundError as error:
+        reason = "" if unreachable is None else f", and the hub cannot be reached: {unreachable}"
+        raise FileNotFoundError(f"{wanted} is neither a directory nor in the local cache{reason}") from error
+
+
+def _needed(files: list[str]) -> list[str]:
+    """Choose what to download among the files of a repository."""
+    chosen = [name for name in files if name in CONFIG_AND_TOKENIZER]
+    for pattern in _WEIGHTS:
+        weights = [name for name in files if pattern.fullmatch(name)]
+        if weights:
+            return chosen + weights
+    return chosen

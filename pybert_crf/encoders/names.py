@@ -1,0 +1,72 @@
+"""Tensors under the names of a family's checkpoints, to and from our own names; strict in both directions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+
+import torch
+from torch import Tensor
+
+from pybert_crf.encoders.checkpoint import CheckpointError
+from pybert_crf.encoders.families import Family
+
+
+def import_tensors(
+    family: Family, template: Mapping[str, Tensor], tensors: Mapping[str, Tensor], dtype: torch.dtype
+) -> dict[str, Tensor]:
+    """Return a tensor for every name of ``template`` (only whose shapes count), copied from ``tensors``.
+
+    Raises one ``CheckpointError`` naming every tensor that is missing, unexpected or of another shape.
+    """
+    given = _plain_names(family, tensors)
+    imported: dict[str, Tensor] = {}
+    missing: list[str] = []
+    misfits: list[str] = []
+    for name, ours in template.items():
+        rename, names = family.their_names(name)
+        parts: list[Tensor] = []
+        for their_name, expected in zip(names, rename.split(ours), strict=True):
+            if their_name not in given:
+                missing.append(their_name)
+                continue
+            tensor = given.pop(their_name)
+            if tensor.shape != expected.shape:
+                misfits.append(f"{their_name} is {tuple(tensor.shape)}, not {tuple(expected.shape)}")
+            elif not tensor.is_floating_point():
+                misfits.append(f"{their_name} is of {tensor.dtype}, not floating")
+            else:
+                parts.append(tensor.to("cpu", dtype))
+        if len(parts) == len(names):
+            imported[name] = rename.join(parts)
+    problems = {"missing": missing, "unexpected": sorted(given), "wrong": misfits}
+    if any(problems.values()):
+        found = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in problems.items() if names)
+        raise CheckpointError(f"the tensors do not fit this {family.model_type} encoder; {found}")
+    return imported
+
+
+def export_tensors(family: Family, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return copies of ``tensors`` (ours, by our names) under the family's names."""
+    exported: dict[str, Tensor] = {}
+    for name, ours in tensors.items():
+        rename, names = family.their_names(name)
+        for their_name, part in zip(names, rename.split(ours.detach()), strict=True):
+            exported[their_name] = part.clone()
+    return exported
+
+
+def _plain_names(family: Family, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors that are no head's, without the family's prefix, under today's spelling."""
+    plain: dict[str, Tensor] = {}
+    for full_name, tensor in tensors.items():
+        name = full_name.removeprefix(family.prefix)
+        if any(fnmatchcase(name, head) for head in family.heads):
+            continue
+        for old, new in family.old_suffixes.items():
+            if name.endswith(old):
+                name = name.removesuffix(old) + new
+        if name in plain:
+            raise CheckpointError(f"{name} is there twice, under two spellings ({full_name} is one)")
+        plain[name] = tensor
+    return plain

@@ -1,0 +1,36 @@
+"""A saved tagger judged on a column file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pybert_crf.tagger import BATCH_TOKENS, Tagger
+from pybert_crf.text.corpus import Corpus, read_corpus
+from pybert_crf.text.metrics import Report, evaluate
+from pybert_crf.text.schemes import convert
+
+
+def evaluate_file(tagger: Tagger, path: str | Path, batch_tokens: int = BATCH_TOKENS) -> Report:
+    """Entity metrics of `tagger` on the column file `path`.
+
+    Raises:
+        CorpusError: a malformed line, by file and number.
+        FileNotFoundError: no such file.
+    """
+    return evaluate_corpus(tagger, read_corpus(path), batch_tokens)
+
+
+def evaluate_corpus(tagger: Tagger, corpus: Corpus, batch_tokens: int = BATCH_TOKENS) -> Report:
+    """Entity metrics of `tagger` on `corpus`."""
+    tokens = (sentence.tokens for sentence in corpus.sentences)
+    predicted = [tagging.tags for tagging in tagger.tag_units(tokens, batch_tokens, scores=False)]
+    return score(corpus, predicted, tagger.scheme)
+
+
+def score(corpus: Corpus, predicted: list[list[str]], scheme: str) -> Report:
+    """Metrics of predicted tags, the gold tags converted to the predictions' `scheme` where they differ."""
+    gold = [
+        s.tags if corpus.scheme == scheme else convert(s.tags, corpus.scheme, scheme)
+        for s in corpus.sentences
+    ]
+    return evaluate(gold, predicted, scheme)

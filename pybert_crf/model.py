@@ -1,0 +1,171 @@
+"""Encoder, linear layer and CRF as one module, with its directory on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pybert_crf.batches import Batch
+from pybert_crf.crf import CRF
+from pybert_crf.encoders import (
+    CheckpointError,
+    ConfigError,
+    Encoder,
+    config_from_json,
+    config_to_json,
+    read_config,
+    read_tensors,
+    write_tensors,
+)
+from pybert_crf.encoders.families import family_of
+from pybert_crf.files import write_json
+
+HEAD = {"classifier.": "linear.", "crf.": "crf."}
+"""Where linear layer and CRF stand in ``model.safetensors`` (left) and in `BertCRF` (right)."""
+
+SECTION = "pybert_crf"
+"""The part of ``config.json`` that is ours."""
+
+_INFERENCE_POSITIONS = 16384  # encoded at once outside training, so that a book does not need a book's memory
+
+
+class BertCRF(nn.Module):
+    """A sequence labeller: the encoder's hidden state of each unit's first piece → linear → CRF.
+
+    Args:
+        encoder: gives hidden states of (windows, length, hidden_size).
+        labels: the tags, in the order of their numbers.
+        dropout: probability of dropping a hidden feature before the linear layer, in training.
+
+    Raises:
+        ValueError: no labels, or a label twice.
+    """
+
+    def __init__(self, encoder: Encoder, labels: Sequence[str], dropout: float = 0.1) -> None:
+        super().__init__()
+        if not labels or len(set(labels)) != len(labels):
+            raise ValueError(f"labels must be distinct and at least one, got {list(labels)}")
+        self.labels = tuple(labels)
+        self.encoder = encoder
+        self.dropout = nn.Dropout(dropout)
+        self.linear = nn.Linear(encoder.config.hidden_size, len(labels))
+        self.crf = CRF(len(labels), batch_first=True)
+        nn.init.normal_(self.linear.weight, std=0.02)
+        nn.init.zeros_(self.linear.bias)
+
+    def emissions(self, batch: Batch) -> Tensor:
+        """Scores of every tag for every unit: (batch, time, tags)."""
+        hidden = self._hidden(batch.input_ids, batch.attention_mask)  # (windows, length, hidden)
+        units = hidden.flatten(0, 1)[batch.first]  # (batch, time, hidden)
+        scores: Tensor = self.linear(self.dropout(units))
+        return scores
+
+    def _hidden(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        rows = max(1, _INFERENCE_POSITIONS // max(1, input_ids.shape[1]))
+        if self.training or input_ids.shape[0] <= rows:
+            hidden: Tensor = self.encoder(input_ids, attention_mask)
+            return hidden
+        slices = zip(input_ids.split(rows), attention_mask.split(rows), strict=True)
+        return torch.cat([self.encoder(ids, mask) for ids, mask in slices])
+
+    def forward(self, batch: Batch) -> Tensor:
+        """The loss in training, emissions (batch, time, tags) otherwise.
+
+        The loss is the negative log-likelihood per unit: batches are cut by a token budget, so a mean over
+        units weighs every unit of the corpus alike, whatever the length of its sentence. It is computed
+        here, inside ``forward``, so that DistributedDataParallel sees the CRF's parameters.
+
+        Raises:
+            ValueError: a training batch without tags.
+        """
+        emissions = self.emissions(batch)
+        if not self.training:
+            return emissions
+        if batch.tags is None:
+            raise ValueError("a batch without tags in training: call model.eval() to get emissions")
+        # Outside autocast: log-sums need float32 whatever the encoder's precision is.
+        with torch.autocast(emissions.device.type, enabled=False):
+            return -self.crf(emissions.float(), batch.tags, batch.mask, reduction="token_mean")
+
+    def save_pretrained(self, directory: str | Path, extra: dict[str, Any] | None = None) -> None:
+        """Write ``config.json`` (`extra` in its own section) and ``model.safetensors`` (all weights).
+
+        The encoder's tensors carry their Hugging Face names and prefix, so ``transformers`` opens the
+        directory as the encoder that it is.
+        """
+        directory = Path(directory)
+        directory.mkdir(parents=True, exist_ok=True)
+        tensors = self.encoder.to_checkpoint(prefix=family_of(self.encoder.config.model_type).prefix)
+        head = {name: value for name, value in self.state_dict().items() if not name.startswith("encoder.")}
+        tensors |= {_outside(name): value for name, value in head.items()}
+        config = config_to_json(self.encoder.config) | {
+            "id2label": {str(number): label for number, label in enumerate(self.labels)},
+            "label2id": {label: number for number, label in enumerate(self.labels)},
+            "classifier_dropout": self.dropout.p,
+            SECTION: {"format": 1, "labels": list(self.labels), **(extra or {})},
+        }
+        write_tensors(directory, tensors)
+        write_json(directory / "config.json", config)
+
+    @classmethod
+    def from_pretrained(cls, directory: str | Path) -> BertCRF:
+        """Load what `save_pretrained` wrote.
+
+        Raises:
+            FileNotFoundError: a file is missing.
+            ConfigError: ``config.json`` is not of a saved tagger.
+            CheckpointError: a tensor is missing, unexpected or of another shape; each is named.
+        """
+        directory = Path(directory)
+        config = read_tagger_config(directory)
+        tensors = read_tensors(directory)
+        encoder = Encoder.from_checkpoint(config_from_json(config), tensors)
+        model = cls(encoder, config[SECTION]["labels"], config["classifier_dropout"])
+        model._load_head(tensors, directory)
+        return model.eval()
+
+    def _load_head(self, tensors: dict[str, Tensor], directory: Path) -> None:
+        """Load linear layer and CRF, strict in both directions."""
+        own = self.state_dict()
+        wanted = {_outside(name): name for name in own if not name.startswith("encoder.")}
+        found = {name for name in tensors if name.startswith(tuple(HEAD))}
+        wrong = [f"{name} is missing" for name in wanted.keys() - found]
+        wrong += [f"{name} is unexpected" for name in found - wanted.keys()]
+        wrong += [
+            f"{name} is {tuple(tensors[name].shape)} instead of {tuple(own[wanted[name]].shape)}"
+            for name in wanted.keys() & found
+            if tensors[name].shape != own[wanted[name]].shape
+        ]
+        if wrong:
+            raise CheckpointError(f"{directory}: {'; '.join(sorted(wrong))}")
+        self.load_state_dict({inside: tensors[outside] for outside, inside in wanted.items()}, strict=False)
+
+
+def _outside(name: str) -> str:
+    """The name in ``model.safetensors`` of a parameter of linear layer or CRF."""
+    for outside, inside in HEAD.items():
+        if name.startswith(inside):
+            return outside + name.removeprefix(inside)
+    raise KeyError(name)
+
+
+def read_tagger_config(directory: Path) -> dict[str, Any]:
+    """``config.json`` of a saved tagger.
+
+    Raises:
+        FileNotFoundError: no ``config.json``.
+        ConfigError: it is not of a tagger saved by this package.
+    """
+    if not (directory / "config.json").is_file():
+        raise FileNotFoundError(f"{directory} holds no config.json: not a saved tagger")
+    config = read_config(directory)
+    if SECTION not in config:
+        raise ConfigError(
+            f"{directory} holds an encoder, not a saved tagger: its config.json has no {SECTION!r} part; "
+            f"train one with: pybert-crf train … --model {directory}"
+        )
+    return config

@@ -1,0 +1,124 @@
+"""Entity precision, recall and F1: an entity counts where its type and both its ends are right.
+
+Two readings of the tags, both named in every report: conlleval's (lenient; the headline figure, since the
+literature uses it) and strict. The figures are seqeval's, with divisions by zero counted as 0.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pybert_crf.text.spans import Span, spans
+
+READINGS = ("conlleval", "strict")
+
+
+@dataclass(frozen=True)
+class Score:
+    """One line of a report; `support` counts gold entities, `predicted` the tagger's, `correct` both's."""
+
+    precision: float
+    recall: float
+    f1: float
+    support: int
+    predicted: int
+    correct: int
+
+    @classmethod
+    def of(cls, support: int, predicted: int, correct: int) -> Score:
+        """precision = correct / predicted, recall = correct / support, F1 their harmonic mean."""
+        precision, recall = _ratio(correct, predicted), _ratio(correct, support)
+        return cls(
+            precision, recall, _ratio(2 * precision * recall, precision + recall), support, predicted, correct
+        )
+
+
+@dataclass(frozen=True)
+class Scores:
+    """One reading's scores: each type's, micro (over all entities), macro (the plain mean over the types)."""
+
+    types: dict[str, Score]
+    micro: Score
+    macro: Score
+
+    def rows(self) -> list[tuple[str, Score]]:
+        """(name, score) in the order of printing: types in alphabetical order, then the averages."""
+        return [*self.types.items(), ("micro", self.micro), ("macro", self.macro)]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `evaluate` found, under both readings."""
+
+    conlleval: Scores
+    strict: Scores
+
+    @property
+    def f1(self) -> float:
+        """Micro-averaged F1 under conlleval's reading: the figure that papers quote."""
+        return self.conlleval.micro.f1
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dicts and numbers, for JSON: reading → types / micro / macro → figure."""
+        return asdict(self)
+
+    def rows(self) -> list[tuple[str, str, Score]]:
+        """(reading, name, score), conlleval first."""
+        return [(reading, *row) for reading in READINGS for row in getattr(self, reading).rows()]
+
+
+def evaluate(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]], scheme: str) -> Report:
+    """Compare the tags of each sentence.
+
+    Args:
+        gold, predicted: one sequence of tags for each sentence, both in `scheme`.
+        scheme: one of `schemes.SCHEMES`.
+
+    Raises:
+        ValueError: the two differ in the number of sentences, or in a sentence's length (which one is named);
+            or a tag is not one of the scheme's.
+    """
+    if len(gold) != len(predicted):
+        raise ValueError(f"{len(gold)} gold sentences, but {len(predicted)} predicted ones")
+    for number, (expected, given) in enumerate(zip(gold, predicted, strict=True)):
+        if len(expected) != len(given):
+            raise ValueError(f"sentence {number}: {len(expected)} gold tags, but {len(given)} predicted ones")
+    return Report(
+        conlleval=_scores(_entities(gold, scheme, False), _entities(predicted, scheme, False)),
+        strict=_scores(_entities(gold, scheme, True), _entities(predicted, scheme, True)),
+    )
+
+
+def _entities(sentences: Iterable[Sequence[str]], scheme: str, strict: bool) -> set[tuple[int, Span]]:
+    return {(number, span) for number, tags in enumerate(sentences) for span in spans(tags, scheme, strict)}
+
+
+def _scores(gold: set[tuple[int, Span]], predicted: set[tuple[int, Span]]) -> Scores:
+    support, proposed, correct = (
+        Counter(span.label for _, span in entities) for entities in (gold, predicted, gold & predicted)
+    )
+    types = {
+        label: Score.of(support[label], proposed[label], correct[label])
+        for label in sorted(support | proposed)
+    }
+    totals = support.total(), proposed.total(), correct.total()
+    macro = Score(
+        precision=_mean([score.precision for score in types.values()]),
+        recall=_mean([score.recall for score in types.values()]),
+        f1=_mean([score.f1 for score in types.values()]),
+        support=totals[0],
+        predicted=totals[1],
+        correct=totals[2],
+    )
+    return Scores(types, Score.of(*totals), macro)
+
+
+def _mean(values: list[float]) -> float:
+    return _ratio(sum(values), len(values))
+
+
+def _ratio(numerator: float, denominator: float) -> float:
+    return numerator / denominator if denominator else 0.0

@@ -1,0 +1,42 @@
+"""AdamW with two learning rates, and their rise and fall."""
+
+from __future__ import annotations
+
+from torch import nn
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import LambdaLR
+
+from pybert_crf.model import BertCRF
+from pybert_crf.options import TrainOptions
+
+
+def build_optimizer(model: BertCRF, options: TrainOptions) -> AdamW:
+    """AdamW (Loshchilov and Hutter, 2019) over every trainable parameter of `model`.
+
+    The linear layer and the CRF learn at their own, larger rate: at an encoder's rate the transitions
+    barely move. Biases, norms and the CRF's scores, which have no reason to be small, do not decay.
+    """
+    encoder_rate, head_rate = options.rates()
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        rate = encoder_rate if name.startswith("encoder.") else head_rate
+        decay = options.weight_decay if parameter.ndim > 1 and not name.startswith("crf.") else 0.0
+        groups.setdefault((rate, decay), []).append(parameter)
+    return AdamW(
+        [{"params": members, "lr": rate, "weight_decay": decay} for (rate, decay), members in groups.items()],
+        fused=True,
+    )
+
+
+def build_scheduler(optimizer: AdamW, steps: int, warmup: float) -> LambdaLR:
+    """Linear rise over the first `warmup` part of `steps`, then linear fall to 0."""
+    rise = max(1, round(steps * warmup))
+
+    def factor(step: int) -> float:
+        if step < rise:
+            return (step + 1) / rise
+        return max(0.0, (steps - step) / max(1, steps - rise))
+
+    return LambdaLR(optimizer, factor)

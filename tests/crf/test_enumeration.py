@@ -1,0 +1,113 @@
+"""Every backend against every enumerated path, on tiny inputs of any shape and mask."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from cases import Problem, answer, each_backend, layer, problem
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from oracle import Chain, enumerate_chain
+
+exhaustive = settings(derandomize=True, deadline=None, max_examples=40, database=None)
+
+
+@st.composite
+def problems(draw: st.DrawFn, ties: bool = False) -> Problem:
+    """At most 3 rows of at most 4 unmasked positions among 5, at most 3 tags; integer scores give ties."""
+    B, T, K = draw(st.integers(1, 3)), draw(st.integers(0, 5)), draw(st.integers(1, 3))
+    made = problem(B, T, K, seed=draw(st.integers(0, 2**16)))
+    bits = draw(st.lists(st.booleans(), min_size=B * T, max_size=B * T))
+    mask = torch.tensor(bits, dtype=torch.bool).reshape(B, T)
+    if ties:
+        made = Problem(*(part.round() if part.is_floating_point() else part for part in made))
+    return made._replace(mask=mask)
+
+
+def rows(case: Problem) -> list[Chain]:
+    parameters = (case.start, case.transitions, case.end)
+    return [enumerate_chain(*row, *parameters) for row in zip(case.emissions, case.mask, strict=True)]
+
+
+def kept_tags(case: Problem) -> list[tuple[int, ...]]:
+    return [tuple(tags[on].tolist()) for tags, on in zip(case.tags, case.mask, strict=True)]
+
+
+@each_backend
+@exhaustive
+@given(case=problems())
+def test_log_partition_score_and_likelihood(backend: str, case: Problem) -> None:
+    chains = rows(case)
+    crf = layer(case, backend)
+    log_z = torch.tensor([chain.log_partition for chain in chains], dtype=torch.float64)
+    pairs = zip(chains, kept_tags(case), strict=True)
+    scores = torch.tensor([chain.score_of(path) for chain, path in pairs], dtype=torch.float64)
+    torch.testing.assert_close(crf.log_partition(case.emissions, case.mask), log_z)
+    torch.testing.assert_close(crf.score(case.emissions, case.tags, case.mask), scores)
+    likelihood = crf(case.emissions, case.tags, case.mask, reduction="none")
+    torch.testing.assert_close(likelihood, scores - log_z)
+
+
+@each_backend
+@exhaustive
+@given(case=problems())
+def test_gradient_is_expected_counts(backend: str, case: Problem) -> None:
+    K = len(case.start)
+    chains = rows(case)
+    found = answer(case, backend)
+    marginals = torch.zeros_like(case.emissions)
+    d_start, d_end = torch.zeros_like(case.start), torch.zeros_like(case.end)
+    d_transitions = torch.zeros_like(case.transitions)
+    for row, chain in enumerate(chains):
+        expected = chain.marginals(K)
+        marginals[row, case.mask[row]] = expected
+        d_start += expected[:1].sum(0)
+        d_end += expected[-1:].sum(0)
+        d_transitions += chain.transition_counts(K)
+    torch.testing.assert_close(found.marginals, marginals)
+    torch.testing.assert_close(layer(case, backend).marginals(case.emissions, case.mask), marginals)
+    if case.emissions.shape[1]:
+        torch.testing.assert_close(found.d_start, d_start)
+        torch.testing.assert_close(found.d_end, d_end)
+        torch.testing.assert_close(found.d_transitions, d_transitions)
+
+
+@each_backend
+@pytest.mark.parametrize("ties", [False, True])
+@exhaustive
+@given(data=st.data())
+def test_best_path(backend: str, ties: bool, data: st.DataObject) -> None:
+    case = data.draw(problems(ties))
+    crf = layer(case, backend)
+    best = [chain.best for chain in rows(case)]
+    assert crf.decode(case.emissions, case.mask) == [list(path) for path, _ in best]
+    tags, scores = crf.viterbi(case.emissions, case.mask)
+    torch.testing.assert_close(scores, torch.tensor([score for _, score in best], dtype=torch.float64))
+    assert tags[~case.mask].eq(-1).all()
+    assert [row[on].tolist() for row, on in zip(tags, case.mask, strict=True)] == [list(p) for p, _ in best]
+
+
+@each_backend
+def test_of_equal_paths_the_lowest_tags_win(backend: str) -> None:
+    case = problem(2, 5, 3)
+    case = Problem(*(part.zero_() if part.is_floating_point() else part for part in case))
+    assert all(tag == 0 for row in layer(case, backend).decode(case.emissions, case.mask) for tag in row)
+
+
+@each_backend
+@pytest.mark.parametrize("follow", [False, True])
+@exhaustive
+@given(case=problems(), seed=st.integers(0, 2**16))
+def test_span_probabilities(backend: str, follow: bool, case: Problem, seed: int) -> None:
+    K = len(case.start)
+    continuing = torch.rand(K, K, generator=torch.Generator().manual_seed(seed)) < 0.5 if follow else None
+    spans, expected = [], []
+    for row, (chain, path) in enumerate(zip(rows(case), kept_tags(case), strict=True)):
+        for begin in range(len(path)):
+            for end in range(begin + 1, len(path) + 1):
+                spans.append((row, begin, end))
+                expected.append(chain.span_probability(path[begin:end], begin, continuing))
+    found = layer(case, backend).span_probabilities(
+        case.emissions, case.tags, spans, case.mask, continuing
+    )
+    torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64))

@@ -1,0 +1,211 @@
+"""The tagger: offsets, order, windows, probabilities, files."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pybert_crf.batches import Example, collate
+from pybert_crf.encoders import CheckpointError, ConfigError
+from pybert_crf.encoders.checkpoint import read_tensors, write_tensors
+from pybert_crf.tagger import Tagger
+
+Make = Callable[..., Tagger]
+
+HOSTILE = [
+    "",
+    " ",
+    "\n\t ",
+    "张三在北京",
+    "7.7公里",
+    "a\u200eb张\u200e三",
+    "👨‍👩‍👧‍👦在🇨🇳北京",
+    "ＡＢＣ１２３",
+    "e\u0301te\u0301",
+    "\ufeff北京",
+    "北\u2028京\u0085张\u3000三",
+    "\x00\x01张",
+    "ภาษาไทย العربية עברית",
+    "W" * 300,
+    "\U0010ffff\ue000",
+]
+
+
+@pytest.mark.parametrize("unit", ["char", "word"])
+def test_offsets_always_fit_hostile_texts(make_tagger: Make, unit: str) -> None:
+    tagger = make_tagger(unit)
+    found = 0
+    for text, annotation in zip(HOSTILE, tagger.annotate(HOSTILE), strict=True):
+        assert annotation.text == text
+        assert len(annotation.tags) == len(annotation.units)
+        assert "".join(annotation.units) == "".join(text.split())
+        for entity in annotation.entities:
+            assert text[entity.start : entity.end] == entity.text
+            assert 0.0 <= entity.score <= 1.0
+            found += 1
+    assert found > 10
+
+
+@settings(
+    deadline=None,
+    max_examples=60,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(st.lists(st.text(), max_size=4), st.sampled_from(["char", "word"]))
+def test_offsets_always_fit_any_text(make_tagger: Make, texts: list[str], unit: str) -> None:
+    tagger = make_tagger(unit)
+    for text, entities in zip(texts, tagger.tag(texts), strict=True):
+        end = 0
+        for entity in entities:
+            assert end <= entity.start < entity.end <= len(text)
+            assert text[entity.start : entity.end] == entity.text
+            end = entity.end
+
+
+def test_batching_changes_no_answer_and_keeps_the_order(make_tagger: Make) -> None:
+    tagger = make_tagger()
+    texts = [("北京张三李四" * 9)[: 1 + (i * 7) % 50] for i in range(40)]
+    alone = [tagger(text) for text in texts]
+    for together in (tagger.tag(texts), tagger.tag(iter(texts), batch_tokens=37)):
+        for one, other in zip(alone, together, strict=True):
+            assert [(e.start, e.end, e.label) for e in one] == [(e.start, e.end, e.label) for e in other]
+            assert [e.score for e in one] == pytest.approx([e.score for e in other], abs=1e-4)
+
+
+def test_texts_are_answered_as_they_come(make_tagger: Make) -> None:
+    read = []
+
+    def endless():  # type: ignore[no-untyped-def]
+        for i in itertools.count():
+            read.append(i)
+            yield "北京"
+
+    answers = make_tagger().annotate(endless(), look_ahead=3)
+    next(answers)
+    assert len(read) == 3
+
+
+def test_a_long_text_is_covered_whole_and_decoded_in_one_pass(
+    make_tagger: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tagger = make_tagger(max_positions=30)
+    passes = []
+    decode = tagger.model.crf.decode
+    monkeypatch.setattr(
+        tagger.model.crf, "decode", lambda emissions, mask: passes.append(emissions.shape) or decode(emissions, mask)
+    )
+    text = "张三在北京工作。" * 250
+    (annotation,) = tagger.annotate([text])
+    assert len(annotation.tags) == 2000
+    assert [shape[:2] for shape in passes] == [(1, 2000)]
+
+
+def test_windows_change_nothing_far_from_their_ends(make_tagger: Make) -> None:
+    """Each unit's emission is that of the window where it has most context."""
+    tagger = make_tagger(max_positions=30)
+    encoded = tagger.tokenizer.encode(list("张三在北京工作。" * 12))
+    batch = collate([Example(encoded)], tagger.window)
+    with torch.no_grad():
+        emissions = tagger.model(batch)
+        hidden = tagger.model.encoder(batch.input_ids, batch.attention_mask)
+    window, position = divmod(int(batch.first[0, 50]), batch.input_ids.shape[1])
+    assert min(position, batch.input_ids.shape[1] - 1 - position) >= 3
+    torch.testing.assert_close(emissions[0, 50], tagger.model.linear(hidden[window, position]))
+
+
+def test_the_score_is_the_probability_of_exactly_this_entity(make_tagger: Make) -> None:
+    """Against all tag sequences of a short text, enumerated."""
+    tagger = make_tagger()
+    text = "张三在北京"
+    batch = collate([Example(tagger.tokenizer.encode(list(text)))], tagger.window)
+    with torch.no_grad():
+        emissions = tagger.model(batch)
+        paths = list(itertools.product(range(5), repeat=len(text)))
+        scores = tagger.model.crf.score(
+            emissions.expand(len(paths), -1, -1).double(), torch.tensor(paths)
+        )
+    probability = scores.softmax(0)
+    labels = tagger.model.labels
+    (annotation,) = tagger.annotate([text])
+    assert annotation.entities
+    for entity in annotation.entities:
+        inside = [labels.index(tag) for tag in annotation.tags[entity.start : entity.end]]
+        following = labels.index(f"I-{entity.label}")
+        expected = sum(
+            float(p)
+            for path, p in zip(paths, probability, strict=True)
+            if list(path[entity.start : entity.end]) == inside
+            and (entity.end == len(text) or path[entity.end] != following)
+        )
+        assert entity.score == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("unit", ["char", "word"])
+def test_units_that_are_given_are_kept(make_tagger: Make, unit: str) -> None:
+    tokens = ["New York", "7.7", "\u200e", "北京"]
+    (annotation,) = make_tagger(unit).annotate_units([tokens])
+    assert annotation.units == tokens
+    assert annotation.text == (" " if unit == "word" else "").join(tokens)
+
+
+def test_saved_and_loaded_it_says_the_same(make_tagger: Make, tmp_path: Path) -> None:
+    tagger = make_tagger()
+    tagger.save_pretrained(tmp_path)
+    again = Tagger.from_pretrained(tmp_path)
+    assert (again.scheme, again.unit, again.model.labels) == ("BIO", "char", tagger.model.labels)
+    for name, tensor in tagger.model.state_dict().items():
+        torch.testing.assert_close(again.model.state_dict()[name], tensor, rtol=0, atol=0)
+    text = "张三在北京工作7.7年。"
+    assert again(text) == tagger(text)
+
+
+def test_the_encoder_of_a_saved_tagger_opens_in_transformers(make_tagger: Make, tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    tagger = make_tagger()
+    tagger.save_pretrained(tmp_path)
+    theirs, info = transformers.BertModel.from_pretrained(
+        tmp_path, add_pooling_layer=False, output_loading_info=True
+    )
+    assert not info["missing_keys"]
+    tokens = transformers.AutoTokenizer.from_pretrained(tmp_path)("张三在北京", return_tensors="pt")
+    ours = tagger.model.encoder(tokens["input_ids"])
+    torch.testing.assert_close(theirs.eval()(**tokens).last_hidden_state, ours, rtol=0, atol=1e-5)
+
+
+def test_a_missing_or_misshapen_tensor_is_named(make_tagger: Make, tmp_path: Path) -> None:
+    make_tagger().save_pretrained(tmp_path)
+    tensors = read_tensors(tmp_path)
+    del tensors["crf.transitions"]
+    tensors["classifier.bias"] = torch.zeros(3)
+    write_tensors(tmp_path, tensors)
+    with pytest.raises(CheckpointError, match=r"classifier.bias is \(3,\) instead of \(5,\); crf.transitions is missing"):
+        Tagger.from_pretrained(tmp_path)
+
+
+def test_an_encoder_is_not_mistaken_for_a_tagger(make_tagger: Make, tmp_path: Path) -> None:
+    make_tagger().model.encoder.save_pretrained(tmp_path)
+    with pytest.raises(ConfigError, match="holds an encoder, not a saved tagger"):
+        Tagger.from_pretrained(tmp_path)
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        Tagger.from_pretrained(tmp_path / "nowhere")
+
+
+def test_the_configuration_says_what_a_tag_is(make_tagger: Make, tmp_path: Path) -> None:
+    make_tagger().save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert config["id2label"]["1"] == "B-LOC"
+    assert config["label2id"]["B-LOC"] == 1
+    assert config["model_type"] == "bert"
+
+
+def test_wrong_batch_sizes_are_refused(make_tagger: Make) -> None:
+    with pytest.raises(ValueError, match="batch_tokens"):
+        next(make_tagger().tag(["北"], batch_tokens=0))

@@ -1,0 +1,66 @@
+"""Options: what is refused, and where they come from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pybert_crf.options import TrainOptions, merge_options, read_options
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("epochs", 0),
+        ("epochs", 2.5),
+        ("epochs", True),
+        ("batch_tokens", 0),
+        ("learning_rate", 0.0),
+        ("learning_rate", float("nan")),
+        ("learning_rate", "fast"),
+        ("clip", -1.0),
+        ("warmup", 1.0),
+        ("dropout", -0.1),
+        ("precision", "fp8"),
+        ("unit", "byte"),
+        ("train", 3),
+    ],
+)
+def test_values_that_cannot_work_are_named(field: str, value: Any) -> None:
+    fields: dict[str, Any] = {"train": "a", "dev": "b", "out": "c", field: value}
+    with pytest.raises(ValueError, match=rf"{field} must .*{value!r}"):
+        TrainOptions(**fields)
+
+
+def test_rates_depend_on_whether_the_encoder_is_pretrained() -> None:
+    assert TrainOptions("a", "b", "c", model="small").rates() == (5e-4, 5e-3)
+    assert TrainOptions("a", "b", "c", model="bert-base-chinese").rates() == (5e-5, 1e-3)
+    assert TrainOptions("a", "b", "c", learning_rate=1, head_learning_rate=2).rates() == (1, 2)
+
+
+def test_flags_win_over_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "options.toml"
+    file.write_text('train = "a.txt"\ndev = "b.txt"\nout = "c"\nepochs = 3\nbatch-tokens = 64\n')
+    options = merge_options(read_options(file), {"epochs": 7, "seed": None})
+    assert (options.train, options.epochs, options.batch_tokens, options.seed) == ("a.txt", 7, 64, 0)
+
+
+def test_an_unknown_option_in_the_file_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "options.toml"
+    file.write_text("epoch = 3\n")
+    with pytest.raises(ValueError, match=r"options\.toml: no such option: epoch"):
+        read_options(file)
+
+
+def test_a_file_that_is_not_toml_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "options.toml"
+    file.write_text("epochs: 3\n")
+    with pytest.raises(ValueError, match=r"options\.toml is not TOML"):
+        read_options(file)
+
+
+def test_what_is_missing_is_named() -> None:
+    with pytest.raises(ValueError, match="missing: dev, out"):
+        merge_options({"train": "a"}, {})
