@@ -50,16 +50,16 @@ void log_partition(const py::tuple& problem, const py::tuple& log_z, const py::t
 }
 
 template <class Real>
-void log_partition_backward(const py::tuple& problem, const py::tuple& grad, const py::tuple& log_z,
-                            const py::tuple& alphas, const py::tuple& d_emissions, const py::tuple& d_start,
+void log_partition_backward(const py::tuple& problem, const py::tuple& grad, const py::tuple& alphas,
+                            const py::tuple& d_emissions, const py::tuple& d_start,
                             const py::tuple& d_transitions, const py::tuple& d_end, int threads) {
   const auto chains = chains_of<Real>(problem);
   const auto grad_view = view_of<const Real, 1>(grad);
-  const LogPartition<const Real> forward{view_of<const Real, 1>(log_z), view_of<const Real, 3>(alphas)};
+  const auto alphas_view = view_of<const Real, 3>(alphas);
   const LogPartitionGradient<Real> out{view_of<Real, 3>(d_emissions), view_of<Real, 1>(d_start),
                                        view_of<Real, 2>(d_transitions), view_of<Real, 1>(d_end)};
   const py::gil_scoped_release unlocked;
-  cpu::log_partition_backward(chains, grad_view, forward, out, threads);
+  cpu::log_partition_backward(chains, grad_view, alphas_view, out, threads);
 }
 
 template <class Real>

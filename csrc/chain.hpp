@@ -55,7 +55,8 @@ struct LogPartition {
   View<Real, 3> alphas;  // (batch, time, tags)
 };
 
-// Gradient of sum_b grad[b] * log_z[b]: expected counts of each tag and each pair of tags.
+// Gradient of sum_b grad[b] * log_z[b]: expected counts of each tag and each pair of tags;
+// nothing is expected of a row without a legal path.
 template <class Real>
 struct LogPartitionGradient {
   View<Real, 3> emissions;    // (batch, time, tags); 0 where masked
@@ -77,9 +78,8 @@ template <class Real>
 void log_partition(const Chains<Real>& chains, const LogPartition<Real>& out, int threads);
 
 template <class Real>
-void log_partition_backward(const Chains<Real>& chains, View<const Real, 1> grad,
-                            const LogPartition<const Real>& forward, const LogPartitionGradient<Real>& out,
-                            int threads);
+void log_partition_backward(const Chains<Real>& chains, View<const Real, 1> grad, View<const Real, 3> alphas,
+                            const LogPartitionGradient<Real>& out, int threads);
 
 template <class Real>
 void viterbi(const Chains<Real>& chains, const BestPaths<Real>& out, int threads);

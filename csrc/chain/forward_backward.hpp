@@ -128,7 +128,7 @@ void weigh_posterior(View<const typename Lanes::Real, 1> alphas, std::ptrdiff_t 
   for (std::ptrdiff_t group = 0; group < padded; group += Lanes::width)
     Lanes::store(weight + group, Lanes::exp(Lanes::load(weight + group)));
   const double total = Lanes::sum_of(weight, padded);
-  const double scale = total == 0 ? 0 : grad / total;
+  const double scale = total == 0 ? 0 : grad / total;  // 0: no path is legal, so nothing is expected
   for (std::ptrdiff_t j = 0; j < padded; ++j)
     weight[j] = static_cast<Real>(static_cast<double>(weight[j]) * scale);
 }
@@ -150,7 +150,7 @@ void count_pairs(std::ptrdiff_t tags, std::ptrdiff_t padded, ForwardBackwardScra
   }
 }
 
-// The gradient of grad * log Z of the chain at scratch.positions, which must have a legal path.
+// The gradient of grad * log Z of the chain at scratch.positions.
 // `chain` has the lanes own the previous tag; scratch.terms must be there.
 template <class Lanes>
 void backward(const PaddedChain<Lanes>& chain, double grad, View<const typename Lanes::Real, 2> emissions,

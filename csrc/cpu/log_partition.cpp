@@ -1,7 +1,6 @@
 // log Z and its gradient over a batch: sequences to threads.
 #include <algorithm>
 #include <cstddef>
-#include <limits>
 #include <utility>
 #include <vector>
 
@@ -89,9 +88,8 @@ void log_partition(const Chains<Real>& chains, const LogPartition<Real>& out, in
 }
 
 template <class Real>
-void log_partition_backward(const Chains<Real>& chains, View<const Real, 1> grad,
-                            const LogPartition<const Real>& forward, const LogPartitionGradient<Real>& out,
-                            int threads) {
+void log_partition_backward(const Chains<Real>& chains, View<const Real, 1> grad, View<const Real, 3> alphas,
+                            const LogPartitionGradient<Real>& out, int threads) {
   using Lanes = CpuLanes<Real>;
   const PaddedChain<Lanes> chain(chains, PaddedChain<Lanes>::Lane::previous_tag);
   ChunkCounts counts(chains.batch, chains.tags, chain.padded);
@@ -103,14 +101,10 @@ void log_partition_backward(const Chains<Real>& chains, View<const Real, 1> grad
       const std::ptrdiff_t last = (chunk + 1) * chains.batch / counts.chunks();
       for (std::ptrdiff_t row = first; row < last; ++row) {
         const auto d_emissions = out.emissions[row];
-        const auto zero = [&](std::ptrdiff_t t) { fill_zero(d_emissions[t], chains.tags); };
-        find_chain(chains.mask[row], chains.time, scratch.positions, zero);
-        if (forward.log_z(row) == -std::numeric_limits<Real>::infinity()) {
-          for (const std::ptrdiff_t t : scratch.positions) zero(t);  // no legal path, so nothing is expected
-        } else {
-          backward(chain, static_cast<double>(grad(row)), chains.emissions[row], forward.alphas[row],
-                   d_emissions, counts[chunk], scratch);
-        }
+        find_chain(chains.mask[row], chains.time, scratch.positions,
+                   [&](std::ptrdiff_t t) { fill_zero(d_emissions[t], chains.tags); });
+        backward(chain, static_cast<double>(grad(row)), chains.emissions[row], alphas[row], d_emissions,
+                 counts[chunk], scratch);
       }
     };
   };
@@ -120,11 +114,9 @@ void log_partition_backward(const Chains<Real>& chains, View<const Real, 1> grad
 
 template void log_partition(const Chains<float>&, const LogPartition<float>&, int);
 template void log_partition(const Chains<double>&, const LogPartition<double>&, int);
-template void log_partition_backward(const Chains<float>&, View<const float, 1>,
-                                     const LogPartition<const float>&, const LogPartitionGradient<float>&,
-                                     int);
-template void log_partition_backward(const Chains<double>&, View<const double, 1>,
-                                     const LogPartition<const double>&, const LogPartitionGradient<double>&,
-                                     int);
+template void log_partition_backward(const Chains<float>&, View<const float, 1>, View<const float, 3>,
+                                     const LogPartitionGradient<float>&, int);
+template void log_partition_backward(const Chains<double>&, View<const double, 1>, View<const double, 3>,
+                                     const LogPartitionGradient<double>&, int);
 
 }  // namespace pybert_crf::cpu

@@ -68,7 +68,7 @@ def log_partition_backward(
     Args:
         grad: (B,) factor of each row.
         emissions, mask, start, transitions, end: as given to `log_partition`.
-        alphas, log_z: as returned by it.
+        alphas, log_z: as returned by it; these kernels need the alphas alone.
 
     Returns:
         d_emissions: (B, T, K), posterior probabilities times grad; they sum to grad at each position, and are
@@ -95,7 +95,7 @@ def log_partition_backward(
         end.new_empty(end.shape),
     )
     kernel = _kernel("log_partition_backward", emissions)
-    views = [_view(tensor) for tensor in (grad, log_z, alphas, *gradients)]
+    views = [_view(tensor) for tensor in (grad, alphas, *gradients)]
     kernel(problem, *views, torch.get_num_threads())
     return gradients
 

@@ -97,7 +97,7 @@ class DemoCorpus(NamedTuple):
         return paths
 
 
-def make_corpus(seed: int = 0, sizes: tuple[int, int, int] = (3000, 400, 600)) -> DemoCorpus:
+def make_corpus(seed: int = 0, sizes: tuple[int, int, int] = (4000, 400, 600)) -> DemoCorpus:
     """Write a corpus of `sizes` = (train, dev, test) sentences.
 
     The same seed gives the same corpus on every platform and Python version. No sentence occurs twice, in

@@ -52,6 +52,19 @@ def sentence_rows(source: str | os.PathLike[str] | BinaryIO, needed: int) -> Ite
         yield from _sentences(source, str(getattr(source, "name", "<stream>")), needed)
 
 
+def read_columns(source: str | os.PathLike[str] | BinaryIO) -> Iterator[list[str]]:
+    """The tokens of each sentence, the first of one or more columns; sentence by sentence as they come.
+
+    Args:
+        source: a path, or an open binary stream such as ``sys.stdin.buffer``.
+
+    Raises:
+        CorpusError: as `sentence_rows`. An empty file is no error: it yields nothing.
+    """
+    for rows in sentence_rows(source, needed=1):
+        yield [columns[0] for _, columns in rows]
+
+
 def _sentences(stream: Iterable[bytes], name: str, needed: int) -> Iterator[list[Row]]:
     rows: list[Row] = []
     for number, text in _lines(stream, name):

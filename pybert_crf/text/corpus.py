@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
-from pybert_crf.text.columns import BOM, DOCSTART, CorpusError, Row, sentence_rows
+from pybert_crf.files import write_text
+from pybert_crf.text.columns import BOM, DOCSTART, CorpusError, Row, read_columns, sentence_rows
 from pybert_crf.text.schemes import (
     OUTSIDE,
     SchemeError,
@@ -26,7 +26,7 @@ __all__ = ["Corpus", "CorpusError", "Sentence", "Statistics", "read_columns", "r
 
 
 class Sentence(NamedTuple):
-    """Tokens and their tags (equally many; no tags in a file without), and the line of the first, from 1."""
+    """Tokens and as many tags, and the line of the first in its file, counted from 1 (0: of no file)."""
 
     tokens: list[str]
     tags: list[str]
@@ -110,41 +110,19 @@ def read_corpus(path: str | os.PathLike[str], scheme: str | None = None) -> Corp
     return Corpus(Path(path), sentences, scheme)
 
 
-def read_columns(source: str | os.PathLike[str] | BinaryIO) -> Iterator[Sentence]:
-    """The tokens (first of one or more columns) of a column file, sentence by sentence as they come; no tags.
-
-    Args:
-        source: a path, or an open binary stream such as ``sys.stdin.buffer``.
-
-    Raises:
-        CorpusError: as `read_corpus`, but for everything about tags; an empty file yields nothing.
-    """
-    for rows in sentence_rows(source, needed=1):
-        yield Sentence([columns[0] for _, columns in rows], [], rows[0][0])
-
-
-def write_columns(path: str | os.PathLike[str], sentences: Iterable[Sentence]) -> None:
+def write_columns(path: str | Path, sentences: Iterable[Sentence]) -> None:
     """Write ``token TAB tag`` lines, a blank line after each sentence, so that `read_corpus` reads the same.
 
-    The file appears whole or not at all (temporary name, then rename).
+    The file appears whole or not at all.
 
     Raises:
         ValueError: a sentence is empty or its tags are not as many as its tokens, or a token cannot stand in
             a column file (empty, holding a space, tab, CR or LF, or ``-DOCSTART-``).
     """
-    path = Path(path)
     text = "".join(_written(number, sentence) for number, sentence in enumerate(sentences))
     if text.startswith(BOM):  # a token, which a reader would take for the file's byte order mark
         text = BOM + text
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with open(descriptor, "wb") as file:  # noqa: PTH123 (a descriptor, not a path)
-            file.write(text.encode("utf-8"))
-        os.chmod(temporary, 0o666 & ~_umask())  # noqa: PTH101
-        os.replace(temporary, path)  # noqa: PTH105
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_text(path, text)
 
 
 def _tagged(rows: list[Row], path: str | os.PathLike[str]) -> Sentence:
@@ -166,9 +144,3 @@ def _written(number: int, sentence: Sentence) -> str:
             raise ValueError(f"sentence {number}: {value!r} cannot stand in a column file")
     lines = [f"{token}\t{tag}\n" for token, tag in zip(sentence.tokens, sentence.tags, strict=True)]
     return "".join(lines) + "\n"
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

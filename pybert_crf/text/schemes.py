@@ -102,6 +102,7 @@ def is_legal(previous_tag: str, tag: str, scheme: str) -> bool:
 
     A tag whose prefix the scheme does not use is not legal anywhere.
     """
+    _spelling(scheme)  # an unknown scheme is an error all the same
     try:
         (previous_role, previous_label), (this_role, label) = role(previous_tag, scheme), role(tag, scheme)
     except ValueError:
@@ -152,6 +153,7 @@ def convert(tags: Sequence[str], source: str, target: str) -> list[str]:
     Raises:
         ValueError: a tag or scheme is unknown, or two neighbours of one type would merge in IO.
     """
+    _spelling(target)
     padded = [OUTSIDE, *tags, OUTSIDE]
     converted = []
     for previous, tag, following in zip(padded, padded[1:], padded[2:], strict=False):

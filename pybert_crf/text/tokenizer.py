@@ -2,7 +2,8 @@
 
 The pieces are those of the `tokenizers` library, one unit at a time: nothing merges across units ("7", ".",
 "7" stay three), and a unit that the normaliser swallows (U+200E, a control character, a lone variation
-selector) becomes [UNK], so that emissions stay aligned to the original units.
+selector) becomes [UNK], so that emissions stay aligned to the original units. A unit spelled like a special
+piece ("[SEP]") gets that piece's id, as in transformers.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any, NamedTuple
 
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
+from pybert_crf.files import write_json, write_text
 from pybert_crf.text.vocabulary import SPECIAL, character_vocabulary, wordpiece_vocabulary
 
 _NAMES = ("unk", "cls", "sep", "pad", "mask")
@@ -45,8 +47,10 @@ class UnitTokenizer:
         Raises:
             ValueError: the vocabulary lacks the unknown, [CLS], [SEP] or [PAD] piece.
         """
-        self._names = {**_DEFAULT_NAMES, **(names or {})}
         vocab = tokenizer.get_vocab(with_added_tokens=True)
+        self._names = {**_DEFAULT_NAMES, **(names or {})}
+        if self._names["mask"] not in vocab:  # the one that nothing here needs
+            del self._names["mask"]
         missing = [
             self._names[name] for name in ("unk", "cls", "sep", "pad") if self._names[name] not in vocab
         ]
@@ -137,17 +141,15 @@ class UnitTokenizer:
         transformers' ``BertTokenizerFast`` opens to the same ids."""
         directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
-        (directory / "tokenizer.json").write_text(self._tokenizer.to_str(pretty=True), encoding="utf-8")
+        write_text(directory / "tokenizer.json", self._tokenizer.to_str(pretty=True))
         config: dict[str, Any] = {f"{name}_token": spelling for name, spelling in self._names.items()}
         if isinstance(self._tokenizer.model, models.WordPiece):
             config = {"tokenizer_class": "BertTokenizer", **_bert_options(self._tokenizer), **config}
             pieces = {index: piece for piece, index in self._tokenizer.get_vocab().items()}
             # A piece listed twice in an old vocab.txt leaves a hole; ids must not move up.
             lines = [pieces.get(index, f"[gap{index}]") for index in range(self.vocab_size)]
-            text = "".join(f"{piece}\n" for piece in lines)
-            (directory / "vocab.txt").write_text(text, encoding="utf-8", newline="\n")
-        text = json.dumps(config, ensure_ascii=False, indent=2) + "\n"
-        (directory / "tokenizer_config.json").write_text(text, encoding="utf-8")
+            write_text(directory / "vocab.txt", "".join(f"{piece}\n" for piece in lines))
+        write_json(directory / "tokenizer_config.json", config)
 
     def _remember(self, units: set[str]) -> dict[str, list[int]]:
         """A memo that holds all of `units`."""

@@ -23,12 +23,9 @@ def character_vocabulary(
         size: at most so many pieces, special ones included.
         min_count: leave out pieces seen less often.
     """
-    pieces: Counter[str] = Counter()
-    for word, count in _words(rules, token_sequences).items():
-        for piece in _characters(word):
-            pieces[piece] += count
     _check_size(size)
-    return [*SPECIAL, *_often(pieces, min_count)][:size]
+    words = _words(rules, token_sequences)
+    return [*SPECIAL, *_often(words, min_count)][:size]
 
 
 def wordpiece_vocabulary(
@@ -40,10 +37,7 @@ def wordpiece_vocabulary(
     """
     _check_size(size)
     words = _words(rules, token_sequences)
-    pieces: Counter[str] = Counter()
-    for word, count in words.items():
-        pieces.update({piece: count * times for piece, times in Counter(_characters(word)).items()})
-    alphabet = _often(pieces, min_count)[: size - len(SPECIAL)]
+    alphabet = _often(words, min_count)[: size - len(SPECIAL)]
     known = set(alphabet)
     corpus = [word for word in sorted(words) if known.issuperset(_characters(word))]
 
@@ -72,8 +66,12 @@ def _words(rules: Tokenizer, token_sequences: Iterable[Sequence[str]]) -> Counte
     return words
 
 
-def _often(pieces: Counter[str], min_count: int) -> list[str]:
-    """The pieces seen `min_count` times or more, by falling frequency, then by code point."""
+def _often(words: Counter[str], min_count: int) -> list[str]:
+    """The characters seen `min_count` times or more, by falling frequency, then by code point."""
+    pieces: Counter[str] = Counter()
+    for word, count in words.items():
+        for piece in _characters(word):
+            pieces[piece] += count
     often = [piece for piece, count in pieces.items() if count >= min_count]
     return sorted(often, key=lambda piece: (-pieces[piece], piece))
 

@@ -28,6 +28,7 @@ def save_checkpoint(accelerator: Accelerator, out: Path, progress: dict[str, Any
     fresh, last, old = out / f"{LAST}.new", out / LAST, out / f"{LAST}.old"
     if accelerator.is_main_process:
         shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(parents=True)
     accelerator.wait_for_everyone()
     accelerator.save_state(str(fresh))
     accelerator.wait_for_everyone()

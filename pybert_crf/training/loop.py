@@ -56,7 +56,9 @@ def _accelerator(options: TrainOptions) -> Accelerator:
     from accelerate.utils import set_seed
 
     AcceleratorState._reset_state()  # a second run in the same process may want another precision
-    accelerator = Accelerator(mixed_precision=options.precision)
+    # Without `cpu` Accelerate takes the processes of a torchrun on CPUs for so many separate runs.
+    cpu = not torch.accelerator.is_available()
+    accelerator = Accelerator(mixed_precision=options.precision, cpu=cpu)
     set_seed(options.seed)
     return accelerator
 

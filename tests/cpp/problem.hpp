@@ -102,10 +102,9 @@ struct Results {
             view_of<Real>(d_emissions, problem.layout, problem.batch, problem.time, problem.tags)) {
     const auto chains = problem.chains();
     pybert_crf::cpu::log_partition<Real>(chains, {{log_z.data(), {1}}, alphas_view}, threads);
-    const LogPartition<const Real> forward{
-        {log_z.data(), {1}},
-        {alphas.data(), {alphas_view.stride[0], alphas_view.stride[1], alphas_view.stride[2]}}};
-    pybert_crf::cpu::log_partition_backward<Real>(chains, {problem.grad.data(), {1}}, forward,
+    const View<const Real, 3> known{alphas.data(),
+                                    {alphas_view.stride[0], alphas_view.stride[1], alphas_view.stride[2]}};
+    pybert_crf::cpu::log_partition_backward<Real>(chains, {problem.grad.data(), {1}}, known,
                                                   {d_emissions_view,
                                                    {d_start.data(), {1}},
                                                    {d_transitions.data(), {problem.tags, 1}},

@@ -117,8 +117,8 @@ void test_problem(Problem<Real> problem, double tolerance, bool exact_ties) {
 
 template <class Real>
 void test_all(double tolerance) {
-  const std::ptrdiff_t sizes[][3] = {{3, 5, 1}, {2, 5, 2},  {4, 4, 3}, {2, 3, 7}, {2, 3, 8},
-                                     {2, 3, 9}, {3, 1, 17}, {2, 0, 3}, {0, 4, 3}};
+  const std::ptrdiff_t sizes[][3] = {{150, 2, 2}, {3, 5, 1}, {2, 5, 2},  {4, 4, 3}, {2, 3, 7},
+                                     {2, 3, 8},   {2, 3, 9}, {3, 1, 17}, {2, 0, 3}, {0, 4, 3}};
   unsigned seed = 1;
   for (const auto& [batch, time, tags] : sizes) {
     for (const Layout layout : {Layout::batch_first, Layout::time_first, Layout::tags_first}) {

@@ -71,6 +71,7 @@ def answer(case: Problem, backend: str) -> Answer:
     emissions = case.emissions.clone().requires_grad_()
     log_z = crf.log_partition(emissions, case.mask)
     parameters = (crf.start_transitions, crf.transitions, crf.end_transitions)
-    gradients = torch.autograd.grad(log_z.sum(), (emissions, *parameters), allow_unused=True)
-    known = [torch.zeros(()) if gradient is None else gradient for gradient in gradients]
+    inputs = (emissions, *parameters)
+    gradients = torch.autograd.grad(log_z.sum(), inputs, allow_unused=True)  # no transition is used at T = 1
+    known = [torch.zeros_like(x) if g is None else g for x, g in zip(inputs, gradients, strict=True)]
     return Answer(log_z.detach().double(), *(gradient.double() for gradient in known))

@@ -55,13 +55,17 @@ class Chain(NamedTuple):
         total = 0.0
         end = begin + len(tags)
         for path, probability in zip(self.paths, self.probabilities, strict=True):
-            goes_on = continuing is not None and end < len(path) and bool(continuing[path[end - 1], path[end]])
+            goes_on = (
+                continuing is not None and end < len(path) and bool(continuing[path[end - 1], path[end]])
+            )
             if path[begin:end] == tags and not goes_on:
                 total += float(probability)
         return total
 
 
-def enumerate_chain(emissions: Tensor, mask: Tensor, start: Tensor, transitions: Tensor, end: Tensor) -> Chain:
+def enumerate_chain(
+    emissions: Tensor, mask: Tensor, start: Tensor, transitions: Tensor, end: Tensor
+) -> Chain:
     """All paths of one row: emissions (T, K), mask (T,) bool, in float64."""
     kept = [row for row, on in zip(emissions.double().tolist(), mask.tolist(), strict=True) if on]
     first, steps, last = start.tolist(), transitions.tolist(), end.tolist()

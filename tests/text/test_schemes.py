@@ -179,6 +179,18 @@ def test_is_legal(scheme: str, legal: list[str], illegal: list[str]) -> None:
     assert [pair for pair in legal + illegal if is_legal(*pair.split(), scheme)] == legal
 
 
+def test_an_unknown_scheme_is_an_error_everywhere() -> None:
+    for call in (
+        lambda: is_legal("O", "O", "BIOUL"),
+        lambda: continues("O", "O", "BIOUL"),
+        lambda: convert(["S-A"], "BIOES", "BIOUL"),
+        lambda: convert(["O"], "BIOUL", "BIO"),
+        lambda: convert(["O"], "BIO", "BIOUL"),
+    ):
+        with pytest.raises(ValueError, match="unknown tag scheme 'BIOUL'"):
+            call()
+
+
 def test_the_end_of_a_sequence_counts() -> None:
     assert illegal_positions(["O", "B-A"], "BIOES") == [2]
     assert illegal_positions(["I-A", "O", "I-A"], "BIO") == [0, 2]

@@ -1,0 +1,44 @@
+"""Chains as the compiled kernels take them, and what those say of them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import pytest
+import torch
+from torch import Tensor
+
+native = pytest.importorskip(
+    "pybert_crf.crf.native", reason="the compiled extension is not built", exc_type=ImportError
+)
+
+
+class Chain(NamedTuple):
+    """What the kernels take, in their order."""
+
+    emissions: Tensor  # (B, T, K)
+    mask: Tensor  # (B, T)
+    start: Tensor  # (K,)
+    transitions: Tensor  # (K, K)
+    end: Tensor  # (K,)
+
+    def to(self, dtype: torch.dtype) -> Chain:
+        return Chain(*(tensor if tensor.dtype == torch.bool else tensor.to(dtype) for tensor in self))
+
+
+def random_chain(
+    batch: int, time: int, num_tags: int, *, kept: float = 0.7, scale: float = 1.0, seed: int = 0
+) -> Chain:
+    """Scores that float32 holds exactly, in float64; each position is kept with probability `kept`."""
+    B, T, K = batch, time, num_tags
+    torch.manual_seed(seed)
+    mask = torch.rand(B, T) < kept
+    scores = (torch.randn(B, T, K) * scale, torch.randn(K), torch.randn(K, K), torch.randn(K))
+    emissions, start, transitions, end = (tensor.double() for tensor in scores)
+    return Chain(emissions, mask, start, transitions, end)
+
+
+def run(chain: Chain, grad: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """log Z, and the gradients of (grad * log Z).sum(): emissions, start, transitions, end."""
+    log_z, alphas = native.log_partition(*chain)
+    return log_z, native.log_partition_backward(grad, *chain, alphas, log_z)

@@ -1,0 +1,177 @@
+"""float32 in every backend against the reference in float64, on ordinary inputs and hostile ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+import torchcrf
+from cases import Answer, Problem, answer, each_backend, layer, problem
+
+INF = torch.inf
+TAGS = [1, 2, 7, 8, 9, 31, 32, 33, 64, 97, 128, 257]
+
+
+def wide_emissions(case: Problem) -> None:
+    case.emissions.mul_(1e4)
+
+
+def wide_transitions(case: Problem) -> None:
+    case.transitions.mul_(1e3)
+
+
+def forbidden_entries(case: Problem) -> None:
+    case.transitions[
+        torch.rand(case.transitions.shape, generator=torch.Generator().manual_seed(5)) < 0.3
+    ] = -INF
+
+
+def forbidden_column(case: Problem) -> None:
+    case.transitions[:, 1] = -INF
+
+
+def forbidden_row(case: Problem) -> None:
+    case.transitions[-1] = -INF
+
+
+def forbidden_ends(case: Problem) -> None:
+    case.start[1:] = -INF
+    case.end[:-1] = -INF
+
+
+def forbidden_emissions(case: Problem) -> None:
+    case.emissions[:, ::3, 0] = -INF
+
+
+def reached_through_one_other(case: Problem) -> None:
+    case.transitions[1:, -1] = -INF
+    case.emissions[:, :, -1] += 30
+
+
+def narrow_way(case: Problem) -> None:
+    """The only way leads through a tag that every emission makes all but impossible: it must not be flushed."""
+    case.transitions[:, -1] = -INF
+    case.transitions[0, -1] = case.transitions[-1, -1] = 0.0
+    case.end[:-1] = -INF
+    case.emissions[:, :, 0] -= 3000
+
+
+HOSTILE = [
+    wide_emissions,
+    wide_transitions,
+    forbidden_entries,
+    forbidden_column,
+    forbidden_row,
+    forbidden_ends,
+    forbidden_emissions,
+    reached_through_one_other,
+    narrow_way,
+]
+
+
+def check(case: Problem, found: Answer, expected: Answer) -> None:
+    """DESIGN's bounds; beyond scores of 100, the rounding of a float32 of that size.
+
+    The parameters' gradients are sums of marginals, in which the same relative error stays.
+    """
+    finite = torch.cat([part[part.isfinite()].abs().flatten() for part in case if part.is_floating_point()])
+    rounding = 2.0**-22 * float(finite.max()) if float(finite.max()) > 100 else 0.0
+    torch.testing.assert_close(found.log_z, expected.log_z, rtol=1e-6, atol=1e-5 + rounding)
+    torch.testing.assert_close(found.marginals, expected.marginals, rtol=0, atol=1e-6 + rounding)
+    for name in ("d_start", "d_transitions", "d_end"):
+        ours, theirs = getattr(found, name), getattr(expected, name)
+        torch.testing.assert_close(ours, theirs, rtol=1e-6 + rounding, atol=1e-5 + 30 * rounding)
+    legal = case.mask & (expected.log_z > -INF)[:, None]
+    sums = found.marginals.sum(dim=2)
+    torch.testing.assert_close(sums, legal.double(), rtol=0, atol=2e-6)
+
+
+@each_backend
+@pytest.mark.parametrize("K", TAGS)
+def test_every_number_of_tags(backend: str, K: int) -> None:
+    case = problem(3, 5, K, seed=K)
+    check(case, answer(case.to(torch.float32), backend), answer(case, "reference"))
+
+
+@each_backend
+@pytest.mark.parametrize("spoil", HOSTILE)
+@pytest.mark.parametrize("K", [2, 7, 33])
+def test_hostile_scores(backend: str, spoil: Callable[[Problem], None], K: int) -> None:
+    case = problem(5, 23, K, seed=K)
+    spoil(case)
+    case = case.to(torch.float32).to(torch.float64)
+    expected = answer(case, "reference")
+    found = answer(case.to(torch.float32), backend)
+    check(case, found, expected)
+    assert all(part.isfinite().all() for part in found[1:])
+
+
+@each_backend
+def test_long_rows(backend: str) -> None:
+    case = problem(2, 2000, 7, seed=3)
+    check(case, answer(case.to(torch.float32), backend), answer(case, "reference"))
+
+
+@each_backend
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_very_long_row(backend: str, dtype: torch.dtype) -> None:
+    """Transitions u_i + v_j make the positions independent: log Z and the marginals have a closed form."""
+    T, K = (500 if backend == "reference" else 100_000), 3
+    case = problem(1, T, K, seed=7)
+    leaving, entering = torch.randn(2, K, generator=torch.Generator().manual_seed(1)).double()
+    case = case._replace(transitions=leaving[:, None] + entering).to(torch.float32).to(torch.float64)
+    alone = case.emissions[0].clone()
+    alone[0] += case.start
+    alone[-1] += case.end
+    alone[:-1] += leaving
+    alone[1:] += entering
+    case = case.to(dtype)
+    crf = layer(case, backend)
+    log_z = crf.log_partition(case.emissions, case.mask)
+    torch.testing.assert_close(log_z.double(), alone.logsumexp(1).sum()[None], rtol=1e-6, atol=0)
+    marginals = crf.marginals(case.emissions, case.mask)
+    torch.testing.assert_close(marginals[0].double(), alone.softmax(1), rtol=0, atol=1e-6)
+    tags, scores = crf.viterbi(case.emissions, case.mask)
+    torch.testing.assert_close(scores.double(), alone.amax(1).sum()[None], rtol=1e-6, atol=0)
+    assert torch.equal(tags[0], alone.argmax(1))
+
+
+@each_backend
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_is_at_most_twice_as_far_off_as_plain_pytorch(
+    backend: str, dtype: torch.dtype
+) -> None:
+    case = problem(3, 29, 7, ragged=False).to(dtype)
+    exact = case.to(torch.float64)
+
+    def run(crf: torch.nn.Module, given: Problem) -> tuple[torch.Tensor, torch.Tensor]:
+        emissions = given.emissions.clone().requires_grad_()
+        value = crf(emissions, given.tags, given.mask, reduction="none")
+        value.sum().backward()
+        assert emissions.grad is not None
+        assert emissions.grad.dtype == given.emissions.dtype
+        return value.detach().double(), emissions.grad.double()
+
+    ours = layer(case, backend)
+    plain = torchcrf.CRF(7, batch_first=True).to(dtype)
+    plain.load_state_dict(ours.state_dict())
+    pairs = zip(run(ours, case), run(plain, case), run(layer(exact, "reference"), exact), strict=True)
+    for found, peer, expected in pairs:
+        assert (found - expected).abs().max() <= 2 * (peer - expected).abs().max()
+
+
+@each_backend
+@pytest.mark.parametrize("shape", [(0, 5, 3), (4, 0, 3), (0, 0, 3)])
+def test_no_rows_or_no_positions(backend: str, shape: tuple[int, int, int]) -> None:
+    case = problem(*shape)
+    crf = layer(case, backend)
+    emissions = case.emissions.requires_grad_()
+    for reduction in ("none", "sum", "mean", "token_mean"):
+        value = crf(emissions, case.tags, case.mask, reduction=reduction)
+        assert torch.equal(value, torch.zeros_like(value))
+        value.sum().backward()
+    assert crf.decode(emissions, case.mask) == [[] for _ in range(shape[0])]
+    assert crf.marginals(emissions, case.mask).shape == shape
+    assert crf.viterbi(emissions, case.mask)[0].shape == shape[:2]
+    assert crf.span_probabilities(emissions, case.tags, [], case.mask).shape == (0,)

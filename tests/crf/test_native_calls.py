@@ -1,0 +1,119 @@
+"""Calling the compiled kernels: any strides, any number of threads, forked children, what is refused."""
+
+from __future__ import annotations
+
+import runpy
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+import torch
+from native_chains import Chain, native, random_chain, run
+from torch import Tensor
+
+
+@pytest.fixture
+def threads() -> Iterator[None]:
+    """Puts the number of threads back."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def test_any_strides() -> None:
+    chain = random_chain(5, 7, 11).to(torch.float32)
+    ones = torch.ones(5)
+    odd = Chain(
+        chain.emissions.permute(2, 1, 0).contiguous().permute(2, 1, 0),
+        chain.mask.t().contiguous().t(),
+        torch.stack([chain.start, chain.end], 1)[:, 0],
+        chain.transitions.t().contiguous().t(),
+        torch.stack([chain.start, chain.end], 1)[:, 1],
+    )
+    assert not any(tensor.is_contiguous() for tensor in odd)
+    log_z, gradients = run(chain, ones)
+    log_z_odd, gradients_odd = run(odd, torch.ones(1).expand(5))
+    assert torch.equal(log_z, log_z_odd)
+    assert all(map(torch.equal, gradients, gradients_odd))
+    assert all(map(torch.equal, native.viterbi(*chain), native.viterbi(*odd)))
+
+
+def test_nothing_in_the_batch() -> None:
+    chain = random_chain(0, 4, 3)
+    log_z, gradients = run(chain, torch.ones(0, dtype=torch.float64))
+    assert log_z.shape == (0,)
+    assert not any(gradient.any() for gradient in gradients)
+    tags, scores = native.viterbi(*chain)
+    assert tags.shape == (0, 4)
+    assert scores.shape == (0,)
+
+
+@pytest.mark.usefixtures("threads")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_number_of_threads_changes_no_bit(dtype: torch.dtype) -> None:
+    chain = random_chain(97, 40, 17).to(dtype)
+    grad = torch.randn(97, dtype=dtype)
+    results = []
+    for threads in (1, 2, 5):
+        torch.set_num_threads(threads)
+        log_z, gradients = run(chain, grad)
+        results.append((log_z, *gradients, *native.viterbi(*chain)))
+    for more in results[1:]:
+        assert all(map(torch.equal, results[0], more))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no fork")
+def test_a_forked_child_after_a_parallel_call() -> None:
+    program = """
+import os, torch
+from pybert_crf.crf import native
+torch.set_num_threads(2)
+scores = map(torch.randn, ((24,), (24, 24), (24,)))
+chain = (torch.randn(64, 64, 24), torch.ones(64, 64, dtype=torch.bool), *scores)
+log_z = native.log_partition(*chain)[0].tolist()
+child = os.fork()
+if child == 0:
+    os._exit(0 if native.log_partition(*chain)[0].tolist() == log_z else 1)
+assert os.waitpid(child, 0)[1] == 0
+"""
+    command = [sys.executable, "-W", "ignore", "-c", program]
+    done = subprocess.run(command, timeout=60, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "message"),
+    [
+        ("emissions", torch.zeros(2, 3), "emissions must be"),
+        ("emissions", torch.zeros(2, 3, 0), "tags > 0"),
+        ("emissions", torch.zeros(2, 3, 4, dtype=torch.float16), "float32 or float64"),
+        ("mask", torch.ones(2, 4, dtype=torch.bool), r"mask must be \(2, 3\)"),
+        ("mask", torch.ones(2, 3), "mask must be .* torch.bool"),
+        ("start", torch.zeros(5), r"start must be \(4,\)"),
+        ("transitions", torch.zeros(4, 5), r"transitions must be \(4, 4\)"),
+        ("end", torch.zeros(4, dtype=torch.float64), "end must be .* torch.float32"),
+    ],
+)
+def test_what_does_not_fit_is_refused(name: str, wrong: Tensor, message: str) -> None:
+    chain = random_chain(2, 3, 4).to(torch.float32)._replace(**{name: wrong})
+    for kernel in (native.log_partition, native.viterbi):
+        with pytest.raises(ValueError, match=message):
+            kernel(*chain)
+
+
+def test_backward_refuses_what_forward_did_not_make() -> None:
+    chain = random_chain(2, 3, 4).to(torch.float32)
+    log_z, alphas = native.log_partition(*chain)
+    with pytest.raises(ValueError, match="grad must be"):
+        native.log_partition_backward(torch.ones(3), *chain, alphas, log_z)
+    with pytest.raises(ValueError, match="alphas must be"):
+        native.log_partition_backward(torch.ones(2), *chain, alphas[:, :2], log_z)
+
+
+def test_without_the_extension_the_import_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pybert_crf._native", None)
+    path = native.__file__
+    assert path is not None
+    with pytest.raises(ImportError, match=r"compiled extension pybert_crf\._native cannot be loaded"):
+        runpy.run_path(path)

@@ -1,0 +1,200 @@
+"""Training: it learns, moves every weight, stops, resumes, and writes what it promises."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from pybert_crf import Tagger, TrainOptions, train
+from pybert_crf.encoders import Encoder
+from pybert_crf.encoders.checkpoint import read_tensors
+from pybert_crf.text.tokenizer import UnitTokenizer
+from pybert_crf.training import EpochDone, Started, Stepped
+
+Make = Callable[..., TrainOptions]
+
+
+def test_it_learns_and_writes_what_it_found(options: Make) -> None:
+    events: list[Any] = []
+    result = train(options(epochs=12, learning_rate=2e-3, patience=0), events.append)
+    assert result.test is not None
+    assert result.test.f1 > 0.9
+    losses = [event.loss for event in events if isinstance(event, EpochDone)]
+    assert losses[-1] < 0.3 * losses[0]
+
+    out = Path(result.out)
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["dev"]["conlleval"]["micro"]["f1"] == max(row["dev_f1"] for row in metrics["history"])
+    assert metrics["test"] == result.test.to_dict()
+    assert "pipeline_tag: token-classification" in (out / "README.md").read_text()
+    assert {entity.text: entity.label for entity in Tagger.from_pretrained(out)("张甲在京。")} == {
+        "张甲": "PER",
+        "京": "LOC",
+    }
+    assert not [path for path in out.iterdir() if path.is_dir() or path.name.startswith(".")]
+
+
+def test_every_parameter_moves(options: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pybert_crf.training import loop
+
+    taggers = []
+    build = loop.build_tagger
+    before: dict[str, torch.Tensor] = {}
+
+    def spy(*args: Any) -> Tagger:
+        tagger = build(*args)
+        taggers.append(tagger)
+        before.update({name: value.clone() for name, value in tagger.model.named_parameters()})
+        return tagger
+
+    monkeypatch.setattr(loop, "build_tagger", spy)
+    train(options(epochs=1))
+    still = [name for name, value in taggers[0].model.named_parameters() if value.equal(before[name])]
+    assert still == []
+    assert {"crf.transitions", "crf.start_transitions", "crf.end_transitions"} <= before.keys()
+
+
+def test_events_tell_the_whole_story(options: Make) -> None:
+    events: list[Any] = []
+    train(options(epochs=2), events.append)
+    started = events[0]
+    assert isinstance(started, Started)
+    assert started.sentences == {"train": 60, "dev": 12, "test": 12}
+    assert (started.scheme, started.unit) == ("BIO", "char")
+    assert started.labels == ("O", "B-LOC", "B-PER", "I-PER")
+    steps = [event for event in events if isinstance(event, Stepped) and event.epoch == 1]
+    assert [event.step for event in steps] == list(range(1, steps[0].steps + 1))
+    assert [event.epoch for event in events if isinstance(event, EpochDone)] == [1, 2]
+
+
+class _Killed(BaseException):
+    """Not an Exception, as a signal's KeyboardInterrupt is not."""
+
+
+@pytest.mark.parametrize("step", [1, 3])
+def test_a_killed_run_resumes_to_the_same_weights(options: Make, tmp_path: Path, step: int) -> None:
+    def kill(event: object) -> None:
+        if isinstance(event, Stepped) and (event.epoch, event.step) == (3, step):
+            raise _Killed
+
+    whole = train(options(epochs=4, out=str(tmp_path / "whole")))
+    with pytest.raises(_Killed):
+        train(options(epochs=4), kill)
+    seen: list[Any] = []
+    resumed = train(options(epochs=4, resume=True), seen.append)
+    assert seen[0].epoch == 3
+
+    def figures(history: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+        return [(row["epoch"], row["loss"], row["dev_f1"]) for row in history]
+
+    assert figures(resumed.history) == figures(whole.history)
+    first, second = read_tensors(whole.out), read_tensors(resumed.out)
+    assert first.keys() == second.keys()
+    assert all(first[name].equal(second[name]) for name in first)
+
+
+def test_a_run_is_repeatable(options: Make, tmp_path: Path) -> None:
+    runs = [train(options(epochs=1, out=str(tmp_path / name))) for name in "ab"]
+    first, second = (read_tensors(run.out) for run in runs)
+    assert all(first[name].equal(second[name]) for name in first)
+    other = read_tensors(train(options(epochs=1, out=str(tmp_path / "c"), seed=1)).out)
+    assert not first["classifier.weight"].equal(other["classifier.weight"])
+
+
+def test_resuming_with_other_options_is_refused(options: Make) -> None:
+    def kill(event: object) -> None:
+        if isinstance(event, Stepped) and event.epoch == 2:
+            raise _Killed
+
+    with pytest.raises(_Killed):
+        train(options(), kill)
+    with pytest.raises(ValueError, match="seed was 0, is 7"):
+        train(options(resume=True, seed=7))
+    with pytest.raises(FileExistsError, match="unfinished run"):
+        train(options())
+
+
+def test_an_earlier_run_is_not_written_over_unasked(options: Make) -> None:
+    train(options(epochs=1))
+    with pytest.raises(FileExistsError, match="holds a model already"):
+        train(options(epochs=1))
+    with pytest.raises(FileExistsError, match="nothing to resume"):
+        train(options(epochs=1, resume=True))
+    train(options(epochs=1, overwrite=True))
+
+
+def test_it_stops_when_dev_gets_no_better(options: Make) -> None:
+    result = train(options(epochs=9, patience=2, learning_rate=1e-9, head_learning_rate=1e-9))
+    assert len(result.history) == 3
+
+
+def test_a_pretrained_encoder_is_trained_on(options: Make, tmp_path: Path) -> None:
+    tokenizer = UnitTokenizer.build([list("张王李赵陈甲乙丙丁在京沪津渝冀。的")], "char", min_count=1)
+    encoder = Encoder.from_size("tiny", vocab_size=tokenizer.vocab_size)
+    encoder.save_pretrained(tmp_path / "encoder")
+    tokenizer.save(tmp_path / "encoder")
+    result = train(options(model=str(tmp_path / "encoder"), epochs=1, learning_rate=1e-9))
+    trained = read_tensors(result.out)["bert.embeddings.word_embeddings.weight"]
+    torch.testing.assert_close(trained, encoder.embeddings.word.weight.detach(), rtol=0, atol=1e-6)
+
+
+def test_a_saved_tagger_is_trained_on(options: Make, tmp_path: Path) -> None:
+    first = train(options(epochs=1))
+    train(options(model=first.out, epochs=1, out=str(tmp_path / "second")))
+
+
+@pytest.mark.parametrize("precision", ["bf16"])
+def test_mixed_precision_learns_too(options: Make, precision: str) -> None:
+    result = train(options(epochs=12, learning_rate=2e-3, precision=precision, patience=0))
+    assert result.dev.f1 > 0.8
+    assert read_tensors(result.out)["classifier.weight"].dtype == torch.float32
+
+
+def test_accumulated_batches_give_the_gradient_of_one(options: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pybert_crf.training import loop
+
+    gradients = []
+    for group in ([[0, 1, 2, 3]], [[0, 1, 2], [3]]):
+        chosen = options(dropout=0.0, clip=0.0)
+        data = loop.read_data(chosen)
+        accelerator = loop._accelerator(chosen)
+        tagger = loop.build_tagger(data, chosen)
+        run = loop._Run(chosen, lambda event: None, data, accelerator, tagger)
+        run.model.train()
+        run.model.encoder.eval()  # no dropout there
+        monkeypatch.setattr(run.optimizer, "step", lambda: None)
+        monkeypatch.setattr(run.optimizer, "zero_grad", lambda: None)
+        monkeypatch.setattr(run.scheduler, "step", lambda: None)
+        run._step(group)
+        gradients.append({name: p.grad.clone() for name, p in run.model.named_parameters()})
+    for name, gradient in gradients[0].items():
+        torch.testing.assert_close(gradient, gradients[1][name], rtol=1e-4, atol=1e-6)
+
+
+def test_tags_that_training_never_shows_are_told(options: Make, corpus: Path, tmp_path: Path) -> None:
+    dev = tmp_path / "dev.txt"
+    dev.write_text("京 B-LOC\n\n甲 B-ORG\n乙 I-ORG\n", encoding="utf-8")
+    events: list[Any] = []
+    train(options(dev=str(dev), epochs=1), events.append)
+    assert events[0].notes == (
+        "dev has tags that train never shows, so they cannot be found: B-ORG, I-ORG",
+    )
+
+
+def test_two_processes_train_one_model(options: Make) -> None:
+    """DistributedDataParallel on the CPU, through torchrun, as a user would start it."""
+    chosen = options(epochs=2)
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=29517"]
+    command += ["-m", "pybert_crf", "train", chosen.train, "--dev", chosen.dev, "--out", chosen.out]
+    command += ["--model", "tiny", "--epochs", "2", "--batch-tokens", "128", "--min-count", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("epoch   2") == 1
+    assert Tagger.from_pretrained(chosen.out).model.labels[0] == "O"
