@@ -69,7 +69,7 @@ class BertCRF(nn.Module):
         if self.training or input_ids.shape[0] <= rows:
             hidden: Tensor = self.encoder(input_ids, attention_mask)
             return hidden
-        slices = zip(input_ids.split(rows), attention_mask.split(rows), strict=True)
+        slices = zip(torch.split(input_ids, rows), torch.split(attention_mask, rows), strict=True)
         return torch.cat([self.encoder(ids, mask) for ids, mask in slices])
 
     def forward(self, batch: Batch) -> Tensor:
@@ -89,7 +89,8 @@ class BertCRF(nn.Module):
             raise ValueError("a batch without tags in training: call model.eval() to get emissions")
         # Outside autocast: log-sums need float32 whatever the encoder's precision is.
         with torch.autocast(emissions.device.type, enabled=False):
-            return -self.crf(emissions.float(), batch.tags, batch.mask, reduction="token_mean")
+            likelihood: Tensor = self.crf(emissions.float(), batch.tags, batch.mask, reduction="token_mean")
+        return -likelihood
 
     def save_pretrained(self, directory: str | Path, extra: dict[str, Any] | None = None) -> None:
         """Write ``config.json`` (`extra` in its own section) and ``model.safetensors`` (all weights).

@@ -11,9 +11,14 @@ from pybert_crf.files import replacing, write_json, write_text
 
 def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     write_text(tmp_path / "a.txt", "old")
-    with pytest.raises(RuntimeError), replacing(tmp_path / "a.txt") as temporary:
-        temporary.write_text("ne")
-        raise RuntimeError
+
+    def fail() -> None:
+        with replacing(tmp_path / "a.txt") as temporary:
+            temporary.write_text("ne")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert (tmp_path / "a.txt").read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 

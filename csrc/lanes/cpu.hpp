@@ -17,7 +17,7 @@
 namespace pybert_crf {
 
 // GCC and Clang have vector types that behave like numbers; elsewhere a register is one number.
-#if defined(__AVX__)
+#if defined(__GNUC__) && defined(__AVX__)
 #define PYBERT_CRF_REGISTER(type) __attribute__((vector_size(32))) type
 #elif defined(__GNUC__)
 #define PYBERT_CRF_REGISTER(type) __attribute__((vector_size(16))) type

@@ -22,7 +22,10 @@ def command(
     from pybert_crf.demo.run import run_demo
 
     console = Console()
-    say = lambda line: console.print(line, highlight=False, markup=False, soft_wrap=True)  # noqa: E731
+
+    def say(line: str) -> None:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
     say("A made-up corpus in People's Daily style; train, dev and test share no entity.")
     with TrainingDisplay(console) as display:
         finished, tagged = run_demo(out, display)

@@ -46,7 +46,7 @@ def command(
     tagger = Tagger.from_pretrained(model, device=device)
     interactive = file == "-" and sys.stdin.isatty()
     if columns:
-        sentences = read_columns("/dev/stdin" if file == "-" else file)
+        sentences = read_columns(sys.stdin.buffer if file == "-" else file)
         annotations = tagger.annotate_units(sentences, batch_tokens)
     else:
         look_ahead = 1 if interactive else 512

@@ -1,4 +1,5 @@
-"""The forward-backward loops for Numba: each works through a range of rows, without the GIL, in double precision.
+"""The forward-backward loops for Numba: each works through a range of rows, without the GIL, in double
+precision.
 
 A step of the forward algorithm is a product of exponentials, ``sums_j = sum_i exp(alpha_i) W_ij`` with
 ``W_ij = exp(transitions_ij - top)``: K exps a step, not K². All factors are at most 1, and what a term loses
@@ -13,6 +14,7 @@ bool, start, end (K,), transitions, weights (K, K). ``broken``: the transitions 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -39,7 +41,7 @@ def compiled(function: Callable[..., Any]) -> Any:
 @compiled
 def _column_logsumexp(alpha: Floats, transitions: Floats, j: int) -> float:
     """log sum_i exp(alpha_i + transitions_ij), from the scores themselves."""
-    top = NEG_INF
+    top: float = NEG_INF
     for i in range(alpha.shape[0]):
         top = max(top, alpha[i] + transitions[i, j])
     if top == NEG_INF:
@@ -47,7 +49,7 @@ def _column_logsumexp(alpha: Floats, transitions: Floats, j: int) -> float:
     total = 0.0
     for i in range(alpha.shape[0]):
         total += np.exp(alpha[i] + transitions[i, j] - top)
-    return top + np.log(total)
+    return top + math.log(total)
 
 
 @compiled

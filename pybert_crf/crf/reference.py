@@ -9,8 +9,9 @@ row with positions t = 1..n (Lafferty, McCallum & Pereira, 2001; Rabiner, 1989):
 
 Each alpha_t is kept relative to its own maximum, and the maxima are summed apart: numbers stay small however
 long the row is. The maxima are constants to autograd, which is exact: log Z does not depend on what is
-subtracted and added again. All is computed in float64 where the device has it: in float32 autograd's products of
-thousands of steps drift (by 5e-6 at T = 2,000). Memory is B * T * K * K for autograd; this is not the fast backend.
+subtracted and added again. All is computed in float64 where the device has it: in float32 autograd's products
+of thousands of steps drift (by 5e-6 at T = 2,000). Memory is B * T * K * K for autograd; this is not the fast
+backend.
 """
 
 from __future__ import annotations

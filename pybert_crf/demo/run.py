@@ -29,7 +29,8 @@ def options(out: str | Path) -> TrainOptions:
         model="tiny",
         epochs=8,
         batch_tokens=1024,
-        learning_rate=1e-3,
+        learning_rate=2e-3,
+        head_learning_rate=1e-2,
         patience=0,
         overwrite=True,
     )

@@ -64,9 +64,7 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         temporary.touch()
-        mode = (
-            temporary.stat().st_mode
-        )  # what the user's umask allows: safetensors would hide files from others
+        mode = temporary.stat().st_mode  # as the umask has it: safetensors would let nobody else read
         yield temporary
         temporary.chmod(mode)
         temporary.replace(path)

@@ -1,8 +1,8 @@
 """Dropout that costs a CPU little: the random bits, not the arithmetic, are what is expensive there.
 
-Srivastava et al. (2014). ``F.dropout`` draws one random number an element, one after the other on one core;
-that took two thirds of the time of a small encoder's attention. Sixteen bits decide an element well enough,
-and one draw of the generator has sixty-four: a quarter of the draws.
+Srivastava et al. (2014). ``F.dropout`` draws one random number an element, which took two fifths of the time
+of a small encoder's attention in training. Sixteen bits decide an element well enough, and one draw of the
+generator has sixty-four: a quarter of the draws.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pybert_crf.batches import Example
 from pybert_crf.options import TrainOptions
-from pybert_crf.text.corpus import Corpus, read_corpus
+from pybert_crf.text.corpus import Corpus, CorpusError, read_corpus
 from pybert_crf.text.tokenizer import UnitTokenizer
 from pybert_crf.text.units import detect_unit
 
@@ -28,21 +28,17 @@ class Data:
 
     def notes(self) -> tuple[str, ...]:
         """What a user should know before waiting for the result."""
-        known = set(self.train.labels)
         notes = []
         for name, corpus in self.parts.items():
-            if name == "train":
-                continue
-            same_scheme = corpus.scheme == self.train.scheme
-            unseen = [label for label in corpus.labels if label not in known] if same_scheme else []
-            if unseen:
-                notes.append(
-                    f"{name} has tags that train never shows, so they cannot be found: {', '.join(unseen)}"
-                )
-            if not same_scheme:
-                notes.append(
-                    f"{name} is written in {corpus.scheme}; it is read as train's {self.train.scheme}"
-                )
+            if corpus.scheme != self.train.scheme:
+                notes.append(f"{name} is written in {corpus.scheme}; it is converted to {self.train.scheme}")
+            elif unseen := [label for label in corpus.labels if label not in self.train.labels]:
+                told = ", ".join(unseen)
+                notes.append(f"{name} has tags that train never shows, so they cannot be found: {told}")
+            if corpus.illegal_lines:
+                some = ", ".join(str(line) for line in corpus.illegal_lines[:5])
+                more = ", …" if len(corpus.illegal_lines) > 5 else ""
+                notes.append(f"{name} breaks {corpus.scheme} at lines {some}{more}; kept as it is")
         return tuple(notes)
 
 
@@ -54,10 +50,18 @@ def read_data(options: TrainOptions) -> Data:
         FileNotFoundError: a file is missing.
     """
     train = read_corpus(options.train)
-    dev = read_corpus(options.dev)
-    test = read_corpus(options.test) if options.test else None
+    dev = _read_like(options.dev, train.scheme)
+    test = _read_like(options.test, train.scheme) if options.test else None
     unit = options.unit if options.unit != "auto" else detect_unit(s.tokens for s in train.sentences)
     return Data(train, dev, test, unit)
+
+
+def _read_like(path: str, scheme: str) -> Corpus:
+    """Read a part in train's scheme, which a small part may not show; in its own where that does not fit."""
+    try:
+        return read_corpus(path, scheme=scheme)
+    except CorpusError:
+        return read_corpus(path)
 
 
 def encode(corpus: Corpus, tokenizer: UnitTokenizer) -> list[Example]:

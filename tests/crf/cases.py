@@ -33,8 +33,9 @@ class Problem(NamedTuple):
         return Problem(*(part.to(dtype) if part.is_floating_point() else part for part in self))
 
 
-def problem(B: int, T: int, K: int, *, seed: int = 0, scale: float = 1.0, ragged: bool = True) -> Problem:
+def problem(batch: int, time: int, num_tags: int, *, seed: int = 0, ragged: bool = True) -> Problem:
     """A random problem in float32-representable float64; ragged on the right, the first row full."""
+    B, T, K = batch, time, num_tags
     generator = torch.Generator().manual_seed(seed)
     randn = [torch.randn(*size, generator=generator).double() for size in ((B, T, K), (K,), (K, K), (K,))]
     emissions, start, transitions, end = randn
@@ -42,7 +43,7 @@ def problem(B: int, T: int, K: int, *, seed: int = 0, scale: float = 1.0, ragged
     lengths = torch.randint(min(1, T), T + 1, (B,), generator=generator) if ragged else torch.full((B,), T)
     lengths[:1] = T
     mask = torch.arange(T) < lengths[:, None]
-    return Problem((emissions.float() * scale).double(), tags, mask, start, transitions, end)
+    return Problem(emissions, tags, mask, start, transitions, end)
 
 
 def layer(case: Problem, backend: str, *, batch_first: bool = True) -> CRF:

@@ -26,7 +26,8 @@ class Chain(NamedTuple):
 
     @property
     def best(self) -> tuple[tuple[int, ...], float]:
-        """The best path; of equal ones that with the lowest last tag, then the lowest tag before it, and so on."""
+        """The best path; of equal ones that with the lowest last tag, then the lowest tag before it, and so
+        on."""
         top = self.scores.max()
         ties = [path for path, score in zip(self.paths, self.scores, strict=True) if score == top]
         return min(ties, key=lambda path: path[::-1]), float(top)
@@ -51,7 +52,8 @@ class Chain(NamedTuple):
         return table
 
     def span_probability(self, tags: tuple[int, ...], begin: int, continuing: Tensor | None = None) -> float:
-        """The probability that ``tags`` stand from position ``begin`` and that no continuing tag follows them."""
+        """The probability that ``tags`` stand from position ``begin`` and that no continuing tag follows
+        them."""
         total = 0.0
         end = begin + len(tags)
         for path, probability in zip(self.paths, self.probabilities, strict=True):

@@ -50,7 +50,8 @@ def reached_through_one_other(case: Problem) -> None:
 
 
 def narrow_way(case: Problem) -> None:
-    """The only way leads through a tag that every emission makes all but impossible: it must not be flushed."""
+    """The only way leads through a tag that every emission makes all but impossible: it must not be
+    flushed."""
     case.transitions[:, -1] = -INF
     case.transitions[0, -1] = case.transitions[-1, -1] = 0.0
     case.end[:-1] = -INF
@@ -88,17 +89,17 @@ def check(case: Problem, found: Answer, expected: Answer) -> None:
 
 
 @each_backend
-@pytest.mark.parametrize("K", TAGS)
-def test_every_number_of_tags(backend: str, K: int) -> None:
-    case = problem(3, 5, K, seed=K)
+@pytest.mark.parametrize("num_tags", TAGS)
+def test_every_number_of_tags(backend: str, num_tags: int) -> None:
+    case = problem(3, 5, num_tags, seed=num_tags)
     check(case, answer(case.to(torch.float32), backend), answer(case, "reference"))
 
 
 @each_backend
 @pytest.mark.parametrize("spoil", HOSTILE)
-@pytest.mark.parametrize("K", [2, 7, 33])
-def test_hostile_scores(backend: str, spoil: Callable[[Problem], None], K: int) -> None:
-    case = problem(5, 23, K, seed=K)
+@pytest.mark.parametrize("num_tags", [2, 7, 33])
+def test_hostile_scores(backend: str, spoil: Callable[[Problem], None], num_tags: int) -> None:
+    case = problem(5, 23, num_tags, seed=num_tags)
     spoil(case)
     case = case.to(torch.float32).to(torch.float64)
     expected = answer(case, "reference")

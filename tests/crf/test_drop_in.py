@@ -1,4 +1,5 @@
-"""`CRF` in the place of `torchcrf.CRF` (pytorch-crf 0.7.2): same values, gradients, decoding, words and state."""
+"""`CRF` in the place of `torchcrf.CRF` (pytorch-crf 0.7.2): same values, gradients, decoding, words and
+state."""
 
 from __future__ import annotations
 
@@ -24,8 +25,10 @@ def twins(backend: str = "auto", batch_first: bool = False) -> tuple[CRF, torchc
 
 def inputs(batch_first: bool) -> tuple[Tensor, Tensor, Tensor]:
     case = problem(B, T, K, seed=2).to(torch.float32)
-    parts = (case.emissions, case.tags, case.mask)
-    return parts if batch_first else tuple(part.transpose(0, 1) for part in parts)  # type: ignore[return-value]
+    emissions, tags, mask = case.emissions, case.tags, case.mask
+    if not batch_first:
+        emissions, tags, mask = emissions.transpose(0, 1), tags.transpose(0, 1), mask.transpose(0, 1)
+    return emissions, tags, mask
 
 
 def test_same_seed_same_parameters_repr_and_state() -> None:

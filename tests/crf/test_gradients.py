@@ -27,9 +27,9 @@ def as_function(case: Problem, backend: str):  # type: ignore[no-untyped-def]
 
 
 @each_backend
-@pytest.mark.parametrize("K", [1, 3])
-def test_first_derivatives(backend: str, K: int) -> None:
-    function, point = as_function(problem(4, 5, K)._replace(mask=MASK), backend)
+@pytest.mark.parametrize("num_tags", [1, 3])
+def test_first_derivatives(backend: str, num_tags: int) -> None:
+    function, point = as_function(problem(4, 5, num_tags)._replace(mask=MASK), backend)
     assert gradcheck(function, point)
 
 

@@ -103,7 +103,8 @@ def test_heads_are_ignored(
     ours = Encoder.from_pretrained(tmp_path).eval()
     kept = batch["attention_mask"].bool()
     with torch.no_grad():
-        expected = getattr(theirs, "bert", theirs)(**batch).last_hidden_state
+        body: Any = getattr(theirs, "bert", theirs)
+        expected = body(**batch).last_hidden_state
         torch.testing.assert_close(ours(**batch)[kept], expected[kept], rtol=0, atol=1e-5)
 
 
@@ -121,12 +122,10 @@ def test_old_spelling(their_bert: MakeBert, tmp_path: Path) -> None:
     """gamma and beta for the norms, and a saved table of positions."""
     theirs = their_bert()
     state = {f"bert.{name}": tensor for name, tensor in theirs.state_dict().items()}
-    old = {
-        name.replace("LayerNorm.weight", "LayerNorm.gamma").replace(
-            "LayerNorm.bias", "LayerNorm.beta"
-        ): tensor
-        for name, tensor in state.items()
-    }
+    old = {}
+    for name, tensor in state.items():
+        former = name.replace("LayerNorm.weight", "LayerNorm.gamma")
+        old[former.replace("LayerNorm.bias", "LayerNorm.beta")] = tensor
     assert len(old.keys() - state.keys()) == 2 * (1 + 2 * 3)
     old["bert.embeddings.position_ids"] = torch.arange(29)[None]
     old["cls.predictions.transform.LayerNorm.gamma"] = torch.zeros(33)

@@ -100,7 +100,9 @@ def test_a_long_text_is_covered_whole_and_decoded_in_one_pass(
     passes = []
     decode = tagger.model.crf.decode
     monkeypatch.setattr(
-        tagger.model.crf, "decode", lambda emissions, mask: passes.append(emissions.shape) or decode(emissions, mask)
+        tagger.model.crf,
+        "decode",
+        lambda emissions, mask: passes.append(emissions.shape) or decode(emissions, mask),
     )
     text = "张三在北京工作。" * 250
     (annotation,) = tagger.annotate([text])
@@ -129,9 +131,7 @@ def test_the_score_is_the_probability_of_exactly_this_entity(make_tagger: Make) 
     with torch.no_grad():
         emissions = tagger.model(batch)
         paths = list(itertools.product(range(5), repeat=len(text)))
-        scores = tagger.model.crf.score(
-            emissions.expand(len(paths), -1, -1).double(), torch.tensor(paths)
-        )
+        scores = tagger.model.crf.score(emissions.expand(len(paths), -1, -1).double(), torch.tensor(paths))
     probability = scores.softmax(0)
     labels = tagger.model.labels
     (annotation,) = tagger.annotate([text])
@@ -186,7 +186,9 @@ def test_a_missing_or_misshapen_tensor_is_named(make_tagger: Make, tmp_path: Pat
     del tensors["crf.transitions"]
     tensors["classifier.bias"] = torch.zeros(3)
     write_tensors(tmp_path, tensors)
-    with pytest.raises(CheckpointError, match=r"classifier.bias is \(3,\) instead of \(5,\); crf.transitions is missing"):
+    with pytest.raises(
+        CheckpointError, match=r"classifier.bias is \(3,\) instead of \(5,\); crf.transitions is missing"
+    ):
         Tagger.from_pretrained(tmp_path)
 
 

@@ -20,7 +20,7 @@ def sentences(count: int, offset: int = 0) -> str:
     for i in range(offset, offset + count):
         person, place = NAMES[i % 5] + "甲乙丙丁"[i % 4], PLACES[i // 2 % 5]
         pairs = [(person[0], "B-PER"), (person[1], "I-PER"), ("在", "O"), (place, "B-LOC"), ("。", "O")]
-        blocks.append(pairs[3:4] + [("的", "O")] + pairs[:2] if i % 3 == 0 else pairs)
+        blocks.append([*pairs[3:4], ("的", "O"), *pairs[:2]] if i % 3 == 0 else pairs)
     return "\n".join("".join(f"{token} {tag}\n" for token, tag in block) for block in blocks)
 
 

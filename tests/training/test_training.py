@@ -183,9 +183,7 @@ def test_tags_that_training_never_shows_are_told(options: Make, corpus: Path, tm
     dev.write_text("京 B-LOC\n\n甲 B-ORG\n乙 I-ORG\n", encoding="utf-8")
     events: list[Any] = []
     train(options(dev=str(dev), epochs=1), events.append)
-    assert events[0].notes == (
-        "dev has tags that train never shows, so they cannot be found: B-ORG, I-ORG",
-    )
+    assert events[0].notes == ("dev has tags that train never shows, so they cannot be found: B-ORG, I-ORG",)
 
 
 def test_two_processes_train_one_model(options: Make) -> None:
