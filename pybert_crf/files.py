@@ -14,12 +14,16 @@ from typing import Any
 def replacing(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside `path`, and rename it to `path` when the block ends without an error.
 
-    A reader sees the old file or the new one, never a part; after an error the old file is untouched.
+    A reader sees the old file or the new one, never a part, even where the process is killed; after an
+    error the old file is untouched and the temporary one is gone.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        temporary.touch()
+        mode = temporary.stat().st_mode  # as the umask has it: safetensors would let nobody else read
         yield temporary
+        temporary.chmod(mode)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -37,15 +37,15 @@ void for_each_chunk(std::ptrdiff_t chunks, double steps, int threads, MakeWorker
   };
   const double useful =
       std::min({static_cast<double>(threads), static_cast<double>(chunks), 1 + steps / steps_worth_a_thread});
-  std::vector<std::thread> helpers;
-  helpers.reserve(static_cast<std::size_t>(std::max(useful, 1.0)));
+  std::vector<std::thread> others;
+  others.reserve(static_cast<std::size_t>(std::max(useful, 1.0)));
   try {
-    for (int helper = 1; helper < static_cast<int>(useful); ++helper) helpers.emplace_back(work);
+    for (int other = 1; other < static_cast<int>(useful); ++other) others.emplace_back(work);
   } catch (const std::exception&) {
     // The system has no more threads to give: those there are do all the chunks.
   }
   work();
-  for (auto& helper : helpers) helper.join();
+  for (auto& other : others) other.join();
   if (failure) std::rethrow_exception(failure);
 }
 

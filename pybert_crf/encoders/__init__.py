@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pybert_crf.encoders.checkpoint import CheckpointError, read_tensors, replacing, write_tensors
+from pybert_crf.encoders.checkpoint import CheckpointError, read_tensors, write_tensors
 from pybert_crf.encoders.config import SIZES, EncoderConfig
 from pybert_crf.encoders.config_json import ConfigError, config_from_json, config_to_json, read_config
 from pybert_crf.encoders.encoder import Encoder
@@ -18,7 +18,6 @@ __all__ = [
     "config_to_json",
     "read_config",
     "read_tensors",
-    "replacing",
     "resolve",
     "write_tensors",
 ]

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import pickle
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+
+from pybert_crf.files import replacing
 
 WEIGHTS = "model.safetensors"
 # In the order of preference, as transformers has it; an index names the shards that it speaks of.
@@ -52,24 +52,6 @@ def write_tensors(directory: str | Path, tensors: Mapping[str, Tensor]) -> None:
         memories.add(memory)
     with replacing(Path(directory) / WEIGHTS) as path:
         save_file(owned, path, metadata={"format": "pt"})
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside ``path`` to write to, which then takes its place in one step.
-
-    Nobody ever sees half a file under the name, not even where the process is killed; after an exception the
-    old file is still there, and the temporary one is not.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.touch()
-        mode = temporary.stat().st_mode  # as the umask has it: safetensors would let nobody else read
-        yield temporary
-        temporary.chmod(mode)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _read_shards(index: Path) -> dict[str, Tensor]:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from pybert_crf.encoders.checkpoint import CheckpointError, read_tensors, replacing, write_tensors
+from pybert_crf.encoders.checkpoint import CheckpointError, read_tensors, write_tensors
 from pybert_crf.encoders.config import EncoderConfig
 from pybert_crf.encoders.config_json import ConfigError, config_from_json, config_to_json, read_config
 from pybert_crf.encoders.families import family_of
 from pybert_crf.encoders.hub import resolve
 from pybert_crf.encoders.names import export_tensors, import_tensors
 from pybert_crf.encoders.transformer import Transformer
+from pybert_crf.files import write_json
 
 
 class Encoder(Transformer):
@@ -87,8 +87,7 @@ class Encoder(Transformer):
         directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
         write_tensors(directory, self.to_checkpoint())
-        with replacing(directory / "config.json") as path:
-            path.write_text(json.dumps(config_to_json(self.config), indent=2) + "\n", encoding="utf-8")
+        write_json(directory / "config.json", config_to_json(self.config))
 
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor | None = None, token_type_ids: Tensor | None = None
