@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from pybert_crf.demo import frames, lexicon
 from pybert_crf.demo.names import PARTS, Dice, Namer
+from pybert_crf.text.corpus import Sentence, write_columns
 
 TaggedSentence = tuple[list[str], list[str]]  # characters, BIO tags; equal lengths
 Piece = tuple[str, str]  # text, entity type or "O"
@@ -81,19 +82,14 @@ class DemoCorpus(NamedTuple):
     def write(self, directory: str | Path) -> tuple[Path, Path, Path]:
         """Write train.txt, dev.txt and test.txt; return their paths.
 
-        One `character tag` a line, a blank line between sentences. The directory is made if missing, and each
-        file appears whole or not at all. Raises OSError where it cannot be written.
+        The directory is made if missing, and each file appears whole or not at all. Raises OSError where it
+        cannot be written.
         """
         folder = Path(directory)
         folder.mkdir(parents=True, exist_ok=True)
         paths = (folder / "train.txt", folder / "dev.txt", folder / "test.txt")
         for path, sentences in zip(paths, self, strict=True):
-            blocks = (
-                "".join(f"{c} {tag}\n" for c, tag in zip(*sentence, strict=True)) for sentence in sentences
-            )
-            unfinished = path.with_name(path.name + ".tmp")
-            unfinished.write_bytes("\n".join(blocks).encode())  # bytes: the same file on every platform
-            unfinished.replace(path)
+            write_columns(path, (Sentence(*sentence) for sentence in sentences))
         return paths
 
 

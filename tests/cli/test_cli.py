@@ -98,7 +98,9 @@ def test_crf_brings_no_numba_or_tokenizer() -> None:
 def test_train_evaluate_predict(run: Run, train_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "tagger"
     options = tmp_path / "options.toml"
-    options.write_text('model = "tiny"\nepochs = 1\nmin-count = 1\nlearning-rate = 2e-3\npatience = 0\n', encoding="utf-8")
+    options.write_text(
+        'model = "tiny"\nepochs = 1\nmin-count = 1\nlearning-rate = 2e-3\npatience = 0\n', encoding="utf-8"
+    )
     trained = run(
         "train", train_file, "--dev", train_file, "--out", out, "--options", options, "--epochs", 14
     )
