@@ -115,8 +115,9 @@ class Tagger:
 
         Raises:
             FileNotFoundError: the directory, or one of its files, is missing.
-            ValueError: the files are not of a tagger saved by this package.
+            ValueError: the files are not of a tagger saved by this package, or `device` cannot be used.
         """
+        device = _usable(device)
         directory = resolve(name_or_directory, revision=revision, local_files_only=local_files_only)
         own = read_tagger_config(directory)[SECTION]
         model = BertCRF.from_pretrained(directory).to(device)
@@ -234,6 +235,14 @@ class Tagger:
             emissions, tags, flat, batch.mask, self._continuing.to(emissions.device)
         ).tolist()
         return result
+
+
+def _usable(device: str | torch.device) -> torch.device:
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"device {str(device)!r} cannot be used here: {reason}") from error
 
 
 def _entity(text: str, start: int, end: int, label: str, score: float) -> Entity:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from pybert_crf.cli.app import app
@@ -10,12 +11,17 @@ __all__ = ["app", "main"]
 
 
 def main() -> None:
-    """Run the command line; an expected error is one clear line on standard error and exit status 1."""
+    """Run the command line; an error is one clear line on standard error and exit status 1.
+
+    With the environment variable ``PYBERT_CRF_TRACEBACK`` set, it is the whole traceback.
+    """
     try:
         app()
-    except (ValueError, OSError) as error:
-        if isinstance(error, BrokenPipeError):  # `pybert-crf predict … | head`
-            sys.stderr.close()
-            sys.exit(0)
+    except BrokenPipeError:  # `pybert-crf predict … | head`: nobody reads on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except (ValueError, OSError, RuntimeError) as error:
+        if os.environ.get("PYBERT_CRF_TRACEBACK"):
+            raise
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -75,6 +76,13 @@ def command(
     from pybert_crf.training import train as run
 
     chosen = merge_options(read_options(file) if file else {}, flags)
-    with TrainingDisplay() as display:
-        run(chosen, display)
-    typer.echo(f"saved in {chosen.out}; try: pybert-crf predict {chosen.out} -")
+    try:
+        with TrainingDisplay() as display:
+            run(chosen, display)
+    except KeyboardInterrupt:
+        typer.echo(
+            "\ninterrupted: the same command with --resume goes on after the last whole epoch", err=True
+        )
+        raise typer.Exit(130) from None
+    if int(os.environ.get("RANK", "0")) == 0:
+        typer.echo(f"saved in {chosen.out}; try: pybert-crf predict {chosen.out} -")

@@ -162,6 +162,7 @@ def test_info_names_every_backend_and_why(run: Run) -> None:
         (["evaluate", "nowhere", "{file}"], "nowhere"),
         (["evaluate", "{model}", "missing.txt"], "missing.txt"),
         (["predict", "{model}", "missing.txt"], "missing.txt: no such file"),
+        (["predict", "{model}", "{file}", "--device", "abacus"], "device 'abacus' cannot be used here"),
         (["train", "{file}", "--out", "x"], "missing: dev"),
         (["train", "{file}", "--dev", "{bad}", "--out", "x"], "bad.txt:2"),
         (["train", "{file}", "--dev", "{file}", "--out", "x", "--epochs", "0"], "epochs must be at least 1"),
