@@ -86,7 +86,7 @@ def _native_status() -> BackendStatus:
     try:
         load("native")
     except ImportError as error:
-        return BackendStatus(False, f"the compiled extension is missing or does not load ({error})")
+        return BackendStatus(False, str(error))
     return BackendStatus(True, "compiled C++, on the CPU")
 
 
