@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .backends import BackendStatus, backends
-from .module import CRF
+from pybert_crf.crf.backends import BackendStatus, backends
+from pybert_crf.crf.module import CRF
 
 __all__ = ["CRF", "BackendStatus", "backends"]

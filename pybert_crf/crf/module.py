@@ -8,11 +8,18 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from . import ops
-from .backends import check_name, choose
-from .checks import check_beside, check_emissions, check_legal, check_readable, check_spans, check_tags
-from .score import path_score
-from .spans import span_probabilities
+from pybert_crf.crf import ops
+from pybert_crf.crf.backends import check_name, choose
+from pybert_crf.crf.checks import (
+    check_beside,
+    check_emissions,
+    check_legal,
+    check_readable,
+    check_spans,
+    check_tags,
+)
+from pybert_crf.crf.score import path_score
+from pybert_crf.crf.spans import span_probabilities
 
 _REDUCTIONS = ("none", "sum", "mean", "token_mean")
 

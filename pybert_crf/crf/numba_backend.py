@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from . import numba_kernels, numba_viterbi
-from .threads import run_chunks
+from pybert_crf.crf import numba_kernels, numba_viterbi
+from pybert_crf.crf.threads import run_chunks
 
 _CHUNKS = 16
 _WORTH_A_THREAD = 1 << 18  # operations below which handing work to another thread takes longer than doing it

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .numba_kernels import NEG_INF, Flags, Floats, Rows, compiled
+from pybert_crf.crf.numba_kernels import NEG_INF, Flags, Floats, Rows, compiled
 
 Tags = NDArray[np.int64]
 

@@ -13,8 +13,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from . import reference
-from .backends import load
+from pybert_crf.crf import reference
+from pybert_crf.crf.backends import load
 
 _Pair = tuple[Tensor, Tensor]
 _Gradients = tuple[Tensor, Tensor, Tensor, Tensor]

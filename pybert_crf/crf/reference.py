@@ -19,7 +19,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .packing import packing
+from pybert_crf.crf.packing import packing
 
 NEG_INF = float("-inf")
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .packing import packing
+from pybert_crf.crf.packing import packing
 
 _BLOCK = 1 << 22  # numbers held at once for the tags that may follow: (spans in a block, K, K)
 
