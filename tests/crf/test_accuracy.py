@@ -72,7 +72,7 @@ HOSTILE = [
 
 
 def check(case: Problem, found: Answer, expected: Answer) -> None:
-    """DESIGN's bounds; beyond scores of 100, the rounding of a float32 of that size.
+    """The bounds of docs/numerics.md; beyond scores of 100, the rounding of a float32 of that size.
 
     The parameters' gradients are sums of marginals, in which the same relative error stays.
     """
