@@ -53,12 +53,7 @@ def test_offsets_always_fit_hostile_texts(make_tagger: Make, unit: str) -> None:
     assert found > 10
 
 
-@settings(
-    deadline=None,
-    max_examples=60,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.text(), max_size=4), st.sampled_from(["char", "word"]))
 def test_offsets_always_fit_any_text(make_tagger: Make, texts: list[str], unit: str) -> None:
     tagger = make_tagger(unit)

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import hypothesis
 import pytest
 from hypothesis import strategies as st
-
-# The machine that runs the tests may be busy: a slow example is no failure.
-hypothesis.settings.register_profile("text", deadline=None)
-hypothesis.settings.load_profile("text")
 
 
 def _bio(chunks: list[tuple[str | None, int]]) -> list[str]:
