@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from pybert_crf.batches import Batch
-from pybert_crf.crf import CRF
+from pybert_crf.crf import CRF, Constraints
 from pybert_crf.encoders import (
     CheckpointError,
     ConfigError,
@@ -23,6 +24,7 @@ from pybert_crf.encoders import (
 )
 from pybert_crf.encoders.families import family_of
 from pybert_crf.files import write_json
+from pybert_crf.text.schemes import OUTSIDE, is_legal
 
 HEAD = {"classifier.": "linear.", "crf.": "crf."}
 """Where linear layer and CRF stand in ``model.safetensors`` (left) and in `BertCRF` (right)."""
@@ -39,23 +41,34 @@ class BertCRF(nn.Module):
     Args:
         encoder: gives hidden states of (windows, length, hidden_size).
         labels: the tags, in the order of their numbers.
+        scheme: the tag scheme of the labels (``"BIO"``, ``"IOB1"``, ``"BIOES"``, ``"BMES"``, ``"IO"`` …). The
+            CRF then knows only its legal sequences: no I-PER after O in BIO, in training and decoding alike.
+            None for labels that are no entities (parts of speech), of which any may follow any.
         dropout: probability of dropping a hidden feature before the linear layer, in training.
 
     Raises:
-        ValueError: no labels, or a label twice.
+        ValueError: no labels, a label twice, or no such scheme.
     """
 
-    def __init__(self, encoder: Encoder, labels: Sequence[str], dropout: float = 0.1) -> None:
+    def __init__(
+        self, encoder: Encoder, labels: Sequence[str], scheme: str | None = None, dropout: float = 0.1
+    ) -> None:
         super().__init__()
         if not labels or len(set(labels)) != len(labels):
             raise ValueError(f"labels must be distinct and at least one, got {list(labels)}")
         self.labels = tuple(labels)
+        self.scheme = scheme
         self.encoder = encoder
         self.dropout = nn.Dropout(dropout)
         self.linear = nn.Linear(encoder.config.hidden_size, len(labels))
-        self.crf = CRF(len(labels), batch_first=True)
+        self.crf = CRF(len(labels), batch_first=True, constraints=self._constraints())
         nn.init.normal_(self.linear.weight, std=0.02)
         nn.init.zeros_(self.linear.bias)
+
+    def _constraints(self) -> Constraints | None:
+        if self.scheme is None:
+            return None
+        return Constraints.from_rule(self.labels, OUTSIDE, partial(is_legal, scheme=self.scheme))
 
     def emissions(self, batch: Batch) -> Tensor:
         """Scores of every tag for every unit: (batch, time, tags)."""
@@ -107,7 +120,7 @@ class BertCRF(nn.Module):
             "id2label": {str(number): label for number, label in enumerate(self.labels)},
             "label2id": {label: number for number, label in enumerate(self.labels)},
             "classifier_dropout": self.dropout.p,
-            SECTION: {"format": 1, "labels": list(self.labels), **(extra or {})},
+            SECTION: {"format": 1, "labels": list(self.labels), "scheme": self.scheme, **(extra or {})},
         }
         write_tensors(directory, tensors)
         write_json(directory / "config.json", config)
@@ -125,7 +138,8 @@ class BertCRF(nn.Module):
         config = read_tagger_config(directory)
         tensors = read_tensors(directory)
         encoder = Encoder.from_checkpoint(config_from_json(config), tensors)
-        model = cls(encoder, config[SECTION]["labels"], config["classifier_dropout"])
+        own = config[SECTION]
+        model = cls(encoder, own["labels"], own["scheme"], config["classifier_dropout"])
         model._load_head(tensors, directory)
         return model.eval()
 

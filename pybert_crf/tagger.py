@@ -85,22 +85,26 @@ class Tagger:
     tags and that the unit after it does not continue it.
 
     Args:
-        model: encoder, linear layer and CRF.
+        model: encoder, linear layer and CRF; its labels have a tag scheme.
         tokenizer: pieces of units.
-        scheme: the tag scheme of `model.labels` (``"BIO"``, ``"IOB1"``, ``"BIOES"``, ``"BMES"`` or ``"IO"``).
         unit: ``"char"`` or ``"word"``, what one tag stands for.
+
+    Raises:
+        ValueError: the model's labels have no scheme.
     """
 
-    def __init__(self, model: BertCRF, tokenizer: UnitTokenizer, scheme: str, unit: str) -> None:
+    def __init__(self, model: BertCRF, tokenizer: UnitTokenizer, unit: str) -> None:
+        if model.scheme is None:
+            raise ValueError("the model's labels have no tag scheme, so they make no entities")
         self.model = model.eval()
         self.tokenizer = tokenizer
-        self.scheme = scheme
+        self.scheme = model.scheme
         self.unit = unit
         self.window = Window(
             tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id, model.encoder.config.max_positions
         )
         labels = model.labels
-        self._continuing = torch.tensor([[continues(a, b, scheme) for b in labels] for a in labels])
+        self._continuing = torch.tensor([[continues(a, b, self.scheme) for b in labels] for a in labels])
 
     @classmethod
     def from_pretrained(
@@ -121,11 +125,11 @@ class Tagger:
         directory = resolve(name_or_directory, revision=revision, local_files_only=local_files_only)
         own = read_tagger_config(directory)[SECTION]
         model = BertCRF.from_pretrained(directory).to(device)
-        return cls(model, UnitTokenizer.from_directory(directory), own["scheme"], own["unit"])
+        return cls(model, UnitTokenizer.from_directory(directory), own["unit"])
 
     def save_pretrained(self, directory: str | Path) -> None:
         """Write one directory that `from_pretrained` opens: configuration, all weights, tokenizer files."""
-        self.model.save_pretrained(directory, {"scheme": self.scheme, "unit": self.unit})
+        self.model.save_pretrained(directory, {"unit": self.unit})
         self.tokenizer.save(directory)
 
     def __call__(self, text: str) -> list[Entity]:

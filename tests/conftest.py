@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -14,11 +15,25 @@ hypothesis.settings.register_profile("tests", deadline=None, derandomize=True, d
 hypothesis.settings.load_profile("tests")
 
 
+_STARTED_IN = Path.cwd()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def neutral_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Run elsewhere, so that Python programs started by tests import the package as it is installed.
+
+    In the source tree they would find its folder, which has no compiled extension.
+    """
+    os.chdir(tmp_path_factory.mktemp("elsewhere"))
+    yield
+    os.chdir(_STARTED_IN)
+
+
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """The folder of real corpora (`PYBERT_CRF_DATA`, else `../shared/data`); skips where there is none."""
     named = os.environ.get("PYBERT_CRF_DATA")
-    folder = Path(named) if named else Path(__file__).parents[1].parent / "shared" / "data"
+    folder = _STARTED_IN / named if named else Path(__file__).parents[1].parent / "shared" / "data"
     if not folder.is_dir():
         pytest.skip("the real corpora are not here: set PYBERT_CRF_DATA to their folder")
     return folder

@@ -18,10 +18,12 @@ from pybert_crf.crf.checks import (
     check_spans,
     check_tags,
 )
+from pybert_crf.crf.constraints import Constraints, check_constraint
+from pybert_crf.crf.reduction import check_reduction, reduce
 from pybert_crf.crf.score import path_score
 from pybert_crf.crf.spans import span_probabilities
 
-_REDUCTIONS = ("none", "sum", "mean", "token_mean")
+_PARAMETERS = {"start": "start_transitions", "transitions": "transitions", "end": "end_transitions"}
 
 
 class CRF(nn.Module):
@@ -40,6 +42,8 @@ class CRF(nn.Module):
     Args:
         num_tags: K, the number of tags.
         batch_first: whether the batch axis comes before the time axis.
+        constraints: what a legal path may hold, in training and decoding alike; None for anything. Not part
+            of the state_dict.
         backend: "auto", "native", "numba" or "reference"; see :func:`pybert_crf.backends`.
 
     Attributes:
@@ -48,10 +52,18 @@ class CRF(nn.Module):
         transitions: parameter (K, K), the score of going from the row's tag to the column's.
 
     Raises:
-        ValueError: ``num_tags`` is not positive, or there is no such backend.
+        ValueError: ``num_tags`` is not positive, the constraints are for another number of tags, or there is
+            no such backend.
     """
 
-    def __init__(self, num_tags: int, batch_first: bool = False, *, backend: str = "auto") -> None:
+    def __init__(
+        self,
+        num_tags: int,
+        batch_first: bool = False,
+        *,
+        constraints: Constraints | None = None,
+        backend: str = "auto",
+    ) -> None:
         if num_tags <= 0:
             raise ValueError(f"invalid number of tags: {num_tags}")
         check_name(backend)
@@ -63,6 +75,14 @@ class CRF(nn.Module):
         self.end_transitions = nn.Parameter(torch.empty(num_tags))
         self.transitions = nn.Parameter(torch.empty(num_tags, num_tags))
         self.reset_parameters()
+        self._constrain(constraints)
+
+    def _constrain(self, constraints: Constraints | None) -> None:
+        """Keep what is allowed as buffers, so that it moves with the module."""
+        for name, allowed in (constraints or Constraints(None, None, None))._asdict().items():
+            if allowed is not None:
+                allowed = check_constraint(name, allowed, getattr(self, _PARAMETERS[name]))
+            self.register_buffer(f"_allowed_{name}", allowed, persistent=False)
 
     def reset_parameters(self) -> None:
         """Draw the parameters from U(-0.1, 0.1)."""
@@ -93,13 +113,12 @@ class CRF(nn.Module):
                 where unmasked (elsewhere that is a device-side assertion).
         """
         chain = self._chain(emissions, mask, tags)
-        if reduction not in _REDUCTIONS:
-            raise ValueError(f"invalid reduction: {reduction}")
+        check_reduction(reduction)
         score = path_score(self._tags(tags, chain.mask), *chain)
         log_z = self._forward_pass(chain)[0]
         # Without a legal path the difference is -inf - -inf, NaN: where() keeps that out, of gradients too.
         likelihood = torch.where(log_z == float("-inf"), log_z.detach(), score - log_z)
-        return _reduce(likelihood, chain.mask, reduction)
+        return reduce(likelihood, chain.mask, reduction)
 
     def log_partition(self, emissions: Tensor, mask: Tensor | None = None) -> Tensor:
         """log Z (B,), differentiable; -inf for a row with no legal path, 0 for one with nothing unmasked."""
@@ -195,8 +214,14 @@ class CRF(nn.Module):
         dtype = torch.promote_types(
             torch.promote_types(emissions.dtype, self.transitions.dtype), torch.float32
         )
-        parameters = (self.start_transitions, self.transitions, self.end_transitions)
-        return _Chain(emissions.to(dtype), mask, *(parameter.to(dtype) for parameter in parameters))
+        start, transitions, end = (self._scores(name).to(dtype) for name in _PARAMETERS)
+        return _Chain(emissions.to(dtype), mask, start, transitions, end)
+
+    def _scores(self, name: str) -> Tensor:
+        """A parameter, with -inf where the constraints forbid: no path there, and no gradient."""
+        parameter: Tensor = getattr(self, _PARAMETERS[name])
+        allowed: Tensor | None = getattr(self, f"_allowed_{name}")
+        return parameter if allowed is None else torch.where(allowed, parameter, float("-inf"))
 
     def _tags(self, tags: Tensor, mask: Tensor) -> Tensor:
         """Tags brought to batch-first int64 and checked where ``mask`` (batch-first) is on."""
@@ -238,14 +263,3 @@ class _Chain(NamedTuple):
     start: Tensor  # (K,)
     transitions: Tensor  # (K, K)
     end: Tensor  # (K,)
-
-
-def _reduce(likelihood: Tensor, mask: Tensor, reduction: str) -> Tensor:
-    """Rows' log-likelihoods (B,) to what ``reduction`` names; nothing to average is 0, not 0 / 0."""
-    if reduction == "none":
-        return likelihood
-    if reduction == "sum":
-        return likelihood.sum()
-    if reduction == "mean":
-        return likelihood.sum() / max(1, likelihood.shape[0])
-    return likelihood.sum() / mask.sum().clamp(min=1)

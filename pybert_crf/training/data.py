@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pybert_crf.batches import Example
 from pybert_crf.options import TrainOptions
 from pybert_crf.text.corpus import Corpus, CorpusError, read_corpus
+from pybert_crf.text.schemes import convert
 from pybert_crf.text.tokenizer import UnitTokenizer
 from pybert_crf.text.units import detect_unit
 
 
 @dataclass(frozen=True)
 class Data:
-    """The parts of a run; `labels`, `scheme` and `unit` are those of the training part."""
+    """The parts of a run; scheme and unit are those of the training part.
+
+    The CRF knows legal sequences alone, so the training part has been mended where its tags broke the scheme,
+    at the lines `mended`; the others are judged as they are.
+    """
 
     train: Corpus
     dev: Corpus
     test: Corpus | None
     unit: str
+    mended: list[int]
 
     @property
     def parts(self) -> dict[str, Corpus]:
@@ -29,6 +35,9 @@ class Data:
     def notes(self) -> tuple[str, ...]:
         """What a user should know before waiting for the result."""
         notes = []
+        if self.mended:
+            told = f"train breaks {self.train.scheme} at lines {_some(self.mended)}"
+            notes.append(f"{told}; mended: an illegal tag is read as conlleval reads it")
         for name, corpus in self.parts.items():
             if corpus.scheme != self.train.scheme:
                 notes.append(f"{name} is written in {corpus.scheme}; it is converted to {self.train.scheme}")
@@ -36,10 +45,13 @@ class Data:
                 told = ", ".join(unseen)
                 notes.append(f"{name} has tags that train never shows, so they cannot be found: {told}")
             if corpus.illegal_lines:
-                some = ", ".join(str(line) for line in corpus.illegal_lines[:5])
-                more = ", …" if len(corpus.illegal_lines) > 5 else ""
-                notes.append(f"{name} breaks {corpus.scheme} at lines {some}{more}; kept as it is")
+                lines = _some(corpus.illegal_lines)
+                notes.append(f"{name} breaks {corpus.scheme} at lines {lines}; kept as it is")
         return tuple(notes)
+
+
+def _some(lines: list[int]) -> str:
+    return ", ".join(str(line) for line in lines[:5]) + (", …" if len(lines) > 5 else "")
 
 
 def read_data(options: TrainOptions) -> Data:
@@ -50,10 +62,20 @@ def read_data(options: TrainOptions) -> Data:
         FileNotFoundError: a file is missing.
     """
     train = read_corpus(options.train)
+    mended = train.illegal_lines
+    train = _mend(train)
     dev = _read_like(options.dev, train.scheme)
     test = _read_like(options.test, train.scheme) if options.test else None
     unit = options.unit if options.unit != "auto" else detect_unit(s.tokens for s in train.sentences)
-    return Data(train, dev, test, unit)
+    return Data(train, dev, test, unit, mended)
+
+
+def _mend(corpus: Corpus) -> Corpus:
+    scheme = corpus.scheme
+    return replace(
+        corpus,
+        sentences=[s._replace(tags=convert(s.tags, scheme, scheme)) for s in corpus.sentences],
+    )
 
 
 def _read_like(path: str, scheme: str) -> Corpus:

@@ -59,5 +59,5 @@ def build_tagger(data: Data, options: TrainOptions) -> Tagger:
                 f"{options.model}: its tokenizer knows {tokenizer.vocab_size} pieces, "
                 f"its encoder only {encoder.config.vocab_size}"
             )
-    model = BertCRF(encoder, data.train.labels, options.dropout)
-    return Tagger(model, tokenizer, data.train.scheme, data.unit)
+    model = BertCRF(encoder, data.train.labels, data.train.scheme, options.dropout)
+    return Tagger(model, tokenizer, data.unit)

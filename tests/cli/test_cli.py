@@ -50,10 +50,10 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tokenizer = UnitTokenizer.build([list("张三在北京工作。")], "char", min_count=1)
     torch.manual_seed(3)
     model = BertCRF(
-        Encoder.from_size("tiny", vocab_size=tokenizer.vocab_size), ["O", "B-PER", "I-PER", "B-LOC"]
+        Encoder.from_size("tiny", vocab_size=tokenizer.vocab_size), ["O", "B-PER", "I-PER", "B-LOC"], "BIO"
     )
     torch.nn.init.normal_(model.linear.weight, std=1.0)
-    Tagger(model, tokenizer, "BIO", "char").save_pretrained(directory)
+    Tagger(model, tokenizer, "char").save_pretrained(directory)
     return directory
 
 

@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from pybert_crf.batches import Example, collate
 from pybert_crf.encoders import CheckpointError, ConfigError
 from pybert_crf.encoders.checkpoint import read_tensors, write_tensors
+from pybert_crf.model import BertCRF
 from pybert_crf.tagger import Tagger
+from pybert_crf.text.schemes import illegal_positions
 
 Make = Callable[..., Tagger]
 
@@ -206,3 +208,27 @@ def test_the_configuration_says_what_a_tag_is(make_tagger: Make, tmp_path: Path)
 def test_wrong_batch_sizes_are_refused(make_tagger: Make) -> None:
     with pytest.raises(ValueError, match="batch_tokens"):
         next(make_tagger().tag(["北"], batch_tokens=0))
+
+
+@pytest.mark.parametrize(
+    ("scheme", "labels"),
+    [
+        ("BIO", ["O", "B-LOC", "B-PER", "I-LOC", "I-PER"]),
+        ("IOB1", ["O", "B-PER", "I-LOC", "I-PER"]),
+        ("BMES", ["O", "B-PER", "E-PER", "M-PER", "S-PER", "B-LOC", "E-LOC"]),
+    ],
+)
+def test_only_legal_tags_come_out(make_tagger: Make, scheme: str, labels: list[str]) -> None:
+    tagger = make_tagger(labels=labels, scheme=scheme)
+    found = 0
+    for annotation in tagger.annotate(["张三在北京工作7.7年。" * 5, "北", "李四张三"] * 3):
+        assert illegal_positions(annotation.tags, scheme) == []
+        found += len(annotation.entities)
+    assert found
+
+
+def test_labels_without_a_scheme_may_follow_each_other_freely(make_tagger: Make) -> None:
+    model = BertCRF(make_tagger().model.encoder, ["NN", "VB"])
+    assert model.crf._allowed_transitions is None
+    with pytest.raises(ValueError, match="no tag scheme"):
+        Tagger(model, make_tagger().tokenizer, "word")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Callable
@@ -184,6 +185,20 @@ def test_tags_that_training_never_shows_are_told(options: Make, corpus: Path, tm
     events: list[Any] = []
     train(options(dev=str(dev), epochs=1), events.append)
     assert events[0].notes == ("dev has tags that train never shows, so they cannot be found: B-ORG, I-ORG",)
+
+
+def test_training_tags_that_break_the_scheme_are_mended_and_told(
+    options: Make, corpus: Path, tmp_path: Path
+) -> None:
+    train_file = tmp_path / "train.txt"
+    text = (corpus / "train.txt").read_text(encoding="utf-8")
+    train_file.write_text(f"甲 I-PER\n在 O\n\n{text}", encoding="utf-8")
+    events: list[Any] = []
+    result = train(options(train=str(train_file), epochs=1), events.append)
+    assert events[0].notes == (
+        "train breaks BIO at lines 1; mended: an illegal tag is read as conlleval reads it",
+    )
+    assert math.isfinite(result.history[0]["loss"])
 
 
 def test_two_processes_train_one_model(options: Make) -> None:
