@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
+import typing
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,8 @@ from typing import Any
 import pytest
 import torch
 
-from pybert_crf import Tagger
+from pybert_crf import Tagger, TrainOptions
+from pybert_crf.cli import train
 from pybert_crf.encoders import Encoder
 from pybert_crf.model import BertCRF
 from pybert_crf.text.tokenizer import UnitTokenizer
@@ -192,3 +195,22 @@ def test_wrong_input_is_one_clear_line(
     assert done.stderr.startswith("error: ")
     assert len(done.stderr.strip().split("\n")) == 1
     assert "Traceback" not in done.stderr
+
+
+def test_the_help_of_train_tells_the_real_defaults() -> None:
+    """The flags' own default is None, so that a file's value counts; the help repeats the options'."""
+    hints = typing.get_type_hints(train.command, include_extras=True)
+    for field in dataclasses.fields(TrainOptions):
+        _, option = typing.get_args(hints[field.name])
+        if field.default in (None, False, dataclasses.MISSING):
+            continue
+        default = f"{field.default:g}" if isinstance(field.default, float) else str(field.default)
+        assert f"[default: {default}]" in option.help, field.name
+    assert hints.keys() - {"return", "options"} == {field.name for field in dataclasses.fields(TrainOptions)}
+    scratch, pretrained = (TrainOptions("a", "b", "c", model=model).rates() for model in ("small", "bert"))
+    for name, scratch_rate, rate in zip(
+        ("learning_rate", "head_learning_rate"), scratch, pretrained, strict=True
+    ):
+        told = typing.get_args(hints[name])[1].help
+        shown = told.partition("[default: ")[2].rstrip("]").replace("from scratch ", "").split(", ")
+        assert [float(figure) for figure in shown] == [rate, scratch_rate]
