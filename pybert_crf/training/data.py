@@ -11,6 +11,8 @@ from pybert_crf.text.schemes import convert
 from pybert_crf.text.tokenizer import UnitTokenizer
 from pybert_crf.text.units import detect_unit
 
+_KNOWN_ENOUGH = 0.01  # share of unknown units that needs no word
+
 
 @dataclass(frozen=True)
 class Data:
@@ -90,3 +92,14 @@ def encode(corpus: Corpus, tokenizer: UnitTokenizer) -> list[Example]:
     """Pieces and tag numbers of every sentence of a training corpus."""
     number = {label: i for i, label in enumerate(corpus.labels)}
     return [Example(tokenizer.encode(s.tokens), [number[tag] for tag in s.tags]) for s in corpus.sentences]
+
+
+def unknown_note(examples: list[Example], tokenizer: UnitTokenizer, unit: str) -> tuple[str, ...]:
+    """A warning where the vocabulary does not know the language of the corpus, else nothing."""
+    first = [e.encoded.ids[i] for e in examples for i in e.encoded.first]
+    share = first.count(tokenizer.unk_id) / max(1, len(first))
+    if share <= _KNOWN_ENOUGH:
+        return ()
+    return (
+        f"{share:.1%} of train's {unit}s are unknown to the vocabulary and all look the same to the encoder",
+    )

@@ -16,7 +16,7 @@ from pybert_crf.evaluation import evaluate_corpus
 from pybert_crf.options import TrainOptions
 from pybert_crf.tagger import Tagger
 from pybert_crf.training.checkpoints import find_checkpoint, load_progress, remove_checkpoint, save_checkpoint
-from pybert_crf.training.data import Data, encode, read_data
+from pybert_crf.training.data import Data, encode, read_data, unknown_note
 from pybert_crf.training.events import EpochDone, Finished, Observer, Started, Stepped
 from pybert_crf.training.optimizer import build_optimizer, build_scheduler
 from pybert_crf.training.results import write_results
@@ -115,7 +115,7 @@ class _Run:
             device=str(self.accelerator.device),
             epoch=first,
             epochs=self.options.epochs,
-            notes=self.data.notes(),
+            notes=self.data.notes() + unknown_note(self.examples, self.tagger.tokenizer, self.tagger.unit),
         )
 
     def _best_epoch(self) -> int:

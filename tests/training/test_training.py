@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -185,6 +186,16 @@ def test_tags_that_training_never_shows_are_told(options: Make, corpus: Path, tm
     events: list[Any] = []
     train(options(dev=str(dev), epochs=1), events.append)
     assert events[0].notes == ("dev has tags that train never shows, so they cannot be found: B-ORG, I-ORG",)
+
+
+def test_a_vocabulary_of_another_language_is_told(options: Make, tmp_path: Path) -> None:
+    tokenizer = UnitTokenizer.build([list("在。的")], "char", min_count=1)
+    Encoder.from_size("tiny", vocab_size=tokenizer.vocab_size).save_pretrained(tmp_path / "encoder")
+    tokenizer.save(tmp_path / "encoder")
+    events: list[Any] = []
+    train(options(model=str(tmp_path / "encoder"), epochs=1), events.append)
+    (note,) = events[0].notes
+    assert re.match(r"6\d\.\d% of train's chars are unknown to the vocabulary", note)
 
 
 def test_training_tags_that_break_the_scheme_are_mended_and_told(
