@@ -68,12 +68,12 @@ def environment(place: Path) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("file", [*READMES, "docs/from-bert4torch.md"])
+@pytest.mark.parametrize("file", [*READMES, "docs/from-bert4torch.md", "docs/from-bert4torch.zh-CN.md"])
 def test_the_commands_run(file: str, place: Path) -> None:
     lines = commands(file)
     assert lines
     for line in lines:
-        line = line.replace("--out my-tagger", "--out my-tagger --overwrite")  # the two READMEs share it
+        line = re.sub(r"(--out \S+)", r"\1 --overwrite", line)  # the translations share it
         done = subprocess.run(
             ["bash", "-c", line],
             cwd=place,
@@ -117,3 +117,10 @@ def test_ci_runs_the_readmes_own_test_command() -> None:
     assert "README.md" in (ROOT / ".ci" / "run").read_text("utf-8")
     (line,) = [line for block in blocks("README.md", "sh") for line in block.splitlines() if "pytest" in line]
     assert line == "pip install -c constraints.txt '.[test]' && pytest"
+
+
+@pytest.mark.parametrize("file", [*READMES, "CONTRIBUTING.md", "docs/README.md", "benchmarks/README.md"])
+def test_links_within_the_project_lead_somewhere(file: str) -> None:
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / file).read_text("utf-8"))
+    missing = [target for target in targets if not ((ROOT / file).parent / target).exists()]
+    assert missing == []
