@@ -14,6 +14,7 @@ from pybert_crf.files import write_text
 from pybert_crf.text.columns import BOM, DOCSTART, CorpusError, Row, read_columns, sentence_rows
 from pybert_crf.text.schemes import (
     OUTSIDE,
+    UNTYPED,
     SchemeError,
     check_scheme,
     detect_scheme,
@@ -96,6 +97,7 @@ def read_corpus(path: str | os.PathLike[str], scheme: str | None = None) -> Corp
     sentences = [_tagged(rows, path) for rows in sentence_rows(path, needed=2)]
     if not sentences:
         raise CorpusError(path, None, "no sentence in this file; expected lines 'token … tag'")
+    _demand_types(sentences, path)
     tags = [sentence.tags for sentence in sentences]
     try:
         if scheme is None:
@@ -133,6 +135,17 @@ def _tagged(rows: list[Row], path: str | os.PathLike[str]) -> Sentence:
         except ValueError as error:  # noqa: PERF203 (the error must name the line)
             raise CorpusError(path, line, f"{error}: {' '.join(columns)!r}") from None
     return Sentence([columns[0] for _, columns in rows], tags, rows[0][0])
+
+
+def _demand_types(sentences: list[Sentence], path: str | os.PathLike[str]) -> None:
+    """Prefixes stand alone in all tags or in none: one among typed ones has lost its type."""
+    labels = {split_tag(tag)[1] for sentence in sentences for tag in sentence.tags} - {""}
+    if UNTYPED not in labels or len(labels) == 1:
+        return
+    for sentence in sentences:
+        for line, tag in enumerate(sentence.tags, start=sentence.line):
+            if split_tag(tag)[1] == UNTYPED:
+                raise CorpusError(path, line, f"tag {tag!r} has no type, but other tags of the file have one")
 
 
 def _written(number: int, sentence: Sentence) -> str:

@@ -1,7 +1,8 @@
 """Tag schemes: how the tags of a sequence spell out its entities, and the way from one spelling to another.
 
-A tag is ``O`` (outside) or ``PREFIX-TYPE``; a type may itself hold hyphens. In each scheme a prefix plays
-one of four roles: the entity Begins, is Inside, Ends here, or is a Single unit long.
+A tag is ``O`` (outside) or ``PREFIX-TYPE``; a type may hold hyphens. Where there is but one type, as in
+word segmentation, the prefix may stand alone (``B``, ``M``, ``E``, ``S``). In each scheme a prefix plays one
+of four roles: the entity Begins, is Inside, Ends here, or is a Single unit long.
 
 =======  ==================================================================================================
 BIO      every entity begins with B (also called IOB2)
@@ -21,6 +22,7 @@ from functools import cache, lru_cache
 from typing import NamedTuple
 
 OUTSIDE = "O"
+UNTYPED = "_"  # the type of a prefix that stands alone; seqeval's name for it
 
 # Roles B, I, E, S, in this order → the prefix each scheme writes. The order of the schemes is the order in
 # which `detect_scheme` tries them.
@@ -53,19 +55,29 @@ class SchemeError(ValueError):
 
 @lru_cache(maxsize=4096)
 def split_tag(tag: str) -> tuple[str, str]:
-    """``"B-PER"`` → ``("B", "PER")``; ``"O"`` → ``("O", "")``; the type may hold hyphens.
+    """``"B-PER"`` → ``("B", "PER")``; ``"B"`` → ``("B", UNTYPED)``; ``"O"`` → ``("O", "")``.
+
+    The type may hold hyphens.
 
     Raises:
-        ValueError: the tag is neither ``O`` nor one of the prefixes B I M E S L U, a hyphen and a type.
+        ValueError: the tag is neither ``O`` nor one of the prefixes B I M E S L U, alone or with a hyphen and
+            a type.
     """
     if tag == OUTSIDE:
         return OUTSIDE, ""
     prefix, hyphen, label = tag.partition("-")
+    if not hyphen and len(tag) == 1 and tag in "BIMESLU":
+        return tag, UNTYPED
     if not hyphen or not label or len(prefix) != 1 or prefix not in "BIMESLU":
         raise ValueError(
             f"tag {tag!r} is neither 'O' nor PREFIX-TYPE with one of the prefixes B, I, M, E, S, L, U"
         )
     return prefix, label
+
+
+def join_tag(prefix: str, label: str) -> str:
+    """The tag of a prefix and a type, as `split_tag` takes it apart."""
+    return prefix if label == UNTYPED else f"{prefix}-{label}"
 
 
 @lru_cache(maxsize=16384)
@@ -164,7 +176,7 @@ def convert(tags: Sequence[str], source: str, target: str) -> list[str]:
         begins = not continues(previous, tag, source)
         ends = not continues(tag, following, source)
         touches = begins and role(previous, source)[1] == label  # right after another of its own type
-        converted.append(f"{_spell(begins, ends, touches, target)}-{label}")
+        converted.append(join_tag(_spell(begins, ends, touches, target), label))
     return converted
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from pybert_crf.text.schemes import OUTSIDE, continues, convert, role
+from pybert_crf.text.schemes import OUTSIDE, continues, convert, join_tag, role
 
 
 class Span(NamedTuple):
@@ -43,7 +43,7 @@ def tags_from_spans(entities: Iterable[Span], length: int, scheme: str) -> list[
             raise ValueError(f"span {start}:{end} ({label}) is empty or leaves a sequence of {length} units")
         if any(tag != OUTSIDE for tag in tags[start:end]):
             raise ValueError(f"span {start}:{end} ({label}) overlaps another")
-        tags[start:end] = [f"B-{label}"] + [f"I-{label}"] * (end - start - 1)
+        tags[start:end] = [join_tag("B", label)] + [join_tag("I", label)] * (end - start - 1)
     return convert(tags, "BIO", scheme)
 
 

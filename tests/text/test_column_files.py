@@ -90,6 +90,7 @@ def test_a_byte_order_mark_with_a_tag_is_a_token(file: Path) -> None:
         ("a O\n O\n", 2, "the token column is empty"),
         ("a O\nb X-PER\n", 2, "tag 'X-PER' is neither 'O' nor PREFIX-TYPE.*'b X-PER'"),
         ("a O\nb B-\n", 2, "tag 'B-'"),
+        ("a B-X\n\nb O\nc B\n", 4, "tag 'B' has no type, but other tags of the file have one"),
         ("a o\n", 1, "tag 'o'"),
         ("a O\rb O\r", 1, "a carriage return inside the line"),
         (b"a O\n\nb\xff O\n", 3, "not UTF-8 .byte 2 of the line is ff.: b'b.xff O'"),
@@ -137,6 +138,12 @@ def test_statistics_and_labels(file: Path) -> None:
     assert statistics.entities == {"X": 2, "Y": 1}
     assert ("entities", 3) in statistics.rows()
     assert ("entities Y", 1) in statistics.rows()
+
+
+def test_word_segmentation_needs_no_types(file: Path) -> None:
+    corpus = _read(file, "上 B\n海 E\n的 S\n\n天 B\n安 M\n门 E\n")
+    assert (corpus.scheme, corpus.labels) == ("BMES", ["O", "B", "E", "M", "S"])
+    assert corpus.statistics.entities == {"_": 3}
 
 
 def test_o_is_a_label_even_where_every_token_belongs_to_something(file: Path) -> None:

@@ -62,6 +62,16 @@ def test_random_tags(data: st.DataObject, scheme: str) -> None:
     check([[g for g, _ in rows] for rows in sentences], [[p for _, p in rows] for rows in sentences], scheme)
 
 
+@pytest.mark.parametrize("scheme", ["BIO", "BMES"])
+def test_prefixes_alone(scheme: str) -> None:
+    generator = random.Random(2)
+    prefixes = "BI" if scheme == "BIO" else "BMES"
+    gold, predicted = ([generator.choices(prefixes, k=9) for _ in range(20)] for _ in range(2))
+    if scheme == "BIO":
+        check(gold, predicted, scheme)
+    assert list(evaluate(gold, gold, scheme).conlleval.types) == ["_"]
+
+
 @pytest.mark.parametrize("target", ["BIO", "BIOES", "BMES"])
 def test_a_real_corpus_with_noise(data_dir: Path, target: str) -> None:
     corpus = read_corpus(data_dir / "wnut17" / "test.conll")

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from pybert_crf.text.schemes import (
     SCHEMES,
+    UNTYPED,
     SchemeError,
     check_scheme,
     continues,
@@ -37,8 +38,16 @@ def test_split_tag_leaves_hyphens_to_the_type() -> None:
     assert split_tag("E--") == ("E", "-")
 
 
+def test_a_prefix_may_stand_alone_as_in_word_segmentation() -> None:
+    assert split_tag("M") == ("M", UNTYPED)
+    assert detect_scheme([["B", "E", "S", "B", "M", "E"]]) == "BMES"
+    assert detect_scheme([["B", "I", "B"]]) == "BIO"
+    assert convert(["B", "E", "S", "B", "M", "E"], "BMES", "BIO") == ["B", "I", "B", "B", "I", "I"]
+    assert convert(["B", "I", "B"], "BIO", "BMES") == ["B", "E", "S"]
+
+
 @pytest.mark.parametrize(
-    "tag", ["", "o", "B", "B-", "-PER", "X-PER", "PER", "BI-PER", "b-PER", "O-PER", "B_PER", "0"]
+    "tag", ["", "o", "X", "BI", "B-", "-PER", "X-PER", "PER", "BI-PER", "b-PER", "O-PER", "B_PER", "0"]
 )
 def test_split_tag_rejects_what_is_no_tag(tag: str) -> None:
     with pytest.raises(ValueError, match=r"neither 'O' nor PREFIX-TYPE") as error:

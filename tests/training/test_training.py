@@ -188,6 +188,17 @@ def test_tags_that_training_never_shows_are_told(options: Make, corpus: Path, tm
     assert events[0].notes == ("dev has tags that train never shows, so they cannot be found: B-ORG, I-ORG",)
 
 
+def test_word_segmentation(options: Make, tmp_path: Path) -> None:
+    """One type, so the tags are bare prefixes; every word comes out as an entity of the type "_"."""
+    path = tmp_path / "words.txt"
+    path.write_text("上 B\n海 E\n的 S\n天 S\n\n天 S\n的 S\n上 B\n海 E\n人 S\n\n" * 20, encoding="utf-8")
+    corpora = {"train": str(path), "dev": str(path), "test": str(path)}
+    result = train(options(**corpora, epochs=12, learning_rate=2e-3))
+    assert result.dev.strict.micro.f1 == 1.0
+    words = [entity.text for entity in Tagger.from_pretrained(result.out)("的上海天")]
+    assert words == ["的", "上海", "天"]
+
+
 def test_a_vocabulary_of_another_language_is_told(options: Make, tmp_path: Path) -> None:
     tokenizer = UnitTokenizer.build([list("在。的")], "char", min_count=1)
     Encoder.from_size("tiny", vocab_size=tokenizer.vocab_size).save_pretrained(tmp_path / "encoder")
