@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pybert_crf.crf import CRF, backends
     from pybert_crf.encoders import Encoder, EncoderConfig
+    from pybert_crf.entities import Entity
     from pybert_crf.model import BertCRF
     from pybert_crf.options import TrainOptions
-    from pybert_crf.tagger import Entity, Tagger
+    from pybert_crf.tagger import Tagger
     from pybert_crf.training import train
 
 __version__ = "0.1.0"
@@ -38,7 +39,7 @@ _HOME = {
     "EncoderConfig": "pybert_crf.encoders",
     "BertCRF": "pybert_crf.model",
     "TrainOptions": "pybert_crf.options",
-    "Entity": "pybert_crf.tagger",
+    "Entity": "pybert_crf.entities",
     "Tagger": "pybert_crf.tagger",
     "train": "pybert_crf.training",
 }

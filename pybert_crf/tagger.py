@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
 from itertools import islice, tee
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from pybert_crf.batches import Batch, Example, Window, by_length, collate, positions
 from pybert_crf.encoders.hub import resolve
+from pybert_crf.entities import Annotation, Entity, Tagging
 from pybert_crf.model import SECTION, BertCRF, read_tagger_config
 from pybert_crf.text.schemes import continues
-from pybert_crf.text.spans import Span, spans
+from pybert_crf.text.spans import spans
 from pybert_crf.text.tokenizer import UnitTokenizer
 from pybert_crf.text.units import split_units
 
@@ -24,58 +23,6 @@ BATCH_TOKENS = 4096
 
 LOOK_AHEAD = 512
 """Texts read before the first is answered, to encode those of like length together."""
-
-
-@dataclass(frozen=True)
-class Entity:
-    """An entity found in a text.
-
-    Attributes:
-        start, end: half-open character offsets into the text: ``text[start:end] == entity.text``.
-        label: its type, such as ``"PER"``.
-        text: its characters as they stand in the text.
-        score: the model's probability that exactly this entity stands here (see `Tagger`), 0 to 1.
-    """
-
-    start: int
-    end: int
-    label: str
-    text: str
-    score: float
-
-    def to_dict(self) -> dict[str, Any]:
-        """A plain dictionary, for JSON."""
-        return asdict(self)
-
-
-class Tagging(NamedTuple):
-    """The tags of one sequence of units, and its entities as spans of units with their probabilities."""
-
-    tags: list[str]
-    spans: list[Span]
-    scores: list[float]
-
-
-@dataclass(frozen=True)
-class Annotation:
-    """A text, cut into units, with a tag for each unit and the entities that the tags make.
-
-    Attributes:
-        text: as it came; of a sequence of tokens, the tokens joined (by a space where they are words).
-        offsets: half-open character offsets of each unit in `text`.
-        tags: one for each unit.
-        entities: in order of appearance.
-    """
-
-    text: str
-    offsets: list[tuple[int, int]]
-    tags: list[str]
-    entities: list[Entity]
-
-    @property
-    def units(self) -> list[str]:
-        """The characters or words that carry the tags."""
-        return [self.text[start:end] for start, end in self.offsets]
 
 
 class Tagger:

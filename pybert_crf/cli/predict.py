@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 from typer import Argument, Option
 
 if TYPE_CHECKING:
-    from pybert_crf.tagger import Annotation
+    from pybert_crf.entities import Annotation
 
 EXAMPLE = "Example: `echo '王小明在青河市工作。' | pybert-crf predict my-tagger -`"
 NEEDS_ARGUMENTS = True

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 from rich.text import Text
 
-from pybert_crf.tagger import Entity
+from pybert_crf.entities import Entity
 from pybert_crf.text.metrics import Report
 from pybert_crf.training.events import EpochDone, Event, Finished, Started, Stepped
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from pybert_crf.crf import ops
 from pybert_crf.crf.backends import check_name, choose
+from pybert_crf.crf.chain import Chain
 from pybert_crf.crf.checks import (
     check_beside,
     check_emissions,
@@ -198,7 +198,7 @@ class CRF(nn.Module):
                 alphas, marginals, chain.transitions, tags, chain.mask, spans, continuing
             )
 
-    def _chain(self, emissions: Tensor, mask: Tensor | None, tags: Tensor | None = None) -> _Chain:
+    def _chain(self, emissions: Tensor, mask: Tensor | None, tags: Tensor | None = None) -> Chain:
         """Check the shapes; bring everything to batch-first, one dtype and a bool mask."""
         check_emissions(emissions, self.num_tags)
         if tags is not None:
@@ -215,7 +215,7 @@ class CRF(nn.Module):
             torch.promote_types(emissions.dtype, self.transitions.dtype), torch.float32
         )
         start, transitions, end = (self._scores(name).to(dtype) for name in _PARAMETERS)
-        return _Chain(emissions.to(dtype), mask, start, transitions, end)
+        return Chain(emissions.to(dtype), mask, start, transitions, end)
 
     def _scores(self, name: str) -> Tensor:
         """A parameter, with -inf where the constraints forbid: no path there, and no gradient."""
@@ -237,15 +237,15 @@ class CRF(nn.Module):
         """A batch-first result in the layout of the caller's emissions."""
         return result if self.batch_first else result.transpose(0, 1)
 
-    def _backend(self, chain: _Chain) -> str:
+    def _backend(self, chain: Chain) -> str:
         name: str = choose(self.backend, chain.emissions.device.type)
         return name
 
-    def _forward_pass(self, chain: _Chain) -> tuple[Tensor, Tensor]:
+    def _forward_pass(self, chain: Chain) -> tuple[Tensor, Tensor]:
         """log Z (B,) and the alphas (B, T, K)."""
         return ops.log_partition(*chain, self._backend(chain))
 
-    def _posterior(self, chain: _Chain) -> tuple[Tensor, Tensor]:
+    def _posterior(self, chain: Chain) -> tuple[Tensor, Tensor]:
         """The alphas and the posterior marginals (B, T, K); within autograd for the reference backend
         only."""
         backend = self._backend(chain)
@@ -253,13 +253,3 @@ class CRF(nn.Module):
             log_z, alphas = ops.log_partition(*chain, backend)
             marginals, *_ = ops.log_partition_backward(torch.ones_like(log_z), *chain, alphas, log_z, backend)
         return alphas, marginals
-
-
-class _Chain(NamedTuple):
-    """What every backend takes: batch-first, of one floating dtype, the mask bool."""
-
-    emissions: Tensor  # (B, T, K)
-    mask: Tensor  # (B, T)
-    start: Tensor  # (K,)
-    transitions: Tensor  # (K, K)
-    end: Tensor  # (K,)

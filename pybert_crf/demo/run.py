@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pybert_crf.demo.grammar import UNSEEN, make_corpus
+from pybert_crf.entities import Entity
 from pybert_crf.options import TrainOptions
-from pybert_crf.tagger import Entity, Tagger
+from pybert_crf.tagger import Tagger
 from pybert_crf.training import Finished, Observer, train
 
 

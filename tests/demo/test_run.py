@@ -10,7 +10,7 @@ import pytest
 from pybert_crf.cli.show import highlight
 from pybert_crf.demo import run
 from pybert_crf.demo.grammar import UNSEEN, make_corpus
-from pybert_crf.tagger import Entity
+from pybert_crf.entities import Entity
 
 
 @pytest.fixture

@@ -1,0 +1,60 @@
+"""What a tagger answers: entities, and the annotated text that they stand in."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+from pybert_crf.text.spans import Span
+
+
+@dataclass(frozen=True)
+class Entity:
+    """An entity found in a text.
+
+    Attributes:
+        start, end: half-open character offsets into the text: ``text[start:end] == entity.text``.
+        label: its type, such as ``"PER"``.
+        text: its characters as they stand in the text.
+        score: the model's probability that exactly this entity stands here (see `Tagger`), 0 to 1.
+    """
+
+    start: int
+    end: int
+    label: str
+    text: str
+    score: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """A plain dictionary, for JSON."""
+        return asdict(self)
+
+
+class Tagging(NamedTuple):
+    """The tags of one sequence of units, and its entities as spans of units with their probabilities."""
+
+    tags: list[str]
+    spans: list[Span]
+    scores: list[float]
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """A text, cut into units, with a tag for each unit and the entities that the tags make.
+
+    Attributes:
+        text: as it came; of a sequence of tokens, the tokens joined (by a space where they are words).
+        offsets: half-open character offsets of each unit in `text`.
+        tags: one for each unit.
+        entities: in order of appearance.
+    """
+
+    text: str
+    offsets: list[tuple[int, int]]
+    tags: list[str]
+    entities: list[Entity]
+
+    @property
+    def units(self) -> list[str]:
+        """The characters or words that carry the tags."""
+        return [self.text[start:end] for start, end in self.offsets]
