@@ -30,8 +30,8 @@ def command(
     with TrainingDisplay(console) as display:
         finished, tagged = run_demo(out, display)
     say("\nSentences that the tagger never saw:")
+    labels = sorted({entity.label for _, entities in tagged for entity in entities})
     for text, entities in tagged:
-        labels = sorted({entity.label for _, found in tagged for entity in found})
         console.print("  ", highlight(text, entities, labels, colour=console.is_terminal), soft_wrap=True)
     say(f"\nThe tagger is saved in {finished.out}. Next:")
     say(f"  echo '{tagged[0][0]}' | pybert-crf predict {finished.out} -")

@@ -38,7 +38,7 @@ def command(
     batch_tokens: Annotated[int, Option(help="Encoder positions at once.")] = 4096,
 ) -> None:
     """Tag text with a saved tagger: one answer for every input line, in order, as it comes."""
-    from pybert_crf.tagger import Tagger
+    from pybert_crf.tagger import LOOK_AHEAD, Tagger
     from pybert_crf.text.columns import read_columns
 
     if file != "-" and not Path(file).is_file():
@@ -49,7 +49,7 @@ def command(
         sentences = read_columns(sys.stdin.buffer if file == "-" else file)
         annotations = tagger.annotate_units(sentences, batch_tokens)
     else:
-        look_ahead = 1 if interactive else 512
+        look_ahead = 1 if interactive else LOOK_AHEAD
         annotations = tagger.annotate(_lines(file), batch_tokens, look_ahead=look_ahead)
     for annotation in annotations:
         print(_FORMATS[format](annotation), flush=interactive)

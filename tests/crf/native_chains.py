@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import pytest
 import torch
 from torch import Tensor
+
+from pybert_crf.crf import chain
 
 native = pytest.importorskip(
     "pybert_crf.crf.native", reason="the compiled extension is not built", exc_type=ImportError
 )
 
 
-class Chain(NamedTuple):
-    """What the kernels take, in their order."""
-
-    emissions: Tensor  # (B, T, K)
-    mask: Tensor  # (B, T)
-    start: Tensor  # (K,)
-    transitions: Tensor  # (K, K)
-    end: Tensor  # (K,)
+class Chain(chain.Chain):
+    """What the kernels take, in their order, and in other dtypes."""
 
     def to(self, dtype: torch.dtype) -> Chain:
         return Chain(*(tensor if tensor.dtype == torch.bool else tensor.to(dtype) for tensor in self))
@@ -38,7 +32,7 @@ def random_chain(
     return Chain(emissions, mask, start, transitions, end)
 
 
-def run(chain: Chain, grad: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+def run(problem: Chain, grad: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
     """log Z, and the gradients of (grad * log Z).sum(): emissions, start, transitions, end."""
-    log_z, alphas = native.log_partition(*chain)
-    return log_z, native.log_partition_backward(grad, *chain, alphas, log_z)
+    log_z, alphas = native.log_partition(*problem)
+    return log_z, native.log_partition_backward(grad, *problem, alphas, log_z)
