@@ -1,11 +1,13 @@
 // The only file that knows Python: addresses, sizes and strides come in, structs go on, the GIL is released.
 //
-// A tensor is a tuple (address, stride, ...), strides in elements. Nothing is checked here: the caller has
-// allocated and validated everything (pybert_crf/crf/native.py).
+// A tensor is a tuple (address, stride, ...), strides in elements; outputs are contiguous, and an address
+// alone. Nothing is checked here: the caller has allocated and validated everything
+// (pybert_crf/crf/native.py, pybert_crf/crf/numpy.py).
 #include <pybind11/pybind11.h>
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include "chain.hpp"
 
@@ -15,12 +17,20 @@ namespace pybert_crf {
 
 namespace {
 
+using Address = std::uintptr_t;
+
+template <class T>
+T* pointer(Address address) {
+  return reinterpret_cast<T*>(address);
+}
+
 template <class T, int Rank>
-View<T, Rank> view_of(const py::tuple& tensor) {
-  if (tensor.size() != Rank + 1) throw py::value_error("a tensor is a tuple (address, stride for each axis)");
-  View<T, Rank> view{reinterpret_cast<T*>(tensor[0].cast<std::uintptr_t>()), {}};
+View<T, Rank> view_of(const py::handle& tensor) {
+  const auto parts = tensor.cast<py::tuple>();
+  if (parts.size() != Rank + 1) throw py::value_error("a tensor is a tuple (address, stride for each axis)");
+  View<T, Rank> view{pointer<T>(parts[0].cast<Address>()), {}};
   for (int axis = 0; axis < Rank; ++axis)
-    view.stride[axis] = tensor[static_cast<std::size_t>(axis) + 1].cast<std::ptrdiff_t>();
+    view.stride[axis] = parts[static_cast<std::size_t>(axis) + 1].cast<std::ptrdiff_t>();
   return view;
 }
 
@@ -41,33 +51,64 @@ Chains<Real> chains_of(const py::tuple& problem) {
           view_of<const Real, 1>(problem[5])};
 }
 
-template <class Real>
-void log_partition(const py::tuple& problem, const py::tuple& log_z, const py::tuple& alphas, int threads) {
-  const auto chains = chains_of<Real>(problem);
-  const LogPartition<Real> out{view_of<Real, 1>(log_z), view_of<Real, 3>(alphas)};
-  const py::gil_scoped_release unlocked;
-  cpu::log_partition(chains, out, threads);
+Paths paths_of(const py::object& paths) {
+  if (paths.is_none()) return {nullptr, {0, 0}};
+  return view_of<const std::int64_t, 2>(paths);
 }
 
 template <class Real>
-void log_partition_backward(const py::tuple& problem, const py::tuple& grad, const py::tuple& alphas,
-                            const py::tuple& d_emissions, const py::tuple& d_start,
-                            const py::tuple& d_transitions, const py::tuple& d_end, int threads) {
-  const auto chains = chains_of<Real>(problem);
-  const auto grad_view = view_of<const Real, 1>(grad);
-  const auto alphas_view = view_of<const Real, 3>(alphas);
-  const LogPartitionGradient<Real> out{view_of<Real, 3>(d_emissions), view_of<Real, 1>(d_start),
-                                       view_of<Real, 2>(d_transitions), view_of<Real, 1>(d_end)};
-  const py::gil_scoped_release unlocked;
-  cpu::log_partition_backward(chains, grad_view, alphas_view, out, threads);
-}
-
-template <class Real>
-void viterbi(const py::tuple& problem, const py::tuple& tags, const py::tuple& scores, int threads) {
-  const auto chains = chains_of<Real>(problem);
-  const BestPaths<Real> out{view_of<std::int64_t, 2>(tags), view_of<Real, 1>(scores)};
-  const py::gil_scoped_release unlocked;
-  cpu::viterbi(chains, out, threads);
+void define_operations(py::module_& module, const std::string& suffix) {
+  using Problem = const py::tuple&;
+  module.def(("log_partition_" + suffix).c_str(), [](Problem problem, const py::object& paths, Address value,
+                                                     Address log_z, Address messages, int threads) {
+    const auto chains = chains_of<Real>(problem);
+    const Paths given = paths_of(paths);
+    const LogPartition<Real> out{pointer<Real>(value), pointer<Real>(log_z), pointer<Real>(messages)};
+    const auto& operations = cpu::operations<Real>();
+    const py::gil_scoped_release unlocked;
+    return operations.log_partition(chains, given, out, threads);
+  });
+  module.def(("gradient_" + suffix).c_str(),
+             [](Problem problem, const py::object& paths, Address grad, Address messages, Address log_z,
+                Address d_emissions, Address d_start, Address d_transitions, Address d_end, int threads) {
+               const auto chains = chains_of<Real>(problem);
+               const Paths given = paths_of(paths);
+               const Gradient<Real> out{pointer<Real>(d_emissions), pointer<Real>(d_start),
+                                        pointer<Real>(d_transitions), pointer<Real>(d_end)};
+               const auto& operations = cpu::operations<Real>();
+               const py::gil_scoped_release unlocked;
+               operations.gradient(chains, given, pointer<const Real>(grad), pointer<const Real>(messages),
+                                   pointer<const Real>(log_z), out, threads);
+             });
+  module.def(("viterbi_" + suffix).c_str(), [](Problem problem, Address tags, Address scores, int threads) {
+    const auto chains = chains_of<Real>(problem);
+    const BestPaths<Real> out{1, pointer<std::int64_t>(tags), pointer<Real>(scores)};
+    const auto& operations = cpu::operations<Real>();
+    const py::gil_scoped_release unlocked;
+    operations.viterbi(chains, out, threads);
+  });
+  module.def(("k_best_" + suffix).c_str(),
+             [](std::ptrdiff_t k, Problem problem, Address tags, Address scores, int threads) {
+               const auto chains = chains_of<Real>(problem);
+               const BestPaths<Real> out{k, pointer<std::int64_t>(tags), pointer<Real>(scores)};
+               const auto& operations = cpu::operations<Real>();
+               const py::gil_scoped_release unlocked;
+               operations.k_best(chains, out, threads);
+             });
+  module.def(("log_alphas_" + suffix).c_str(), [](Problem problem, Address alphas, int threads) {
+    const auto chains = chains_of<Real>(problem);
+    const auto& operations = cpu::operations<Real>();
+    const py::gil_scoped_release unlocked;
+    operations.log_alphas(chains, pointer<Real>(alphas), threads);
+  });
+  module.def(("sample_" + suffix).c_str(),
+             [](std::ptrdiff_t n, Problem problem, const py::tuple& uniforms, Address tags, int threads) {
+               const auto chains = chains_of<Real>(problem);
+               const Samples out{n, view_of<const double, 3>(uniforms), pointer<std::int64_t>(tags)};
+               const auto& operations = cpu::operations<Real>();
+               const py::gil_scoped_release unlocked;
+               operations.sample(chains, out, threads);
+             });
 }
 
 }  // namespace
@@ -75,12 +116,8 @@ void viterbi(const py::tuple& problem, const py::tuple& tags, const py::tuple& s
 }  // namespace pybert_crf
 
 PYBIND11_MODULE(_native, module) {
-  using namespace pybert_crf;
   module.doc() = "The linear-chain CRF in C++; use it through pybert_crf.crf.native.";
-  module.def("log_partition_float32", &log_partition<float>);
-  module.def("log_partition_float64", &log_partition<double>);
-  module.def("log_partition_backward_float32", &log_partition_backward<float>);
-  module.def("log_partition_backward_float64", &log_partition_backward<double>);
-  module.def("viterbi_float32", &viterbi<float>);
-  module.def("viterbi_float64", &viterbi<double>);
+  module.def("instruction_set", &pybert_crf::cpu::instruction_set);
+  pybert_crf::define_operations<float>(module, "float32");
+  pybert_crf::define_operations<double>(module, "float64");
 }

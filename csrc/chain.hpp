@@ -4,10 +4,34 @@
 // order (gaps, left padding and empty rows are legal), and a path y has the score
 //     start[y1] + sum_i emissions[ti, yi] + sum_{i>1} transitions[y_{i-1}, yi] + end[yn].
 // Emissions at masked positions are never read. Scores of -inf forbid; +inf and NaN are the caller's bug.
+// The algorithms are described in docs/crf.md, whose equations the code cites as "eq. n".
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+
+// Code that is compiled once for each instruction set stands in a namespace of that set's name, so that the
+// linker never takes a function of one for that of another; what is shared is always inlined.
+#ifndef PYBERT_CRF_TARGET
+#define PYBERT_CRF_TARGET baseline
+#endif
+#if defined(__CUDACC__)
+#define PYBERT_CRF_INLINE __host__ __device__ __forceinline__
+#elif defined(__GNUC__)
+#define PYBERT_CRF_INLINE inline __attribute__((always_inline))
+#else
+#define PYBERT_CRF_INLINE inline
+#endif
+
+// Before a loop over the registers of a group, which must not remain a loop: an array that is indexed at run
+// time is not kept in registers.
+#if defined(__clang__)
+#define PYBERT_CRF_UNROLL _Pragma("unroll")
+#elif defined(__GNUC__)
+#define PYBERT_CRF_UNROLL _Pragma("GCC unroll 16")
+#else
+#define PYBERT_CRF_UNROLL
+#endif
 
 namespace pybert_crf {
 
@@ -18,7 +42,7 @@ struct View {
   std::ptrdiff_t stride[Rank];
 
   template <class... Index>
-  T& operator()(Index... index) const {
+  PYBERT_CRF_INLINE T& operator()(Index... index) const {
     static_assert(sizeof...(Index) == Rank, "one index for each axis");
     const std::ptrdiff_t at[Rank] = {static_cast<std::ptrdiff_t>(index)...};
     std::ptrdiff_t offset = 0;
@@ -27,7 +51,7 @@ struct View {
   }
 
   // The sub-view with the first axis fixed.
-  View<T, Rank - 1> operator[](std::ptrdiff_t index) const {
+  PYBERT_CRF_INLINE View<T, Rank - 1> operator[](std::ptrdiff_t index) const {
     View<T, Rank - 1> inner{data + index * stride[0], {}};
     for (int axis = 1; axis < Rank; ++axis) inner.stride[axis - 1] = stride[axis];
     return inner;
@@ -46,43 +70,65 @@ struct Chains {
   View<const Real, 1> end;           // (tags)
 };
 
-// log_z: log of the sum over all paths of exp(score); 0 for an empty row, -inf where no path is legal.
-// alphas: at each position the log-scores of the prefixes ending in each tag, relative to the largest of
-// them, so that they stay exact however long the chain is; 0 where masked.
+// Given paths, (batch, time); read only where the mask is on. No data: none are given.
+using Paths = View<const std::int64_t, 2>;
+
+// Arrays of outputs without strides are contiguous.
 template <class Real>
 struct LogPartition {
-  View<Real, 1> log_z;   // (batch)
-  View<Real, 3> alphas;  // (batch, time, tags)
+  Real* value;     // (batch): log_z, or where paths are given their log-likelihood, score - log_z
+  Real* log_z;     // (batch): log of the sum over all paths of exp(score); 0 for an empty row, -inf where no
+                   // path is legal
+  Real* messages;  // (batch, time, tags): what `gradient` needs; see chain/scaled.hpp
 };
 
-// Gradient of sum_b grad[b] * log_z[b]: expected counts of each tag and each pair of tags;
-// nothing is expected of a row without a legal path.
+// Gradient of sum_b grad[b] * value[b]: expected counts of each tag and each pair of tags (where paths are
+// given, their own counts minus those); a row without a legal path adds nothing.
 template <class Real>
-struct LogPartitionGradient {
-  View<Real, 3> emissions;    // (batch, time, tags); 0 where masked
-  View<Real, 1> start;        // (tags)
-  View<Real, 2> transitions;  // (tags, tags)
-  View<Real, 1> end;          // (tags)
+struct Gradient {
+  Real* emissions;    // (batch, time, tags); 0 where masked
+  Real* start;        // (tags)
+  Real* transitions;  // (tags, tags)
+  Real* end;          // (tags)
 };
 
 template <class Real>
 struct BestPaths {
-  View<std::int64_t, 2> tags;  // (batch, time); -1 where masked
-  View<Real, 1> scores;        // (batch); 0 for an empty row, -inf where no path is legal
+  std::ptrdiff_t count;  // k
+  std::int64_t* tags;    // (k, batch, time); -1 where masked, and beyond the number of legal paths
+  Real* scores;          // (k, batch), best first; 0 for an empty row, -inf beyond the number of legal paths
+};
+
+struct Samples {
+  std::ptrdiff_t count;            // n
+  View<const double, 3> uniforms;  // (n, batch, time), in [0, 1)
+  std::int64_t* tags;              // (n, batch, time); -1 where masked, and in a row without a legal path
 };
 
 // Results are the same bits for every number of threads.
 namespace cpu {
 
+// The operations of one instruction set, for one type of numbers.
 template <class Real>
-void log_partition(const Chains<Real>& chains, const LogPartition<Real>& out, int threads);
+struct Operations {
+  // Returns the flat index of the first unmasked tag that is none, or -1; then nothing else is done.
+  std::ptrdiff_t (*log_partition)(const Chains<Real>&, const Paths&, const LogPartition<Real>&, int threads);
+  void (*gradient)(const Chains<Real>&, const Paths&, const Real* grad, const Real* messages,
+                   const Real* log_z, const Gradient<Real>&, int threads);
+  void (*viterbi)(const Chains<Real>&, const BestPaths<Real>&, int threads);
+  void (*k_best)(const Chains<Real>&, const BestPaths<Real>&, int threads);
+  // (batch, time, tags): log-scores of the prefixes ending in each tag, relative at each position to the
+  // greatest of them; 0 where masked.
+  void (*log_alphas)(const Chains<Real>&, Real* alphas, int threads);
+  void (*sample)(const Chains<Real>&, const Samples&, int threads);
+};
 
+// Those of the widest instruction set that this machine has and that was compiled, or of the one that the
+// environment variable PYBERT_CRF_ISA names (baseline, avx2, avx512).
 template <class Real>
-void log_partition_backward(const Chains<Real>& chains, View<const Real, 1> grad, View<const Real, 3> alphas,
-                            const LogPartitionGradient<Real>& out, int threads);
+const Operations<Real>& operations();
 
-template <class Real>
-void viterbi(const Chains<Real>& chains, const BestPaths<Real>& out, int threads);
+const char* instruction_set();
 
 }  // namespace cpu
 }  // namespace pybert_crf

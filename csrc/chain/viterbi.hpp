@@ -1,101 +1,116 @@
-// The Viterbi algorithm (Forney 1973): the best path, by the same recursion with max for log-sum-exp.
+// The Viterbi algorithm (Viterbi 1967; Forney 1973): the best path, by the same recursion with max for the
+// sum. docs/crf.md, eq. 21 to 23.
 //
-// Ties go to the lowest tag, at the last position and at each step back.
+// No back-pointers are kept: a step takes one addition and one maximum a pair of tags. The way back finds,
+// for the one tag it stands on, the lowest tag before it that attains the maximum, by the same additions. So
+// ties go to the lowest tag, at the last position and at each step back.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <vector>
 
-#include "chain/forward_backward.hpp"
-#include "chain/padded.hpp"
+#include "chain/parameters.hpp"
+#include "chain/row.hpp"
 
-namespace pybert_crf {
+namespace pybert_crf::PYBERT_CRF_TARGET {
 
-// One thread's working memory. Tag is the narrowest unsigned type that holds every tag.
-template <class Lanes, class Tag>
+// max_i vector[i] + table[i, block]
+template <class Lanes>
+PYBERT_CRF_INLINE typename Lanes::Values max_step(const Shape<Lanes>& shape,
+                                                  const typename Lanes::Work* vector,
+                                                  const typename Lanes::Work* table, std::ptrdiff_t block) {
+  using Values = typename Lanes::Values;
+  constexpr std::ptrdiff_t width = Lanes::width;
+  const typename Lanes::Work* row = table + block * shape.rows;
+  const typename Lanes::Work* const end = row + shape.rows * width;
+  const Values nothing = Lanes::all(-std::numeric_limits<typename Lanes::Work>::infinity());
+  Values best[4] = {nothing, nothing, nothing, nothing};
+  for (; row != end; row += Lanes::partials * width, vector += Lanes::partials) {
+    best[0] = Lanes::max(Lanes::all(vector[0]) + Lanes::load(row), best[0]);
+    if constexpr (Lanes::partials > 1)
+      best[1] = Lanes::max(Lanes::all(vector[1]) + Lanes::load(row + width), best[1]);
+    if constexpr (Lanes::partials > 2) {
+      best[2] = Lanes::max(Lanes::all(vector[2]) + Lanes::load(row + 2 * width), best[2]);
+      best[3] = Lanes::max(Lanes::all(vector[3]) + Lanes::load(row + 3 * width), best[3]);
+    }
+  }
+  if constexpr (Lanes::partials == 1) return best[0];
+  if constexpr (Lanes::partials == 2) return Lanes::max(best[0], best[1]);
+  return Lanes::max(Lanes::max(best[0], best[1]), Lanes::max(best[2], best[3]));
+}
+
+// The lowest tag i with vector[i] + scores[i, block] == sum; 0 if there is none, which NaN makes.
+template <class Lanes>
+PYBERT_CRF_INLINE std::ptrdiff_t first_equal(std::ptrdiff_t padded, const typename Lanes::Work* vector,
+                                             const typename Lanes::Work* scores, std::ptrdiff_t stride,
+                                             typename Lanes::Work sum) {
+  for (std::ptrdiff_t block = 0; block < padded; block += Lanes::width) {
+    const std::ptrdiff_t lane =
+        Lanes::first_equal(Lanes::load(vector + block) + Lanes::load(scores + block * stride), sum);
+    if (lane < Lanes::width) return block + lane;
+  }
+  return 0;
+}
+
+// What best_path works in, (length, padded) each.
+template <class Work>
 struct ViterbiScratch {
-  using Real = typename Lanes::Real;
-
-  explicit ViterbiScratch(std::size_t padded) : published(padded), best(padded), score(padded) {}
-
-  std::vector<std::ptrdiff_t> positions;
-  std::vector<Real> published;  // scores relative to the greatest
-  std::vector<Real> best;       // greatest incoming score of a lane
-  std::vector<double> score;
-  std::vector<Tag> pointers;  // (positions, padded): the tag before each tag on the best path to it
+  Work* vectors;  // the scores of the best prefixes, relative to those of two steps before
+  Work* reached;  // the same without the last emission: the maxima that the way back looks for
 };
 
-// score[j] = max_i published[i] + transitions[i, j]; pointers[j] = the lowest such i.
-template <class Lanes, class Tag>
-void max_step(const PaddedChain<Lanes>& chain, ViterbiScratch<Lanes, Tag>& scratch, Tag* pointers) {
-  using Real = typename Lanes::Real;
-  using Index = typename Lanes::Index;
-  for (std::ptrdiff_t group = 0; group < chain.padded; group += Lanes::width) {
-    const Real* incoming = chain.transitions.data() + group;
-    typename Lanes::Values best = Lanes::all(-std::numeric_limits<Real>::infinity());
-    typename Lanes::Tags from{};
-    for (std::ptrdiff_t i = 0; i < chain.tags; ++i) {
-      const auto candidate = Lanes::all(scratch.published[i]) + Lanes::load(incoming + i * chain.padded);
-      Lanes::keep_best(best, from, candidate, static_cast<Index>(i));
+// The best path of a row of at least one position: step(i, tag) from the last position to the first. Where no
+// path is legal, some path. Returns whether there was NaN on any path.
+template <class Lanes, bool OneBlock, class Real, class Step>
+bool best_path(const Scores<Lanes>& scores, const Row<Real>& row,
+               const ViterbiScratch<typename Lanes::Work>& scratch, Step step) {
+  using Work = typename Lanes::Work;
+  using Values = typename Lanes::Values;
+  constexpr Work nothing = -std::numeric_limits<Work>::infinity();
+  const Shape<Lanes>& shape = scores.shape;
+  const std::ptrdiff_t padded = OneBlock ? Lanes::width : shape.padded;
+  Values nan = Lanes::all(0);
+  // What a step takes off keeps the scores near 0. It comes from the step before the last, so that finding it
+  // is off the chain of dependent operations: that step's maximum, less what the last step took off already.
+  Work offset = 0;
+  Work next_offset = 0;
+  const Work* vector = scratch.vectors;
+  for (std::ptrdiff_t i = 0; i < row.length; ++i) {
+    const Real* emission = row.emission(i);
+    Work* const after = scratch.vectors + i * padded;
+    Work* const maxima = scratch.reached + i * padded;
+    Values greatest = Lanes::all(nothing);
+    for (std::ptrdiff_t block = 0; block < padded; block += Lanes::width) {
+      const Values emitted = Lanes::load_some(emission + block, shape.tags - block);
+      nan = Lanes::keep_nan(nan, emitted);
+      const Values relative = (emitted + Lanes::load(scores.beyond + block)) - Lanes::all(offset);
+      const Values reached = i == 0 ? Lanes::load(scores.boundary[left] + block)
+                                    : max_step(shape, vector, scores.table[left], block);
+      const Values value = reached + relative;
+      Lanes::store(maxima + block, reached);
+      Lanes::store(after + block, value);
+      greatest = Lanes::max(value, greatest);
     }
-    Lanes::store(scratch.best.data() + group, best);
-    Lanes::store(pointers + group, from);
+    Lanes::sync();
+    const Work highest = Lanes::greatest(greatest);
+    const Work taken = next_offset;
+    offset = next_offset;
+    next_offset = highest > nothing ? highest - taken : 0;
+    vector = after;
   }
-  for (std::ptrdiff_t j = 0; j < chain.padded; ++j) scratch.score[j] = static_cast<double>(scratch.best[j]);
+  Values best = Lanes::all(nothing);
+  for (std::ptrdiff_t block = 0; block < padded; block += Lanes::width)
+    best = Lanes::max(Lanes::load(vector + block) + Lanes::load(scores.boundary[right] + block), best);
+  std::ptrdiff_t tag = first_equal<Lanes>(padded, vector, scores.boundary[right], 1, Lanes::greatest(best));
+  step(row.length - 1, tag);
+  for (std::ptrdiff_t i = row.length - 1; i > 0; --i) {
+    tag = first_equal<Lanes>(padded, scratch.vectors + (i - 1) * padded,
+                             scores.table[right] + tag * Lanes::width, shape.rows,
+                             scratch.reached[i * padded + tag]);
+    step(i - 1, tag);
+  }
+  return Lanes::any_nan(nan) || scores.broken_boundary || (row.length > 1 && scores.broken);
 }
 
-// Writes the best path of the chain at scratch.positions to `path`. Where no path is legal, some path.
-template <class Lanes, class Tag>
-void best_path(const PaddedChain<Lanes>& chain, View<const typename Lanes::Real, 2> emissions,
-               View<std::int64_t, 1> path, ViterbiScratch<Lanes, Tag>& scratch) {
-  const auto& positions = scratch.positions;
-  const auto length = static_cast<std::ptrdiff_t>(positions.size());
-  double* score = scratch.score.data();
-  if (length == 0) return;
-  scratch.pointers.resize(static_cast<std::size_t>(length * chain.padded));
-  Tag* pointers = scratch.pointers.data();
-  for (std::ptrdiff_t step = 0; step < length; ++step) {
-    if (step == 0) {
-      for (std::ptrdiff_t j = 0; j < chain.padded; ++j) score[j] = static_cast<double>(chain.start[j]);
-    } else {
-      max_step(chain, scratch, pointers + step * chain.padded);
-    }
-    const std::ptrdiff_t t = positions[step];
-    for (std::ptrdiff_t j = 0; j < chain.tags; ++j) score[j] += static_cast<double>(emissions(t, j));
-    publish_relative<Lanes>(score, chain.padded, scratch.published.data());
-  }
-  std::ptrdiff_t tag = 0;
-  double best = -std::numeric_limits<double>::infinity();
-  for (std::ptrdiff_t j = 0; j < chain.tags; ++j) {
-    const double total = static_cast<double>(scratch.published[j]) + static_cast<double>(chain.end[j]);
-    if (total > best) {
-      best = total;
-      tag = j;
-    }
-  }
-  for (std::ptrdiff_t step = length - 1; step >= 0; --step) {
-    path(positions[step]) = tag;
-    if (step > 0) tag = pointers[step * chain.padded + tag];
-  }
-}
-
-// The score of a path, in double: exact to one rounding however long the chain is.
-template <class Real>
-double path_score(const Chains<Real>& chains, View<const Real, 2> emissions, View<std::int64_t, 1> path,
-                  const std::vector<std::ptrdiff_t>& positions) {
-  if (positions.empty()) return 0;
-  double score = static_cast<double>(chains.start(path(positions.front()))) +
-                 static_cast<double>(chains.end(path(positions.back())));
-  std::int64_t previous = -1;
-  for (const std::ptrdiff_t t : positions) {
-    const std::int64_t tag = path(t);
-    score += static_cast<double>(emissions(t, tag));
-    if (previous >= 0) score += static_cast<double>(chains.transitions(previous, tag));
-    previous = tag;
-  }
-  return score;
-}
-
-}  // namespace pybert_crf
+}  // namespace pybert_crf::PYBERT_CRF_TARGET

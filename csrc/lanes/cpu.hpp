@@ -1,10 +1,10 @@
 // What a group of lanes is on the CPU.
 //
 // The algorithms in chain/ are written for a group of `width` lanes, each of which owns one tag. A group
-// holds one `Values` (a number for each lane); what it stores in memory is published: every lane may read it.
-// Here a group is a fixed number of vector registers, the arrays are padded to whole groups, and an algorithm
-// walks over as many groups as the tags need. A GPU's group would be the threads of a warp or a block, under
-// the same names.
+// holds one `Values` (a number for each lane); what it stores in memory is published: after `sync` every lane
+// may read it. Here a group is a fixed number of vector registers, the arrays are padded to whole groups, and
+// an algorithm walks over as many groups ("blocks" of tags) as the tags need; on a GPU a group is the threads
+// of a warp or a block, under the same names.
 #pragma once
 
 #include <cstddef>
@@ -12,147 +12,255 @@
 #include <cstring>
 #include <limits>
 
-#include "lanes/math.hpp"
-
-namespace pybert_crf {
-
-// GCC and Clang have vector types that behave like numbers; elsewhere a register is one number.
-#if defined(__GNUC__) && defined(__AVX__)
-#define PYBERT_CRF_REGISTER(type) __attribute__((vector_size(32))) type
-#elif defined(__GNUC__)
-#define PYBERT_CRF_REGISTER(type) __attribute__((vector_size(16))) type
-#else
-#define PYBERT_CRF_REGISTER(type) type
+#if defined(__AVX2__)
+#include <immintrin.h>
 #endif
 
-template <class Real>
-struct RegisterOf;
+#include "lanes/math.hpp"
+#include "lanes/registers.hpp"
 
-template <>
-struct RegisterOf<float> {
-  typedef PYBERT_CRF_REGISTER(float) Type;
-  typedef PYBERT_CRF_REGISTER(std::uint32_t) Bits;
-};
+namespace pybert_crf::PYBERT_CRF_TARGET {
 
-template <>
-struct RegisterOf<double> {
-  typedef PYBERT_CRF_REGISTER(double) Type;
-  typedef PYBERT_CRF_REGISTER(std::uint64_t) Bits;
-};
+// The widest register that a group of `width` numbers fills.
+template <class Number, int width>
+constexpr int bytes_for =
+    register_bytes < width * static_cast<int>(sizeof(Number)) ? register_bytes
+                                                              : width * static_cast<int>(sizeof(Number));
 
-#undef PYBERT_CRF_REGISTER
+template <class Number, int Width>
+struct CpuLanes : private Registers<Number, bytes_for<Number, Width>> {
+  using Base = Registers<Number, bytes_for<Number, Width>>;
+  using Work = Number;
+  using Base::fold;
+  using Base::load_part;
+  using Base::load_register;
+  using Base::per_register;
+  using Base::store_part;
+  using Base::store_register;
+  using typename Base::Bits;
+  using typename Base::Register;
+  static constexpr std::ptrdiff_t width = Width;
+  static constexpr int registers = Width / per_register;
+  // How many sums at once keep eight registers busy, which hides the latency of an addition: 1, 2 or 4.
+  static constexpr std::ptrdiff_t partials = registers >= 8 ? 1 : registers >= 4 ? 2 : 4;
 
-template <class Number>
-struct CpuLanes {
-  using Real = Number;
-  using Register = typename RegisterOf<Real>::Type;
-  using Bits = typename RegisterOf<Real>::Bits;
-  using Index = typename Format<Real>::Bits;
-
-  static constexpr std::ptrdiff_t width = 8;
-  static constexpr int registers = static_cast<int>(width * sizeof(Real) / sizeof(Register));
-
-  // One number for each lane.
   struct Values {
     Register part[registers];
   };
-  // One tag for each lane.
-  struct Tags {
-    Bits part[registers];
-  };
 
-  static Values load(const Real* from) {
+  static PYBERT_CRF_INLINE void sync() {}
+
+  static PYBERT_CRF_INLINE Values all(Work number) {
     Values values;
-    std::memcpy(&values, from, sizeof(values));
-    return values;
-  }
-
-  static void store(Real* to, const Values& values) { std::memcpy(to, &values, sizeof(values)); }
-
-  static Values all(Real number) {
-    Values values;
+    PYBERT_CRF_UNROLL
     for (auto& part : values.part) part = number - Register{};
     return values;
   }
 
-  static Values exp(const Values& x) {
+  template <class Real>
+  static PYBERT_CRF_INLINE Values load(const Real* from) {
     Values values;
-    for (int r = 0; r < registers; ++r) values.part[r] = exp_register<Real, Register, Bits>(x.part[r]);
+    PYBERT_CRF_UNROLL
+    for (int r = 0; r < registers; ++r) values.part[r] = load_register(from + r * per_register);
     return values;
   }
 
-  static Values log(const Values& x) {
+  // The first `count` lanes; 0 in those beyond.
+  template <class Real>
+  static PYBERT_CRF_INLINE Values load_some(const Real* from, std::ptrdiff_t count) {
+    if (count >= width) return load(from);
     Values values;
-    for (int r = 0; r < registers; ++r) values.part[r] = log_register<Real, Register, Bits>(x.part[r]);
+    PYBERT_CRF_UNROLL
+    for (int r = 0; r < registers; ++r) {
+      const std::ptrdiff_t left = count - r * per_register;
+      values.part[r] = left >= per_register ? load_register(from + r * per_register)
+                       : left > 0           ? load_part(from + r * per_register, left)
+                                            : Register{};
+    }
     return values;
   }
 
-  // The greater; `b` where either is NaN, so that a NaN in a sequence of maxima is not lost.
-  static Values max(const Values& a, const Values& b) {
+  template <class Real>
+  static PYBERT_CRF_INLINE void store(Real* to, const Values& values) {
+    PYBERT_CRF_UNROLL
+    for (int r = 0; r < registers; ++r) store_register(to + r * per_register, values.part[r]);
+  }
+
+  // The first `count` lanes.
+  template <class Real>
+  static PYBERT_CRF_INLINE void store_some(Real* to, const Values& values, std::ptrdiff_t count) {
+    if (count >= width) {
+      store(to, values);
+      return;
+    }
+    PYBERT_CRF_UNROLL
+    for (int r = 0; r < registers; ++r) {
+      const std::ptrdiff_t left = count - r * per_register;
+      if (left >= per_register) {
+        store_register(to + r * per_register, values.part[r]);
+      } else if (left > 0) {
+        store_part(to + r * per_register, values.part[r], left);
+      }
+    }
+  }
+
+  template <int degree = Format<Work>::exp_degree>
+  static PYBERT_CRF_INLINE Values exp(const Values& x) {
     Values values;
+    exp_registers<Work, Register, Bits, degree>(x.part, values.part, registers);
+    return values;
+  }
+
+  // exp of `size` (whole groups) published numbers, in place. Four registers at a time: a single exp is a
+  // long chain of dependent operations.
+  template <int degree = Format<Work>::exp_degree>
+  static PYBERT_CRF_INLINE void exp_all(Work* numbers, std::ptrdiff_t size) {
+    constexpr std::ptrdiff_t four = 4;
+    Register x[four];
+    std::ptrdiff_t at = 0;
+    for (; at + four * per_register <= size; at += four * per_register) {
+      PYBERT_CRF_UNROLL
+      for (std::ptrdiff_t r = 0; r < four; ++r) x[r] = load_register(numbers + at + r * per_register);
+      exp_registers<Work, Register, Bits, degree>(x, x, four);
+      PYBERT_CRF_UNROLL
+      for (std::ptrdiff_t r = 0; r < four; ++r) store_register(numbers + at + r * per_register, x[r]);
+    }
+    for (; at < size; at += per_register) {
+      x[0] = load_register(numbers + at);
+      exp_registers<Work, Register, Bits, degree>(x, x, 1);
+      store_register(numbers + at, x[0]);
+    }
+  }
+
+  static PYBERT_CRF_INLINE Values log(const Values& x) {
+    Values values;
+    PYBERT_CRF_UNROLL
+    for (int r = 0; r < registers; ++r) values.part[r] = log_register<Work, Register, Bits>(x.part[r]);
+    return values;
+  }
+
+  // The greater; `b` where either is NaN.
+  static PYBERT_CRF_INLINE Values max(const Values& a, const Values& b) {
+    Values values;
+    PYBERT_CRF_UNROLL
     for (int r = 0; r < registers; ++r) values.part[r] = a.part[r] > b.part[r] ? a.part[r] : b.part[r];
     return values;
   }
 
-  // `a`, and 0 where that is -inf.
-  static Values finite_or_zero(const Values& a) {
+  // The less of `least` and those of `values` that are positive.
+  static PYBERT_CRF_INLINE Values least_positive(const Values& least, const Values& values) {
+    Values result;
+    PYBERT_CRF_UNROLL
+    for (int r = 0; r < registers; ++r) {
+      const Register positive = values.part[r] > Work{0} ? values.part[r] : least.part[r];
+      result.part[r] = positive < least.part[r] ? positive : least.part[r];
+    }
+    return result;
+  }
+
+  // The less of `least` and those of `values` that are not -inf.
+  static PYBERT_CRF_INLINE Values least_finite(const Values& least, const Values& values) {
+    constexpr Work nothing = -std::numeric_limits<Work>::infinity();
+    Values result;
+    PYBERT_CRF_UNROLL
+    for (int r = 0; r < registers; ++r) {
+      const Register finite = values.part[r] > nothing ? values.part[r] : least.part[r];
+      result.part[r] = finite < least.part[r] ? finite : least.part[r];
+    }
+    return result;
+  }
+
+  // NaN in every lane where one of them is NaN, `a` elsewhere.
+  static PYBERT_CRF_INLINE Values keep_nan(const Values& a, const Values& b) {
     Values values;
-    for (int r = 0; r < registers; ++r)
-      values.part[r] = a.part[r] == -std::numeric_limits<Real>::infinity() ? Register{} : a.part[r];
+    PYBERT_CRF_UNROLL
+    for (int r = 0; r < registers; ++r) values.part[r] = b.part[r] == b.part[r] ? a.part[r] : b.part[r];
     return values;
   }
 
-  // Takes over `candidate` (and its tag) in the lanes where it is truly greater: the first of equals stays.
-  static void keep_best(Values& best, Tags& tags, const Values& candidate, Index tag) {
-    for (int r = 0; r < registers; ++r) {
-      const auto better = candidate.part[r] > best.part[r];
-      tags.part[r] = better ? Bits{} + tag : tags.part[r];
-      best.part[r] = better ? candidate.part[r] : best.part[r];
-    }
-  }
-
-  // Stores the tags in a type just wide enough for them.
-  template <class Narrow>
-  static void store(Narrow* to, const Tags& tags) {
-    Index wide[width];
-    std::memcpy(wide, &tags, sizeof(wide));
-    for (std::ptrdiff_t lane = 0; lane < width; ++lane) to[lane] = static_cast<Narrow>(wide[lane]);
-  }
-
-  friend Values operator+(const Values& a, const Values& b) {
+  friend PYBERT_CRF_INLINE Values operator+(const Values& a, const Values& b) {
     Values values;
+    PYBERT_CRF_UNROLL
     for (int r = 0; r < registers; ++r) values.part[r] = a.part[r] + b.part[r];
     return values;
   }
 
-  friend Values operator-(const Values& a, const Values& b) {
+  friend PYBERT_CRF_INLINE Values operator-(const Values& a, const Values& b) {
     Values values;
+    PYBERT_CRF_UNROLL
     for (int r = 0; r < registers; ++r) values.part[r] = a.part[r] - b.part[r];
     return values;
   }
 
-  // The greatest of `size` (whole groups) published numbers; NaN only if all are not greater than it.
-  static double max_of(const double* numbers, std::ptrdiff_t size) {
-    double greatest[width];
-    for (std::ptrdiff_t lane = 0; lane < width; ++lane) greatest[lane] = numbers[lane];
-    for (std::ptrdiff_t group = width; group < size; group += width)
-      for (std::ptrdiff_t lane = 0; lane < width; ++lane)
-        greatest[lane] = greatest[lane] > numbers[group + lane] ? greatest[lane] : numbers[group + lane];
-    for (std::ptrdiff_t lane = 1; lane < width; ++lane)
-      greatest[0] = greatest[0] > greatest[lane] ? greatest[0] : greatest[lane];
-    return greatest[0];
+  friend PYBERT_CRF_INLINE Values operator*(const Values& a, const Values& b) {
+    Values values;
+    PYBERT_CRF_UNROLL
+    for (int r = 0; r < registers; ++r) values.part[r] = a.part[r] * b.part[r];
+    return values;
   }
 
-  // The sum of `size` (whole groups) published numbers, in double.
-  static double sum_of(const Real* numbers, std::ptrdiff_t size) {
-    double sums[width] = {};
-    for (std::ptrdiff_t group = 0; group < size; group += width)
-      for (std::ptrdiff_t lane = 0; lane < width; ++lane)
-        sums[lane] += static_cast<double>(numbers[group + lane]);
-    double sum = 0;
-    for (const double lane : sums) sum += lane;
-    return sum;
+  // a * b + c, rounded once where the machine can.
+  static PYBERT_CRF_INLINE Values fma(const Values& a, const Values& b, const Values& c) {
+    Values values;
+    PYBERT_CRF_UNROLL
+    for (int r = 0; r < registers; ++r) values.part[r] = a.part[r] * b.part[r] + c.part[r];
+    return values;
+  }
+
+  // Reductions over the lanes of the group.
+
+  static PYBERT_CRF_INLINE Work greatest(const Values& values) {
+    Register folded = values.part[0];
+    PYBERT_CRF_UNROLL
+    for (int r = 1; r < registers; ++r) folded = values.part[r] > folded ? values.part[r] : folded;
+    return fold(folded, [](auto a, auto b) { return a > b ? a : b; });
+  }
+
+  static PYBERT_CRF_INLINE Work least(const Values& values) {
+    Register folded = values.part[0];
+    PYBERT_CRF_UNROLL
+    for (int r = 1; r < registers; ++r) folded = values.part[r] < folded ? values.part[r] : folded;
+    return fold(folded, [](auto a, auto b) { return a < b ? a : b; });
+  }
+
+  static PYBERT_CRF_INLINE Work sum(const Values& values) {
+    Register folded = values.part[0];
+    PYBERT_CRF_UNROLL
+    for (int r = 1; r < registers; ++r) folded = folded + values.part[r];
+    return fold(folded, [](auto a, auto b) { return a + b; });
+  }
+
+  static PYBERT_CRF_INLINE bool any_nan(const Values& values) {
+    const Work total = sum(values);  // of zeros and NaNs
+    return !(total == total);
+  }
+
+  // The lowest lane that holds `number`; `width` if none does.
+  static PYBERT_CRF_INLINE std::ptrdiff_t first_equal(const Values& values, Work number) {
+#if defined(__AVX2__) && !defined(__AVX512F__)
+    if constexpr (sizeof(Register) == 32) {
+      std::uint32_t equal = 0;
+      PYBERT_CRF_UNROLL
+      for (int r = 0; r < registers; ++r) {
+        std::uint32_t here;
+        if constexpr (sizeof(Work) == sizeof(float)) {
+          here = static_cast<std::uint32_t>(
+              _mm256_movemask_ps(_mm256_cmp_ps(values.part[r], _mm256_set1_ps(number), _CMP_EQ_OQ)));
+        } else {
+          here = static_cast<std::uint32_t>(
+              _mm256_movemask_pd(_mm256_cmp_pd(values.part[r], _mm256_set1_pd(number), _CMP_EQ_OQ)));
+        }
+        equal |= here << (r * per_register);
+      }
+      return equal == 0 ? width : __builtin_ctz(equal);
+    }
+#endif
+    Work lanes[width];
+    std::memcpy(lanes, &values, sizeof(lanes));
+    std::ptrdiff_t lane = 0;
+    while (lane < width && !(lanes[lane] == number)) ++lane;
+    return lane;
   }
 };
 
-}  // namespace pybert_crf
+}  // namespace pybert_crf::PYBERT_CRF_TARGET

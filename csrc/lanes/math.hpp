@@ -8,7 +8,9 @@
 #include <cstring>
 #include <limits>
 
-namespace pybert_crf {
+#include "chain.hpp"
+
+namespace pybert_crf::PYBERT_CRF_TARGET {
 
 template <class Real>
 struct Format;
@@ -40,8 +42,13 @@ struct Format<double> {
   static constexpr int log_terms = 10;
 };
 
+// The degree that is enough for exp in double where the argument was a `Real`: the next term of the series is
+// under 3e-10 for float.
+template <class Real>
+constexpr int exp_degree_for = sizeof(Real) == sizeof(float) ? 8 : Format<double>::exp_degree;
+
 template <class To, class From>
-To bits_as(const From& from) {
+PYBERT_CRF_INLINE To bits_as(const From& from) {
   static_assert(sizeof(To) == sizeof(From), "a reinterpretation keeps the size");
   To to;
   std::memcpy(&to, &from, sizeof(to));
@@ -60,26 +67,45 @@ struct TaylorOfExp {
 
 // exp(x) for x up to 88 (float) or 709 (double); exactly 0 below exp_underflow and at -inf, exactly 1 at 0.
 // x = n ln2 + r with |r| <= ln2 / 2; exp(r) by its Taylor series; 2^n by writing the exponent bits.
-template <class Real, class Register, class BitsRegister>
-Register exp_register(Register x) {
+// Of `count` registers at once, operation by operation, so that none waits for another; y may be x.
+template <class Real, class Register, class BitsRegister, int degree = Format<Real>::exp_degree>
+PYBERT_CRF_INLINE void exp_registers(const Register* x, Register* y, const int count) {
   using F = Format<Real>;
+  constexpr int most = 8;
   constexpr Real log2_e = static_cast<Real>(1.44269504088896340736);
-  const Register shifted = x * log2_e + F::integer_at_bottom;
-  const Register n = shifted - F::integer_at_bottom;
-  const Register r = (x - n * F::ln2_high) - n * F::ln2_low;
   constexpr TaylorOfExp<Real> taylor;
-  Register series = Register{} + taylor.coefficient[F::exp_degree];
-  for (int k = F::exp_degree - 1; k >= 0; --k) series = series * r + taylor.coefficient[k];
   const auto bottom = bits_as<typename F::Bits>(F::integer_at_bottom);
-  const BitsRegister exponent = (bits_as<BitsRegister>(shifted) - bottom + F::bias) << F::mantissa_bits;
-  const Register result = series * bits_as<Register>(exponent);
-  return x < F::exp_underflow ? Register{} : result;
+  Register shifted[most], r[most], series[most];
+  PYBERT_CRF_UNROLL
+  for (int at = 0; at < count; ++at) shifted[at] = x[at] * log2_e + F::integer_at_bottom;
+  PYBERT_CRF_UNROLL
+  for (int at = 0; at < count; ++at) r[at] = shifted[at] - F::integer_at_bottom;
+  PYBERT_CRF_UNROLL
+  for (int at = 0; at < count; ++at) r[at] = (x[at] - r[at] * F::ln2_high) - r[at] * F::ln2_low;
+  PYBERT_CRF_UNROLL
+  for (int at = 0; at < count; ++at)
+    series[at] = r[at] * taylor.coefficient[degree] + taylor.coefficient[degree - 1];
+  PYBERT_CRF_UNROLL
+  for (int k = degree - 2; k >= 0; --k) PYBERT_CRF_UNROLL
+  for (int at = 0; at < count; ++at) series[at] = series[at] * r[at] + taylor.coefficient[k];
+  PYBERT_CRF_UNROLL
+  for (int at = 0; at < count; ++at) {
+    const BitsRegister exponent = (bits_as<BitsRegister>(shifted[at]) - bottom + F::bias) << F::mantissa_bits;
+    const Register result = series[at] * bits_as<Register>(exponent);
+    y[at] = x[at] < F::exp_underflow ? Register{} : result;
+  }
+}
+
+template <class Real, class Register, class BitsRegister>
+PYBERT_CRF_INLINE Register exp_register(Register x) {
+  exp_registers<Real, Register, BitsRegister>(&x, &x, 1);
+  return x;
 }
 
 // log(x) for x normal and positive; -inf at 0.
 // x = 2^n m with sqrt(1/2) <= m < sqrt(2); log(m) = 2 atanh(s), s = (m - 1) / (m + 1), by its series.
 template <class Real, class Register, class BitsRegister>
-Register log_register(Register x) {
+PYBERT_CRF_INLINE Register log_register(Register x) {
   using F = Format<Real>;
   using Bits = typename F::Bits;
   const Bits one = bits_as<Bits>(Real{1});
@@ -100,4 +126,15 @@ Register log_register(Register x) {
   return x > Real{0} ? result : (x == Real{0} ? -infinity : x);  // what is left is NaN
 }
 
-}  // namespace pybert_crf
+// The power of two that brings a positive `peak` into [1, 2), 1 for a peak of 0. Its exponent is taken off
+// `exponent`, so that (number * scale) * 2^exponent stays what number * 2^exponent was.
+template <class Real>
+PYBERT_CRF_INLINE Real scale_to_one(Real peak, std::int64_t& exponent) {
+  using F = Format<Real>;
+  if (!(peak > 0)) return 1;
+  const auto biased = bits_as<typename F::Bits>(peak) >> F::mantissa_bits;
+  exponent += static_cast<std::int64_t>(biased) - static_cast<std::int64_t>(F::bias);
+  return bits_as<Real>((2 * F::bias - biased) << F::mantissa_bits);
+}
+
+}  // namespace pybert_crf::PYBERT_CRF_TARGET

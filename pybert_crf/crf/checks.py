@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+
+from pybert_crf.crf.chain import Chain
 
 
 def check_emissions(emissions: Tensor, num_tags: int) -> None:
@@ -46,24 +49,57 @@ def check_tags(tags: Tensor, mask: Tensor, num_tags: int) -> None:
     )
 
 
-def check_readable(emissions: Tensor, mask: Tensor, start: Tensor, transitions: Tensor, end: Tensor) -> None:
-    """Raise ValueError naming the first batch row with NaN in an unmasked emission: it has no best path.
+def check_allowed(name: str, allowed: Tensor, emissions: Tensor) -> None:
+    """Raise ValueError unless ``allowed``, called ``name``, is bool and of the emissions' shape."""
+    if allowed.dtype != torch.bool or allowed.shape != emissions.shape:
+        raise ValueError(
+            f"{name} must be bool of the emissions' shape {tuple(emissions.shape)}, "
+            f"got {allowed.dtype} of shape {tuple(allowed.shape)}"
+        )
 
-    Parameters that hold NaN are an error as well. Waits for the device.
+
+def check_pairwise(pairwise: Tensor, emissions: Tensor, batch_first: bool) -> None:
+    """Raise ValueError unless pairwise scores have an entry for every pair of tags at every position but the
+    first."""
+    sizes, K = list(emissions.shape[:2]), emissions.shape[2]
+    sizes[batch_first] = max(0, sizes[batch_first] - 1)
+    if pairwise.shape != (*sizes, K, K) or not pairwise.is_floating_point():
+        raise ValueError(
+            f"pairwise must be floating point of shape {(*sizes, K, K)}, "
+            f"got {pairwise.dtype} of shape {tuple(pairwise.shape)}"
+        )
+
+
+def check_vector(name: str, vector: Tensor, size: int) -> None:
+    """Raise ValueError unless ``vector``, called ``name``, is floating point of shape (size,)."""
+    if vector.shape != (size,) or not vector.is_floating_point():
+        raise ValueError(
+            f"{name} must be floating point of shape ({size},), "
+            f"got {vector.dtype} of shape {tuple(vector.shape)}"
+        )
+
+
+def check_fraction(name: str, value: float) -> None:
+    """Raise ValueError unless ``value``, called ``name``, is in [0, 1)."""
+    if not 0 <= value < 1:
+        raise ValueError(f"{name} must be at least 0 and less than 1, got {value}")
+
+
+def check_best(scores: Tensor, chain: Chain) -> None:
+    """Raise ValueError naming the batch rows whose best path scores (B,) are NaN or -inf, and why.
+
+    Waits for the device.
     """
-    # One cheap look first: a finite sum has no NaN in it.
-    if bool((emissions.sum() + start.sum() + transitions.sum() + end.sum()).isfinite()):
+    if all(map(math.isfinite, scores.tolist())):
         return
-    if any(bool(parameter.isnan().any()) for parameter in (start, transitions, end)):
+    if any(bool(parameter.isnan().any()) for parameter in (chain.start, chain.transitions, chain.end)):
         raise ValueError("the transition parameters hold NaN")
-    wrong = mask & emissions.isnan().any(dim=2)
-    if bool(wrong.any()):
-        row, position = wrong.nonzero()[0].tolist()
-        raise ValueError(f"emissions hold NaN at batch row {row}, position {position}")
-
-
-def check_legal(scores: Tensor) -> None:
-    """Raise ValueError naming the batch rows whose best path scores (B,) are -inf. Waits for the device."""
+    unreadable = scores.isnan().nonzero()[:, 0].tolist()
+    if unreadable:
+        row = unreadable[0]
+        wrong = (chain.mask[row] & chain.emissions[row].isnan().any(dim=1)).nonzero()[:, 0].tolist()
+        where = f", position {wrong[0]}" if wrong else ", or +inf beside -inf"
+        raise ValueError(f"emissions hold NaN at batch row {row}{where}")
     illegal = (scores == float("-inf")).nonzero()[:, 0].tolist()
     if illegal:
         named = ", ".join(map(str, illegal[:5])) + (", ..." if len(illegal) > 5 else "")

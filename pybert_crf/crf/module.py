@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from pybert_crf.crf import ops
-from pybert_crf.crf.backends import check_name, choose
-from pybert_crf.crf.chain import Chain
-from pybert_crf.crf.checks import (
-    check_beside,
-    check_emissions,
-    check_legal,
-    check_readable,
-    check_spans,
-    check_tags,
-)
-from pybert_crf.crf.constraints import Constraints, check_constraint
+from pybert_crf.crf import objectives, ops
+from pybert_crf.crf.checks import check_allowed, check_best, check_fraction, check_tags, check_vector
+from pybert_crf.crf.distribution import PathDistribution
+from pybert_crf.crf.packing import to_lists
 from pybert_crf.crf.reduction import check_reduction, reduce
 from pybert_crf.crf.score import path_score
-from pybert_crf.crf.spans import span_probabilities
-
-_PARAMETERS = {"start": "start_transitions", "transitions": "transitions", "end": "end_transitions"}
 
 
-class CRF(nn.Module):
+class CRF(PathDistribution):
     """A linear-chain conditional random field (Lafferty, McCallum & Pereira, 2001).
 
     The chain of a row is the sequence of its unmasked positions, in order: gaps, left padding and rows with
@@ -38,6 +25,14 @@ class CRF(nn.Module):
     Emissions of half precision are computed in float32, and their gradients come back in their dtype. NaN in
     an unmasked emission makes the row's log-likelihood NaN. Scores of -inf forbid; they never make a NaN, in
     values or gradients.
+
+    Most methods take two more tensors, which add to the problem of one batch:
+
+    - ``allowed`` (B, T, K) bool: what each position may be (words of a dictionary, a lattice). The rest has
+      probability 0.
+    - ``pairwise`` (B, T - 1, K, K): scores of the batch's own, added to the transitions on entering position
+      t + 1; read where that is unmasked and not the first. Only the reference backend knows them: "auto"
+      then is that.
 
     Args:
         num_tags: K, the number of tags.
@@ -53,48 +48,22 @@ class CRF(nn.Module):
 
     Raises:
         ValueError: ``num_tags`` is not positive, the constraints are for another number of tags, or there is
-            no such backend.
+            no such backend. Every method: a shape or dtype does not fit, or what is asked for needs the
+            reference backend and another was named.
     """
 
-    def __init__(
-        self,
-        num_tags: int,
-        batch_first: bool = False,
-        *,
-        constraints: Constraints | None = None,
-        backend: str = "auto",
-    ) -> None:
-        if num_tags <= 0:
-            raise ValueError(f"invalid number of tags: {num_tags}")
-        check_name(backend)
-        super().__init__()
-        self.num_tags = num_tags
-        self.batch_first = batch_first
-        self.backend = backend
-        self.start_transitions = nn.Parameter(torch.empty(num_tags))
-        self.end_transitions = nn.Parameter(torch.empty(num_tags))
-        self.transitions = nn.Parameter(torch.empty(num_tags, num_tags))
-        self.reset_parameters()
-        self._constrain(constraints)
-
-    def _constrain(self, constraints: Constraints | None) -> None:
-        """Keep what is allowed as buffers, so that it moves with the module."""
-        for name, allowed in (constraints or Constraints(None, None, None))._asdict().items():
-            if allowed is not None:
-                allowed = check_constraint(name, allowed, getattr(self, _PARAMETERS[name]))
-            self.register_buffer(f"_allowed_{name}", allowed, persistent=False)
-
-    def reset_parameters(self) -> None:
-        """Draw the parameters from U(-0.1, 0.1)."""
-        nn.init.uniform_(self.start_transitions, -0.1, 0.1)
-        nn.init.uniform_(self.end_transitions, -0.1, 0.1)
-        nn.init.uniform_(self.transitions, -0.1, 0.1)
-
-    def __repr__(self) -> str:
-        return f"{self.__class__.__name__}(num_tags={self.num_tags})"
-
     def forward(
-        self, emissions: Tensor, tags: Tensor, mask: Tensor | None = None, reduction: str = "sum"
+        self,
+        emissions: Tensor,
+        tags: Tensor,
+        mask: Tensor | None = None,
+        reduction: str = "sum",
+        *,
+        allowed: Tensor | None = None,
+        pairwise: Tensor | None = None,
+        weights: Tensor | None = None,
+        class_weights: Tensor | None = None,
+        label_smoothing: float = 0.0,
     ) -> Tensor:
         """The log-likelihood of ``tags``: their score minus log Z. Its negative is the loss.
 
@@ -104,6 +73,12 @@ class CRF(nn.Module):
             mask: (B, T).
             reduction: "none", "sum" over rows, "mean" over rows, or "token_mean": over unmasked
                 positions. Of nothing, all but "none" are 0.
+            allowed, pairwise: see the class.
+            weights: (B,) how many rows each row counts as, in sums and in what they are divided by.
+            class_weights: (K,), reference backend only: the weight w of each tag. The log-likelihood is a sum
+                of conditional ones, and each is weighed: sum_t w[y_t] log P(y_t | y_{t+1}, x).
+            label_smoothing: e in [0, 1), reference backend only:
+                (1 - e) * log-likelihood + e * sum_t mean_k log P(y_t = k | x), k over what is possible at t.
 
         Returns:
             (B,) for "none", else (). 0 for a row with nothing unmasked, -inf for one with no legal path.
@@ -112,24 +87,86 @@ class CRF(nn.Module):
             ValueError: a shape, a dtype or the reduction does not fit; on the CPU, a tag is out of range
                 where unmasked (elsewhere that is a device-side assertion).
         """
-        chain = self._chain(emissions, mask, tags)
         check_reduction(reduction)
-        score = path_score(self._tags(tags, chain.mask), *chain)
-        log_z = self._forward_pass(chain)[0]
-        # Without a legal path the difference is -inf - -inf, NaN: where() keeps that out, of gradients too.
-        likelihood = torch.where(log_z == float("-inf"), log_z.detach(), score - log_z)
-        return reduce(likelihood, chain.mask, reduction)
+        if class_weights is None and label_smoothing == 0:
+            problem = self._problem(emissions, mask, tags, allowed, pairwise)
+            likelihood = ops.log_likelihood(self._tags(tags), *problem)
+        else:
+            name = "label smoothing" if class_weights is None else "class weights"
+            problem = self._problem(emissions, mask, tags, allowed, pairwise, reference_for=name)
+            check_fraction("label_smoothing", label_smoothing)
+            if class_weights is not None:
+                check_vector("class_weights", class_weights, self.num_tags)
+            likelihood = objectives.smoothed_log_likelihood(
+                self._tags(tags), problem, class_weights, label_smoothing
+            )
+        if weights is not None:
+            check_vector("weights", weights, likelihood.shape[0])
+        return reduce(likelihood, problem.chain.mask, reduction, weights)
 
-    def log_partition(self, emissions: Tensor, mask: Tensor | None = None) -> Tensor:
+    def partial_log_likelihood(
+        self,
+        emissions: Tensor,
+        candidates: Tensor,
+        mask: Tensor | None = None,
+        reduction: str = "sum",
+        *,
+        allowed: Tensor | None = None,
+        pairwise: Tensor | None = None,
+    ) -> Tensor:
+        """The log-probability that every tag is one of its candidates: of partial or ambiguous labels.
+
+        It is log Z of the paths through candidates alone, minus log Z (Tsuboi et al., 2008). Where tags of -1
+        are unknown and the others certain, the candidates are
+        ``one_hot(tags.clamp(min=0), K).bool() | (tags < 0)[..., None]``.
+
+        Args:
+            candidates: (B, T, K) bool; the others as for :meth:`forward`.
+
+        Returns:
+            (B,) for "none", else (). -inf for a row with no legal path, or with none through candidates.
+        """
+        check_reduction(reduction)
+        problem = self._problem(emissions, mask, None, allowed, pairwise)
+        check_allowed("candidates", candidates, emissions)
+        likelihood = objectives.partial_log_likelihood(problem, self._batch_first(candidates))
+        return reduce(likelihood, problem.chain.mask, reduction)
+
+    def log_partition(
+        self,
+        emissions: Tensor,
+        mask: Tensor | None = None,
+        *,
+        allowed: Tensor | None = None,
+        pairwise: Tensor | None = None,
+    ) -> Tensor:
         """log Z (B,), differentiable; -inf for a row with no legal path, 0 for one with nothing unmasked."""
-        return self._forward_pass(self._chain(emissions, mask))[0]
+        return ops.log_partition(*self._problem(emissions, mask, None, allowed, pairwise))
 
-    def score(self, emissions: Tensor, tags: Tensor, mask: Tensor | None = None) -> Tensor:
+    def score(
+        self,
+        emissions: Tensor,
+        tags: Tensor,
+        mask: Tensor | None = None,
+        *,
+        allowed: Tensor | None = None,
+        pairwise: Tensor | None = None,
+    ) -> Tensor:
         """The score (B,) of the paths ``tags`` (B, T), as in :meth:`forward`. Differentiable."""
-        chain = self._chain(emissions, mask, tags)
-        return path_score(self._tags(tags, chain.mask), *chain)
+        chain, _, pairwise = self._problem(emissions, mask, tags, allowed, pairwise)
+        tags = self._tags(tags)
+        check_tags(tags, chain.mask, self.num_tags)
+        return path_score(tags, *chain, pairwise)
 
-    def decode(self, emissions: Tensor, mask: Tensor | None = None) -> list[list[int]]:
+    @torch.no_grad()
+    def decode(
+        self,
+        emissions: Tensor,
+        mask: Tensor | None = None,
+        *,
+        allowed: Tensor | None = None,
+        pairwise: Tensor | None = None,
+    ) -> list[list[int]]:
         """The best tags of each row: one list a row, one tag an unmasked position.
 
         Among equal paths the lowest tags win, from the last position backwards.
@@ -137,119 +174,36 @@ class CRF(nn.Module):
         Raises:
             ValueError: a row has no legal path, or NaN in an unmasked emission; names the row.
         """
-        chain = self._chain(emissions, mask)
-        check_readable(*chain)
-        tags, scores = ops.viterbi(*chain, self._backend(chain))
-        check_legal(scores)
-        flat = tags[chain.mask].tolist()
-        stops = chain.mask.sum(dim=1).cumsum(dim=0).tolist()
-        return [flat[start:stop] for start, stop in zip([0, *stops], stops, strict=False)]
+        problem = self._problem(emissions, mask, None, allowed, pairwise)
+        tags, scores = ops.viterbi(*problem)
+        check_best(scores, problem.chain)
+        return to_lists(tags, problem.chain.mask)
 
-    def viterbi(self, emissions: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """The best path of each row as tensors, with no host synchronisation, outside autograd.
-
-        Returns:
-            tags (B, T) int64, -1 where masked, and scores (B,): -inf for a row with no legal path, NaN for
-            one with NaN in it; the tags of such rows mean nothing.
-        """
-        chain = self._chain(emissions, mask)
-        tags, scores = ops.viterbi(*chain, self._backend(chain))
-        return self._leave(tags), scores
-
-    def marginals(self, emissions: Tensor, mask: Tensor | None = None) -> Tensor:
-        """The posterior probabilities (B, T, K) of the tags; 0 where masked or where no path is legal.
-
-        They are the gradient of log Z. With the reference backend they are themselves differentiable; with
-        the others they come outside autograd.
-        """
-        chain = self._chain(emissions, mask)
-        return self._leave(self._posterior(chain)[1])
-
-    def span_probabilities(
+    @torch.no_grad()
+    def viterbi(
         self,
         emissions: Tensor,
-        tags: Tensor,
-        spans: Sequence[tuple[int, int, int]] | Tensor,
         mask: Tensor | None = None,
-        continuing: Tensor | None = None,
-    ) -> Tensor:
-        """The posterior probability, outside autograd, that the tags of each span hold, all of them together.
+        k: int = 1,
+        *,
+        allowed: Tensor | None = None,
+        pairwise: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """The k best paths of each row as tensors, with no host synchronisation, outside autograd.
 
-        Args:
-            emissions: (B, T, K).
-            tags: (B, T), as in :meth:`forward`: often those of :meth:`viterbi`.
-            spans: (S, 3): batch row, start and end, half-open, counted in the row's unmasked positions.
-            mask: (B, T).
-            continuing: (K, K) bool, true at [i, j] where a tag j after a span's last tag i would make it
-                longer (B-PER, I-PER). If given, the probability is also that no such tag follows the span.
+        Among equal paths the lowest tags come first, from the last position backwards.
 
         Returns:
-            (S,) probabilities.
-
-        Raises:
-            ValueError: as :meth:`forward`, or a span is empty or not within its row; names the span.
+            tags (B, T) int64, -1 where masked, and scores (B,): 0 for a row with nothing unmasked, -inf for
+            one with no legal path, NaN for one with NaN in it; the tags of the latter two mean nothing. For
+            k > 1, (k, B, T) and (k, B), the best first; beyond the number of legal paths (that of a row with
+            nothing unmasked is 1) scores are -inf and tags -1.
         """
-        with torch.no_grad():
-            chain = self._chain(emissions, mask, tags)
-            tags = self._tags(tags, chain.mask)
-            spans = check_spans(spans, chain.mask)
-            alphas, marginals = self._posterior(chain)
-            return span_probabilities(
-                alphas, marginals, chain.transitions, tags, chain.mask, spans, continuing
-            )
-
-    def _chain(self, emissions: Tensor, mask: Tensor | None, tags: Tensor | None = None) -> Chain:
-        """Check the shapes; bring everything to batch-first, one dtype and a bool mask."""
-        check_emissions(emissions, self.num_tags)
-        if tags is not None:
-            check_beside("tags", tags, emissions)
-        if mask is None:
-            mask = torch.ones(emissions.shape[:2], dtype=torch.bool, device=emissions.device)
-        else:
-            check_beside("mask", mask, emissions)
-            mask = mask if mask.dtype == torch.bool else mask != 0
-        if not self.batch_first:
-            emissions, mask = emissions.transpose(0, 1), mask.transpose(0, 1)
-        # At least single precision: half of it loses the sums of a long row.
-        dtype = torch.promote_types(
-            torch.promote_types(emissions.dtype, self.transitions.dtype), torch.float32
-        )
-        start, transitions, end = (self._scores(name).to(dtype) for name in _PARAMETERS)
-        return Chain(emissions.to(dtype), mask, start, transitions, end)
-
-    def _scores(self, name: str) -> Tensor:
-        """A parameter, with -inf where the constraints forbid: no path there, and no gradient."""
-        parameter: Tensor = getattr(self, _PARAMETERS[name])
-        allowed: Tensor | None = getattr(self, f"_allowed_{name}")
-        return parameter if allowed is None else torch.where(allowed, parameter, float("-inf"))
-
-    def _tags(self, tags: Tensor, mask: Tensor) -> Tensor:
-        """Tags brought to batch-first int64 and checked where ``mask`` (batch-first) is on."""
-        if tags.is_floating_point() or tags.dtype == torch.bool:
-            raise ValueError(f"tags must be integers, got {tags.dtype}")
-        tags = tags.to(torch.int64)
-        if not self.batch_first:
-            tags = tags.transpose(0, 1)
-        check_tags(tags, mask, self.num_tags)
-        return tags
-
-    def _leave(self, result: Tensor) -> Tensor:
-        """A batch-first result in the layout of the caller's emissions."""
-        return result if self.batch_first else result.transpose(0, 1)
-
-    def _backend(self, chain: Chain) -> str:
-        name: str = choose(self.backend, chain.emissions.device.type)
-        return name
-
-    def _forward_pass(self, chain: Chain) -> tuple[Tensor, Tensor]:
-        """log Z (B,) and the alphas (B, T, K)."""
-        return ops.log_partition(*chain, self._backend(chain))
-
-    def _posterior(self, chain: Chain) -> tuple[Tensor, Tensor]:
-        """The alphas and the posterior marginals (B, T, K); within autograd for the reference backend
-        only."""
-        backend = self._backend(chain)
-        with torch.set_grad_enabled(torch.is_grad_enabled() and backend == "reference"):
-            log_z, alphas = ops.log_partition(*chain, backend)
-            marginals, *_ = ops.log_partition_backward(torch.ones_like(log_z), *chain, alphas, log_z, backend)
-        return alphas, marginals
+        problem = self._problem(emissions, mask, None, allowed, pairwise)
+        if k == 1:
+            tags, scores = ops.viterbi(*problem)
+            return self._leave(tags), scores
+        if k < 1:
+            raise ValueError(f"k must be positive, got {k}")
+        tags, scores = ops.k_best(k, *problem)
+        return self._leave(tags, batch_axis=1), scores

@@ -1,9 +1,10 @@
 """The compiled CRF (C++17, threads over sequences) for CPU tensors of float32 or float64.
 
-The kernels take addresses, sizes and strides, so tensors of any layout go in without a copy; outputs are
+The kernels take addresses, sizes and strides, so inputs of any layout go in without a copy; outputs are
 allocated here. Importing this module raises ImportError where the extension has not been built.
 
-Results do not depend on ``torch.get_num_threads()``, bit for bit.
+Results do not depend on ``torch.get_num_threads()``, bit for bit. The instruction set is the widest that the
+machine has; the environment variable ``PYBERT_CRF_ISA`` names another (baseline, avx2, avx512).
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pybert_crf.crf.checks import check_tags
+
 try:
     _native: Any = importlib.import_module("pybert_crf._native")
 except ImportError as error:
@@ -23,12 +26,25 @@ except ImportError as error:
     ) from error
 
 _SUFFIX = {torch.float32: "float32", torch.float64: "float64"}
+_OPERATIONS = ("log_partition", "gradient", "viterbi", "k_best", "log_alphas", "sample")
+_KERNELS = {
+    (operation, dtype): getattr(_native, f"{operation}_{suffix}")
+    for operation in _OPERATIONS
+    for dtype, suffix in _SUFFIX.items()
+}
+
+_Pair = tuple[Tensor, Tensor]
+_Triple = tuple[Tensor, Tensor, Tensor]
 
 
-def log_partition(
-    emissions: Tensor, mask: Tensor, start: Tensor, transitions: Tensor, end: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Log of the sum of exp(score) over all paths, by the forward algorithm.
+def instruction_set() -> str:
+    """The name of the instruction set in use."""
+    name: str = _native.instruction_set()
+    return name
+
+
+def log_partition(emissions: Tensor, mask: Tensor, start: Tensor, transitions: Tensor, end: Tensor) -> _Pair:
+    """Log of the sum of exp(score) over all paths, by the forward algorithm from both ends of a row.
 
     Args:
         emissions: (B, T, K) float32 or float64, any strides; never read where masked.
@@ -39,40 +55,54 @@ def log_partition(
 
     Returns:
         log_z: (B,); 0 for an empty row, -inf where no path is legal.
-        alphas: (B, T, K) log-scores of the prefixes ending in each tag, relative at each position to the
-            greatest of them; 0 where masked. What `log_partition_backward` needs.
+        messages: (B, T, K), what :func:`gradient` needs.
 
     Raises:
         ValueError: sizes, dtypes or devices do not fit together.
     """
-    problem = _problem(emissions, mask, start, transitions, end)
-    log_z = emissions.new_empty(emissions.shape[0])
-    alphas = emissions.new_empty(emissions.shape)
-    kernel = _kernel("log_partition", emissions)
-    kernel(problem, _view(log_z), _view(alphas), torch.get_num_threads())
-    return log_z, alphas
+    _, log_z, messages = _forward(None, emissions, mask, start, transitions, end)
+    return log_z, messages
 
 
-def log_partition_backward(
+def log_likelihood(
+    tags: Tensor, emissions: Tensor, mask: Tensor, start: Tensor, transitions: Tensor, end: Tensor
+) -> _Triple:
+    """The score of the paths ``tags`` minus log Z.
+
+    Args:
+        tags: (B, T) int64, read where unmasked only; the others as for :func:`log_partition`.
+
+    Returns:
+        likelihood: (B,), 0 for an empty row, -inf where no path is legal; log_z and messages as from
+        :func:`log_partition`.
+
+    Raises:
+        ValueError: sizes, dtypes or devices do not fit together, or an unmasked tag is none; names the first.
+    """
+    return _forward(tags, emissions, mask, start, transitions, end)
+
+
+def gradient(
     grad: Tensor,
+    tags: Tensor | None,
     emissions: Tensor,
     mask: Tensor,
     start: Tensor,
     transitions: Tensor,
     end: Tensor,
-    alphas: Tensor,
+    messages: Tensor,
     log_z: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Gradient of ``(grad * log_z).sum()``: expected counts of tags and of pairs of tags.
+    """Gradient of ``(grad * log_z).sum()``, or of ``(grad * likelihood).sum()`` where ``tags`` are given.
 
     Args:
         grad: (B,) factor of each row.
-        emissions, mask, start, transitions, end: as given to `log_partition`.
-        alphas, log_z: as returned by it; these kernels need the alphas alone.
+        tags, emissions, mask, start, transitions, end: as given to the forward function.
+        messages, log_z: as returned by it.
 
     Returns:
         d_emissions: (B, T, K), posterior probabilities times grad; they sum to grad at each position, and are
-            0 where masked and in rows without a legal path.
+            0 where masked and in rows without a legal path. (With tags: 1 at those, minus the probabilities.)
         d_start: (K,).
         d_transitions: (K, K).
         d_end: (K,).
@@ -81,76 +111,176 @@ def log_partition_backward(
         ValueError: sizes, dtypes or devices do not fit together.
     """
     problem = _problem(emissions, mask, start, transitions, end)
-    batch = emissions.shape[:1]
-    for name, tensor, shape in (
-        ("grad", grad, batch),
-        ("alphas", alphas, emissions.shape),
-        ("log_z", log_z, batch),
-    ):
-        _check(name, tensor, shape, emissions.dtype)
-    gradients = (
-        emissions.new_empty(emissions.shape),
-        start.new_empty(start.shape),
-        transitions.new_empty(transitions.shape),
-        end.new_empty(end.shape),
+    batch, dtype = emissions.shape[:1], emissions.dtype
+    _check("grad", grad, batch, dtype)
+    _check("messages", messages, emissions.shape, dtype)
+    _check("log_z", log_z, batch, dtype)
+    grad, messages, log_z = grad.contiguous(), messages.contiguous(), log_z.contiguous()
+    d_emissions, d_start = _empty_like(emissions), _empty_like(start)
+    d_transitions, d_end = _empty_like(transitions), _empty_like(end)
+    _KERNELS["gradient", dtype](
+        problem,
+        _paths(tags, mask),
+        grad.data_ptr(),
+        messages.data_ptr(),
+        log_z.data_ptr(),
+        d_emissions.data_ptr(),
+        d_start.data_ptr(),
+        d_transitions.data_ptr(),
+        d_end.data_ptr(),
+        torch.get_num_threads(),
     )
-    kernel = _kernel("log_partition_backward", emissions)
-    views = [_view(tensor) for tensor in (grad, alphas, *gradients)]
-    kernel(problem, *views, torch.get_num_threads())
-    return gradients
+    return d_emissions, d_start, d_transitions, d_end
 
 
-def viterbi(
-    emissions: Tensor, mask: Tensor, start: Tensor, transitions: Tensor, end: Tensor
-) -> tuple[Tensor, Tensor]:
+def viterbi(emissions: Tensor, mask: Tensor, start: Tensor, transitions: Tensor, end: Tensor) -> _Pair:
     """Best path of each row and its score. Of equals, the lowest tag wins, from the last position backwards.
 
     Args:
-        emissions, mask, start, transitions, end: as for `log_partition`.
+        emissions, mask, start, transitions, end: as for :func:`log_partition`.
 
     Returns:
         tags: (B, T) int64; -1 where masked. Where no path is legal, some path.
-        scores: (B,); 0 for an empty row, -inf where no path is legal.
+        scores: (B,); 0 for an empty row, -inf where no path is legal, NaN for a row with NaN in it.
 
     Raises:
         ValueError: sizes, dtypes or devices do not fit together.
     """
     problem = _problem(emissions, mask, start, transitions, end)
-    tags = emissions.new_empty(emissions.shape[:2], dtype=torch.int64)
-    scores = emissions.new_empty(emissions.shape[0])
-    kernel = _kernel("viterbi", emissions)
-    kernel(problem, _view(tags), _view(scores), torch.get_num_threads())
+    tags = torch.empty(mask.shape, dtype=torch.int64)
+    scores = torch.empty(mask.shape[:1], dtype=emissions.dtype)
+    _KERNELS["viterbi", emissions.dtype](problem, tags.data_ptr(), scores.data_ptr(), torch.get_num_threads())
     return tags, scores
 
 
-def _kernel(operation: str, emissions: Tensor) -> Any:
-    return getattr(_native, f"{operation}_{_SUFFIX[emissions.dtype]}")
+def k_best(k: int, emissions: Tensor, mask: Tensor, start: Tensor, transitions: Tensor, end: Tensor) -> _Pair:
+    """The k best paths of each row, best first; of equals as :func:`viterbi`.
+
+    Returns:
+        tags: (k, B, T) int64; -1 where masked, and beyond the number of legal paths.
+        scores: (k, B); -inf beyond the number of legal paths. An empty row has one path, of score 0.
+
+    Raises:
+        ValueError: sizes, dtypes or devices do not fit together, or k is not positive.
+    """
+    if k < 1:
+        raise ValueError(f"k must be positive, got {k}")
+    problem = _problem(emissions, mask, start, transitions, end)
+    tags = torch.empty((k, *mask.shape), dtype=torch.int64)
+    scores = torch.empty((k, *mask.shape[:1]), dtype=emissions.dtype)
+    _KERNELS["k_best", emissions.dtype](
+        k, problem, tags.data_ptr(), scores.data_ptr(), torch.get_num_threads()
+    )
+    return tags, scores
+
+
+def log_alphas(emissions: Tensor, mask: Tensor, start: Tensor, transitions: Tensor, end: Tensor) -> Tensor:
+    """Log-scores (B, T, K) of the prefixes that end in each tag, relative at each position to the greatest.
+
+    -inf where no prefix is legal, 0 where masked. Raises ValueError as :func:`log_partition`.
+    """
+    problem = _problem(emissions, mask, start, transitions, end)
+    alphas = _empty_like(emissions)
+    _KERNELS["log_alphas", emissions.dtype](problem, alphas.data_ptr(), torch.get_num_threads())
+    return alphas
+
+
+def sample(
+    uniforms: Tensor, emissions: Tensor, mask: Tensor, start: Tensor, transitions: Tensor, end: Tensor
+) -> Tensor:
+    """Exact samples (n, B, T) int64 of the rows' paths; -1 where masked and in rows with no legal path.
+
+    Args:
+        uniforms: (n, B, T) float64 in [0, 1), one a position; the others as for :func:`log_partition`.
+
+    Raises:
+        ValueError: sizes, dtypes or devices do not fit together.
+    """
+    problem = _problem(emissions, mask, start, transitions, end)
+    n = uniforms.shape[0]
+    _check("uniforms", uniforms, (n, *mask.shape), torch.float64)
+    tags = torch.empty(uniforms.shape, dtype=torch.int64)
+    _KERNELS["sample", emissions.dtype](n, problem, _view(uniforms), tags.data_ptr(), torch.get_num_threads())
+    return tags
+
+
+def _forward(
+    tags: Tensor | None, emissions: Tensor, mask: Tensor, start: Tensor, transitions: Tensor, end: Tensor
+) -> _Triple:
+    problem = _problem(emissions, mask, start, transitions, end)
+    batch, dtype = emissions.shape[:1], emissions.dtype
+    value = torch.empty(batch, dtype=dtype)
+    log_z = torch.empty_like(value)
+    messages = _empty_like(emissions)
+    wrong = _KERNELS["log_partition", dtype](
+        problem,
+        _paths(tags, mask),
+        value.data_ptr(),
+        log_z.data_ptr(),
+        messages.data_ptr(),
+        torch.get_num_threads(),
+    )
+    if wrong >= 0 and tags is not None:
+        check_tags(tags, mask, emissions.shape[2])  # says which
+    return value, log_z, messages
+
+
+def _empty_like(tensor: Tensor) -> Tensor:
+    """Contiguous, whatever the tensor's strides."""
+    return torch.empty_like(tensor, memory_format=torch.contiguous_format)
 
 
 def _view(tensor: Tensor) -> tuple[int, ...]:
     return (tensor.data_ptr(), *tensor.stride())
 
 
+def _paths(tags: Tensor | None, mask: Tensor) -> tuple[int, ...] | None:
+    if tags is None:
+        return None
+    _check("tags", tags, mask.shape, torch.int64)
+    return _view(tags)
+
+
 def _problem(
     emissions: Tensor, mask: Tensor, start: Tensor, transitions: Tensor, end: Tensor
 ) -> tuple[tuple[int, ...], ...]:
     """Sizes and views as the kernels take them. They read raw memory, so whatever does not fit stops here."""
-    if emissions.dtype not in _SUFFIX:
-        raise ValueError(f"emissions must be float32 or float64, got {emissions.dtype}")
-    if emissions.dim() != 3 or emissions.shape[2] == 0:
-        raise ValueError(f"emissions must be (batch, time, tags) with tags > 0, got {tuple(emissions.shape)}")
-    batch, time, tags = emissions.shape
-    _check("emissions", emissions, emissions.shape, emissions.dtype)
-    _check("mask", mask, (batch, time), torch.bool)
-    _check("start", start, (tags,), emissions.dtype)
-    _check("transitions", transitions, (tags, tags), emissions.dtype)
-    _check("end", end, (tags,), emissions.dtype)
-    views = (_view(tensor) for tensor in (emissions, mask, start, transitions, end))
-    return (batch, time, tags), *views
+    dtype, shape = emissions.dtype, emissions.shape
+    if dtype not in _SUFFIX:
+        raise ValueError(f"emissions must be float32 or float64, got {dtype}")
+    if len(shape) != 3 or shape[2] == 0:
+        raise ValueError(f"emissions must be (batch, time, tags) with tags > 0, got {tuple(shape)}")
+    batch, time, tags = shape
+    fits = (
+        mask.dtype == torch.bool
+        and dtype == start.dtype == transitions.dtype == end.dtype
+        and mask.shape == (batch, time)
+        and start.shape == end.shape == (tags,)
+        and transitions.shape == (tags, tags)
+        and emissions.is_cpu
+        and mask.is_cpu
+        and start.is_cpu
+        and transitions.is_cpu
+        and end.is_cpu
+    )
+    if not fits:  # say what does not
+        _check("emissions", emissions, shape, dtype)
+        _check("mask", mask, (batch, time), torch.bool)
+        _check("start", start, (tags,), dtype)
+        _check("transitions", transitions, (tags, tags), dtype)
+        _check("end", end, (tags,), dtype)
+    return (
+        (batch, time, tags),
+        _view(emissions),
+        _view(mask),
+        _view(start),
+        _view(transitions),
+        _view(end),
+    )
 
 
 def _check(name: str, tensor: Tensor, shape: tuple[int, ...], dtype: torch.dtype) -> None:
-    if tuple(tensor.shape) != tuple(shape) or tensor.dtype != dtype or tensor.device.type != "cpu":
+    if tensor.shape != shape or tensor.dtype != dtype or not tensor.is_cpu:
         raise ValueError(
             f"{name} must be {tuple(shape)} of {dtype} on the CPU, "
             f"got {tuple(tensor.shape)} of {tensor.dtype} on {tensor.device}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 REDUCTIONS = ("none", "sum", "mean", "token_mean")
@@ -13,8 +14,14 @@ def check_reduction(reduction: str) -> None:
         raise ValueError(f"invalid reduction: {reduction}")
 
 
-def reduce(likelihood: Tensor, mask: Tensor, reduction: str) -> Tensor:
-    """Rows' log-likelihoods (B,) to what ``reduction`` names; nothing to average is 0, not 0 / 0."""
+def reduce(likelihood: Tensor, mask: Tensor, reduction: str, weights: Tensor | None = None) -> Tensor:
+    """Rows' log-likelihoods (B,) to what ``reduction`` names; nothing to average is 0, not 0 / 0.
+
+    With ``weights`` (B,) a row counts as that many, in what is summed and in what it is divided by. A row of
+    weight 0 counts for nothing, even where it has no legal path.
+    """
+    if weights is not None:
+        return _weighted(likelihood, mask, reduction, weights)
     if reduction == "none":
         return likelihood
     if reduction == "sum":
@@ -22,3 +29,14 @@ def reduce(likelihood: Tensor, mask: Tensor, reduction: str) -> Tensor:
     if reduction == "mean":
         return likelihood.sum() / max(1, likelihood.shape[0])
     return likelihood.sum() / mask.sum().clamp(min=1)
+
+
+def _weighted(likelihood: Tensor, mask: Tensor, reduction: str, weights: Tensor) -> Tensor:
+    weights = weights.to(likelihood.dtype)
+    likelihood = likelihood.masked_fill((weights == 0) & likelihood.isinf(), 0.0) * weights  # 0 * -inf is NaN
+    if reduction == "none":
+        return likelihood
+    if reduction == "sum":
+        return likelihood.sum()
+    count = (weights if reduction == "mean" else weights * mask.sum(dim=1)).sum()
+    return likelihood.sum() / torch.where(count == 0, 1.0, count)

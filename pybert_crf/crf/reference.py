@@ -12,6 +12,9 @@ long the row is. The maxima are constants to autograd, which is exact: log Z doe
 subtracted and added again. All is computed in float64 where the device has it: in float32 autograd's products
 of thousands of steps drift (by 5e-6 at T = 2,000). Memory is B * T * K * K for autograd; this is not the fast
 backend.
+
+Every function takes the chain's five tensors, and what no other backend knows: ``pairwise``
+(B, T - 1, K, K), scores of each position's own, added to the transitions on entering position t + 1.
 """
 
 from __future__ import annotations
@@ -19,13 +22,32 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from pybert_crf.crf.checks import check_tags
+from pybert_crf.crf.log_space import NEG_INF, finite_max, logsumexp, widened
 from pybert_crf.crf.packing import packing
+from pybert_crf.crf.reference_marginals import Counts, expected_counts, from_right
+from pybert_crf.crf.reference_paths import k_best, sample_paths, viterbi
+from pybert_crf.crf.score import path_counts, path_score
 
-NEG_INF = float("-inf")
+__all__ = [
+    "gradient",
+    "k_best",
+    "log_alphas",
+    "log_likelihood",
+    "log_marginals",
+    "log_partition",
+    "sample",
+    "viterbi",
+]
 
 
 def log_partition(
-    emissions: Tensor, mask: Tensor, start: Tensor, transitions: Tensor, end: Tensor
+    emissions: Tensor,
+    mask: Tensor,
+    start: Tensor,
+    transitions: Tensor,
+    end: Tensor,
+    pairwise: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The forward algorithm.
 
@@ -33,156 +55,149 @@ def log_partition(
         emissions: (B, T, K) floating point, any strides; anything at masked positions.
         mask: (B, T) bool.
         start: (K,); transitions: (K, K), from row to column; end: (K,). All of the emissions' dtype.
+        pairwise: (B, T - 1, K, K); read only between two unmasked positions, at the latter.
 
     Returns:
-        log Z (B,) and the alphas (B, T, K), each relative to its position's maximum, 0 where masked. log Z is
-        0 for a row with nothing unmasked, -inf for one without a legal path.
+        log Z (B,) and the alphas (B, T, K) in float64, each relative to its position's maximum, 0 where
+        masked. log Z is 0 for a row with nothing unmasked, -inf for one without a legal path.
     """
     B, T, K = emissions.shape
     if T == 0:  # only empty paths; summed so that autograd stays connected
-        return emissions.sum(dim=(1, 2)), emissions
+        return emissions.sum(dim=(1, 2)), widened(torch.zeros_like(emissions))[0]
     rows = packing(mask)
-    packed, start, transitions, end = _widened(rows.pack(emissions), start, transitions, end)
+    moves = rows.moves(transitions, pairwise)
+    packed, start, end = widened(rows.pack(emissions), start, end)
 
     offset = packed.new_zeros(B)  # sum of the maxima taken out so far
     alpha = packed.new_zeros(B, K)
     alphas = []
     for t in range(T):
         inside = rows.inside[:, t]
-        incoming = start if t == 0 else _logsumexp(alpha[:, :, None] + transitions, dim=1)
+        incoming = start if t == 0 else logsumexp(alpha[:, :, None] + moves[t], dim=1)
         grown = incoming + packed[:, t]
-        top = _finite_max(grown, dim=1)
+        top = finite_max(grown, dim=1)
         alpha = torch.where(inside[:, None], grown - top, alpha)
         offset = offset + top[:, 0] * inside
         alphas.append(alpha)
 
-    log_z = torch.where(rows.lengths > 0, offset + _logsumexp(alpha + end, dim=1), 0.0)
-    return log_z.to(emissions.dtype), rows.unpack(torch.stack(alphas, dim=1), mask).to(emissions.dtype)
+    log_z = torch.where(rows.lengths > 0, offset + logsumexp(alpha + end, dim=1), 0.0)
+    return log_z.to(emissions.dtype), rows.unpack(torch.stack(alphas, dim=1), mask)
 
 
-def log_partition_backward(
-    grad: Tensor,
+def log_likelihood(
+    tags: Tensor,
     emissions: Tensor,
     mask: Tensor,
     start: Tensor,
     transitions: Tensor,
     end: Tensor,
-    alphas: Tensor,
-    log_z: Tensor,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The gradient of log Z: posterior marginals, in one sweep from right to left.
-
-    Given the next tag, the chain so far is independent of all that follows::
-
-        P(y_t = i | y_{t+1} = j, x) ∝ exp(alpha_t(i) + transitions[i, j])   (summing to 1 over i)
-
-    so P(y_t, y_{t+1}) = P(y_t | y_{t+1}, x) P(y_{t+1}), beginning from P(y_n) ∝ exp(alpha_n + end). No second
-    recursion can drift apart from the first, and each position sums to 1.
+    pairwise: Tensor | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The score of the paths ``tags`` less log Z.
 
     Args:
-        grad: (B,) the gradient with respect to log Z; the others as for, and from, :func:`log_partition`.
+        tags: (B, T) int64, read only where unmasked; the others as for :func:`log_partition`.
+
+    Returns:
+        The log-likelihoods (B,): 0 for a row with nothing unmasked, -inf for one without a legal path; and
+        log Z and the alphas of :func:`log_partition`.
+
+    Raises:
+        ValueError: on the CPU, a tag is out of range where unmasked; names the first.
+    """
+    check_tags(tags, mask, emissions.shape[2])
+    dtype = emissions.dtype
+    emissions, start, transitions, end = widened(emissions, start, transitions, end)
+    log_z, alphas = log_partition(emissions, mask, start, transitions, end, pairwise)
+    # Without a legal path the difference is -inf - -inf, NaN: where() keeps that out, of gradients too.
+    impossible = log_z == NEG_INF
+    score = path_score(tags, emissions, mask, start, transitions, end, pairwise)
+    likelihood = torch.where(impossible, NEG_INF, score - torch.where(impossible, 0.0, log_z))
+    return likelihood.to(dtype), log_z.to(dtype), alphas
+
+
+def gradient(
+    grad: Tensor,
+    tags: Tensor | None,
+    emissions: Tensor,
+    mask: Tensor,
+    start: Tensor,
+    transitions: Tensor,
+    end: Tensor,
+    messages: Tensor,
+    log_z: Tensor,
+    pairwise: Tensor | None = None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The gradient of ``(grad * log_z).sum()``; with ``tags``, of ``(grad * log_likelihood).sum()``.
+
+    That of log Z is the posterior marginals, of tags and of pairs of them; that of a score is how often the
+    path uses each. Differentiable through the ``messages``.
+
+    Args:
+        grad: (B,); tags: (B, T) int64 or None; messages and log_z: from the function that is differentiated.
 
     Returns:
         The gradients of emissions (B, T, K; exactly 0 where masked), start, transitions and end. A row with
         no legal path, or with nothing unmasked, adds 0 to each.
     """
-    B, T, K = emissions.shape
-    if T == 0:
-        empty = torch.zeros_like
-        return empty(emissions), empty(start), empty(transitions), empty(end)
+    (weight,) = widened(grad)
+    weight = torch.where(log_z == NEG_INF, 0.0, weight)
+    gradients = expected_counts(weight, mask, transitions, end, messages, pairwise)
+    if tags is not None:
+        counts = path_counts(weight, tags, mask, emissions.shape[2])
+        gradients = Counts(*(count - part for count, part in zip(counts, gradients, strict=True)))
+    return Counts(*(part.to(emissions.dtype) for part in gradients))
+
+
+def log_alphas(
+    emissions: Tensor,
+    mask: Tensor,
+    start: Tensor,
+    transitions: Tensor,
+    end: Tensor,
+    pairwise: Tensor | None = None,
+) -> Tensor:
+    """The alphas (B, T, K), relative to each position's maximum; 0 where masked. Differentiable."""
+    return log_partition(emissions, mask, start, transitions, end, pairwise)[1].to(emissions.dtype)
+
+
+def log_marginals(
+    emissions: Tensor,
+    mask: Tensor,
+    start: Tensor,
+    transitions: Tensor,
+    end: Tensor,
+    pairwise: Tensor | None = None,
+) -> Tensor:
+    """log P(y_t = k | x) (B, T, K) in float64; -inf where masked or impossible. Differentiable."""
+    if emissions.shape[1] == 0:
+        return widened(torch.zeros_like(emissions))[0]
+    _, alphas = log_partition(emissions, mask, start, transitions, end, pairwise)
     rows = packing(mask)
-    packed, transitions, end, grad = _widened(rows.pack(alphas), transitions, end, grad)
-    d_transitions, d_end = torch.zeros_like(transitions), torch.zeros_like(end)
-
-    weight = grad[:, None]
-    marginal = packed.new_zeros(B, K)
-    marginals = []
-    for t in reversed(range(T)):
-        inside, is_last = rows.inside[:, t, None], (rows.lengths == t + 1)[:, None]
-        final = _softmax(packed[:, t] + end, dim=1)
-        given_next = _softmax(packed[:, t, :, None] + transitions, dim=1)  # (B, K, K)
-        pair = given_next * torch.where(inside & ~is_last, marginal, 0.0)[:, None, :]
-        joint = pair.sum(dim=2)
-        total = joint.sum(dim=1, keepdim=True)
-        marginal = torch.where(is_last, final, joint / torch.where(total == 0, 1.0, total))
-        marginal = torch.where(inside, marginal, 0.0)
-        d_transitions = d_transitions + (weight[:, :, None] * pair).sum(dim=0)
-        d_end = d_end + (weight * torch.where(is_last, final, 0.0)).sum(dim=0)
-        marginals.append(marginal)
-
-    marginals.reverse()
-    d_start = (weight * marginals[0]).sum(dim=0)
-    d_emissions = rows.unpack(torch.stack(marginals, dim=1) * weight[:, :, None], mask)
-    dtype = emissions.dtype
-    return d_emissions.to(dtype), d_start.to(dtype), d_transitions.to(dtype), d_end.to(dtype)
+    steps = [step.log_marginal for step in from_right(rows, alphas, transitions, end, pairwise)]
+    return rows.unpack(torch.stack(steps[::-1], dim=1), mask, fill=NEG_INF)
 
 
-@torch.no_grad()
-def viterbi(
-    emissions: Tensor, mask: Tensor, start: Tensor, transitions: Tensor, end: Tensor
-) -> tuple[Tensor, Tensor]:
-    """The best path of each row (Viterbi, 1967) and its score.
+def sample(
+    uniforms: Tensor,
+    emissions: Tensor,
+    mask: Tensor,
+    start: Tensor,
+    transitions: Tensor,
+    end: Tensor,
+    pairwise: Tensor | None = None,
+) -> Tensor:
+    """A path for each of the uniforms, with exactly its probability.
 
-    Args as for :func:`log_partition`. Among equal paths the lowest tag wins: the lowest last tag, then at
-    every step backwards the lowest previous tag.
+    Forwards the alphas; backwards y_n ~ exp(alpha_n + end) and y_t ~ exp(alpha_t + transitions[:, y_{t+1}]).
+
+    Args:
+        uniforms: (n, B, T) float64 in [0, 1), one a position: its tag is the first whose cumulative weight
+            exceeds the uniform's share of the total. The others as for :func:`log_partition`.
 
     Returns:
-        tags (B, T) int64, -1 where masked, and scores (B,): 0 for a row with nothing unmasked, -inf for one
-        without a legal path (its tags then mean nothing).
+        tags (n, B, T) int64, -1 where masked and in rows without a legal path.
     """
-    B, T, K = emissions.shape
-    if T == 0:
-        return mask.new_empty(B, 0, dtype=torch.int64), emissions.sum(dim=(1, 2))
-    rows = packing(mask)
-    packed, start, transitions, end = _widened(rows.pack(emissions), start, transitions, end)
-
-    offset = packed.new_zeros(B)
-    best = packed.new_zeros(B, K)
-    came_from = []  # (B, K) for each t >= 1: the best tag at t - 1 for each tag at t
-    for t in range(T):
-        inside = rows.inside[:, t]
-        if t == 0:
-            grown = start + packed[:, t]
-        else:
-            incoming, previous = (best[:, :, None] + transitions).max(dim=1)
-            grown = incoming + packed[:, t]
-            came_from.append(previous)
-        top = _finite_max(grown, dim=1)
-        best = torch.where(inside[:, None], grown - top, best)
-        offset = offset + top[:, 0] * inside
-
-    score, tag = (best + end).max(dim=1)
-    scores = torch.where(rows.lengths > 0, offset + score, 0.0).to(emissions.dtype)
-    tags = [tag]
-    for t in reversed(range(1, T)):
-        previous = came_from[t - 1].gather(1, tag[:, None])[:, 0]
-        tag = torch.where(rows.inside[:, t], previous, tag)
-        tags.append(tag)
-    tags.reverse()
-    return rows.unpack(torch.stack(tags, dim=1), mask, fill=-1), scores
-
-
-def _widened(*tensors: Tensor) -> tuple[Tensor, ...]:
-    """The tensors in float64, but on a device that has none."""
-    return tuple(tensor if tensor.device.type == "mps" else tensor.double() for tensor in tensors)
-
-
-def _finite_max(scores: Tensor, dim: int) -> Tensor:
-    """The maximum along ``dim``, kept, a constant to autograd; 0 where it is -inf (-inf - -inf is NaN)."""
-    top = scores.detach().amax(dim=dim, keepdim=True)
-    return torch.where(top == NEG_INF, 0.0, top)
-
-
-def _logsumexp(scores: Tensor, dim: int) -> Tensor:
-    """``torch.logsumexp``, but -inf with gradients of 0 where all scores are -inf (torch gives NaN)."""
-    top = _finite_max(scores, dim)
-    total = (scores - top).exp().sum(dim=dim)
-    nothing = total == 0
-    return torch.where(nothing, NEG_INF, torch.where(nothing, 1.0, total).log() + top.squeeze(dim))
-
-
-def _softmax(scores: Tensor, dim: int) -> Tensor:
-    """``torch.softmax``, but 0 where all scores are -inf (torch gives NaN)."""
-    weights = (scores - _finite_max(scores, dim)).exp()
-    total = weights.sum(dim=dim, keepdim=True)
-    return weights / torch.where(total == 0, 1.0, total)
+    with torch.no_grad():
+        _, alphas = log_partition(emissions, mask, start, transitions, end, pairwise)
+        return sample_paths(uniforms, alphas, mask, transitions, end, pairwise)

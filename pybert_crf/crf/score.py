@@ -1,13 +1,24 @@
-"""The score of given paths, under any mask."""
+"""The score of given paths and its gradient, under any mask."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from pybert_crf.crf.links import links
+from pybert_crf.crf.log_space import widened
+
 
 def path_score(
-    tags: Tensor, emissions: Tensor, mask: Tensor, start: Tensor, transitions: Tensor, end: Tensor
+    tags: Tensor,
+    emissions: Tensor,
+    mask: Tensor,
+    start: Tensor,
+    transitions: Tensor,
+    end: Tensor,
+    pairwise: Tensor | None = None,
 ) -> Tensor:
     """The score (B,) of each row's path of ``tags``: the sum that :class:`pybert_crf.crf.CRF` describes.
 
@@ -18,32 +29,63 @@ def path_score(
         emissions: (B, T, K), any strides; anything at masked positions.
         mask: (B, T) bool.
         start: (K,); transitions: (K, K), from row to column; end: (K,).
+        pairwise: (B, T-1, K, K) scores added to the transitions on entering position t + 1.
 
     Returns:
         (B,) of the emissions' dtype; 0 for a row with nothing unmasked.
     """
-    T, K = emissions.shape[1:]
-    if T == 0:
+    if emissions.shape[1] == 0:
         return emissions.sum(dim=(1, 2))
-    wide = emissions.dtype if emissions.device.type == "mps" else torch.float64
-    tags = tags.masked_fill(~mask, 0)  # a masked tag is never read: -100 is fine there
-
-    # The latest unmasked position up to each position, -1 where there is none yet.
-    positions = torch.arange(T, device=mask.device)
-    latest = torch.where(mask, positions, -1).cummax(dim=1).values  # (B, T)
-    before = latest[:, :-1]  # the position that position t + 1 is linked to
-    linked = mask[:, 1:] & (before >= 0)
-    first = mask.to(torch.uint8).argmax(dim=1, keepdim=True)  # (B, 1)
-    nonempty = latest[:, -1] >= 0
-
-    emitted = emissions.gather(2, tags[:, :, None])[:, :, 0]  # (B, T)
-    arcs = tags.gather(1, before.clamp(min=0)) * K + tags[:, 1:]  # (B, T - 1), flat (from, to)
-    moved = transitions.reshape(-1).index_select(0, arcs.reshape(-1)).view_as(arcs)
-    first_tag = tags.gather(1, first)[:, 0]
-    last_tag = tags.gather(1, latest[:, -1:].clamp(min=0))[:, 0]
-    ends = start.index_select(0, first_tag) + end.index_select(0, last_tag)
+    path = _steps(tags, mask, emissions.shape[2])
+    emitted = emissions.gather(2, path.tags[:, :, None])[:, :, 0]  # (B, T)
+    moved = transitions.reshape(-1).index_select(0, path.arcs.reshape(-1)).view_as(path.arcs)
+    if pairwise is not None:
+        moved = moved + pairwise.flatten(2).gather(2, path.arcs[:, :, None])[:, :, 0]
+    ends = start.index_select(0, path.first) + end.index_select(0, path.last)
 
     # where(), not a product with the mask: 0 * -inf and 0 * NaN are NaN.
-    total = torch.where(mask, emitted, 0.0).sum(dim=1, dtype=wide)
-    total = total + torch.where(linked, moved, 0.0).sum(dim=1, dtype=wide)
-    return (total + torch.where(nonempty, ends, 0.0)).to(emissions.dtype)
+    emitted, moved, ends = widened(emitted, moved, ends)
+    total = torch.where(mask, emitted, 0.0).sum(dim=1) + torch.where(path.linked, moved, 0.0).sum(dim=1)
+    return (total + torch.where(path.nonempty, ends, 0.0)).to(emissions.dtype)
+
+
+def path_counts(
+    grad: Tensor, tags: Tensor, mask: Tensor, num_tags: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The gradient of ``(grad * path_score).sum()``: how often a row's path uses each score, times grad (B,).
+
+    Args:
+        grad: (B,), of the dtype that is wanted; the others as for :func:`path_score`.
+
+    Returns:
+        Of emissions (B, T, K), start (K,), transitions (K, K) and end (K,).
+    """
+    (B, T), K = mask.shape, num_tags
+    emitted, moved = grad.new_zeros(B, T, K), grad.new_zeros(K * K)
+    started, ended = grad.new_zeros(K), grad.new_zeros(K)
+    if T > 0:
+        path = _steps(tags, mask, K)
+        once = torch.where(mask, grad[:, None], 0.0)
+        linked = torch.where(path.linked, grad[:, None], 0.0)
+        at_ends = torch.where(path.nonempty, grad, 0.0)
+        emitted = emitted.scatter(2, path.tags[:, :, None], once[:, :, None])
+        moved = moved.index_add(0, path.arcs.reshape(-1), linked.reshape(-1))
+        started = started.index_add(0, path.first, at_ends)
+        ended = ended.index_add(0, path.last, at_ends)
+    return emitted, started, moved.view(K, K), ended
+
+
+class _Steps(NamedTuple):
+    tags: Tensor  # (B, T), 0 where masked
+    arcs: Tensor  # (B, T - 1): from * K + to, on entering position t + 1
+    linked: Tensor  # (B, T - 1) bool: there is such a step
+    first: Tensor  # (B,) the first tag
+    last: Tensor  # (B,) the last
+    nonempty: Tensor  # (B,) bool: there are those
+
+
+def _steps(tags: Tensor, mask: Tensor, num_tags: int) -> _Steps:
+    tags = tags.masked_fill(~mask, 0)  # a masked tag is never read: -100 is fine there
+    before, linked, first, last, nonempty = links(mask)
+    arcs = tags.gather(1, before) * num_tags + tags[:, 1:]
+    return _Steps(tags, arcs, linked, tags.gather(1, first)[:, 0], tags.gather(1, last)[:, 0], nonempty)

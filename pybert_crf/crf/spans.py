@@ -14,35 +14,34 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from pybert_crf.crf import ops
+from pybert_crf.crf.chain import Problem
+from pybert_crf.crf.log_space import log_softmax
 from pybert_crf.crf.packing import packing
 
 _BLOCK = 1 << 22  # numbers held at once for the tags that may follow: (spans in a block, K, K)
 
 
 def span_probabilities(
-    alphas: Tensor,
-    marginals: Tensor,
-    transitions: Tensor,
-    tags: Tensor,
-    mask: Tensor,
-    spans: Tensor,
-    continuing: Tensor | None = None,
+    problem: Problem, tags: Tensor, spans: Tensor, continuing: Tensor | None = None
 ) -> Tensor:
     """The probability that the tags of each span hold, and that no continuing tag follows.
 
+    Computed in float64, outside autograd. ``problem`` has no pairwise scores.
+
     Args:
-        alphas, marginals: (B, T, K), of :func:`reference.log_partition` and its gradient.
-        transitions: (K, K), from row to column.
-        tags: (B, T) int64; mask: (B, T) bool.
+        tags: (B, T) int64.
         spans: (S, 3) int64: batch row, start and end, half-open, counted in the row's unmasked positions;
             valid.
         continuing: (K, K) bool, true at [i, j] where a tag j after a last tag i would make the span longer.
 
     Returns:
-        (S,) probabilities of the alphas' dtype.
+        (S,) probabilities of the emissions' dtype.
     """
-    rows = packing(mask)
-    alphas, marginals, tags = rows.pack(alphas), rows.pack(marginals), rows.pack(tags)
+    wide = problem.widened()
+    rows, transitions = packing(wide.chain.mask), wide.chain.transitions
+    alphas, marginals = rows.pack(ops.log_alphas(*wide)), rows.pack(ops.marginals(*wide))
+    tags = rows.pack(tags)
     batch, begin, last = spans[:, 0], spans[:, 1], spans[:, 2] - 1
 
     # Every unit but the last of every span, flat: which span it is of, its row and its position.
@@ -51,12 +50,12 @@ def span_probabilities(
     offset = torch.arange(len(of_span), device=spans.device) - (inner.cumsum(0) - inner)[of_span]
     row, position = batch[of_span], begin[of_span] + offset
     arriving = transitions[:, tags[row, position + 1]].T  # (units, K): from every tag to the next unit's
-    given_next = _log_softmax(alphas[row, position] + arriving, dim=1)
-    steps = given_next.gather(1, tags[row, position][:, None])[:, 0].double()
+    given_next = log_softmax(alphas[row, position] + arriving, dim=1)
+    steps = given_next.gather(1, tags[row, position][:, None])[:, 0]
     log_inner = steps.new_zeros(len(spans)).index_add(0, of_span, steps)
 
     last_tag = tags[batch, last]
-    ending = marginals[batch, last, last_tag].double()
+    ending = marginals[batch, last, last_tag]
     if continuing is not None and len(spans):
         followed = last + 1 < rows.lengths[batch]
         closing = torch.cat(
@@ -71,8 +70,8 @@ def span_probabilities(
                 )
             ]
         )
-        ending = torch.where(followed, closing.double(), ending)
-    return (ending * log_inner.exp()).to(alphas.dtype)
+        ending = torch.where(followed, closing, ending)
+    return (ending * log_inner.exp()).to(problem.chain.emissions.dtype)
 
 
 def _closing(
@@ -86,12 +85,6 @@ def _closing(
 ) -> Tensor:
     """(spans,): P(y_last = last_tag and y_{last+1} does not continue it), a sum over what may follow."""
     after = (last + 1).clamp(max=alphas.shape[1] - 1)  # past the row's end the caller drops the result
-    given_next = _log_softmax(alphas[batch, last][:, :, None] + transitions, dim=1)  # (spans, from K, to K)
+    given_next = log_softmax(alphas[batch, last][:, :, None] + transitions, dim=1)  # (spans, from K, to K)
     chosen = given_next[torch.arange(len(batch), device=batch.device), last_tag].exp()
     return (chosen * marginals[batch, after]).masked_fill(continuing[last_tag], 0.0).sum(dim=1)
-
-
-def _log_softmax(scores: Tensor, dim: int) -> Tensor:
-    """``torch.log_softmax``, but -inf where all scores are -inf (torch gives NaN)."""
-    nothing = (scores == float("-inf")).all(dim=dim, keepdim=True)
-    return torch.where(nothing, float("-inf"), scores.log_softmax(dim=dim))

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pybert_crf.crf import CRF, backends
+from pybert_crf.crf.chain import Chain
 
 USABLE = [name for name, status in backends().items() if status.usable]
 COMPILED = [name for name in USABLE if name != "reference"]
@@ -46,6 +47,12 @@ def problem(batch: int, time: int, num_tags: int, *, seed: int = 0, ragged: bool
     return Problem(emissions, tags, mask, start, transitions, end)
 
 
+def chain_of(case: Problem) -> Chain:
+    """What the backends take, in tensors of its own."""
+    tensors = (case.emissions, case.mask, case.start, case.transitions, case.end)
+    return Chain(*(tensor.clone() for tensor in tensors))
+
+
 def layer(case: Problem, backend: str, *, batch_first: bool = True) -> CRF:
     """A CRF layer with the problem's parameters, in their dtype."""
     crf = CRF(case.start.shape[0], batch_first=batch_first, backend=backend).to(case.start.dtype)
@@ -76,3 +83,20 @@ def answer(case: Problem, backend: str) -> Answer:
     gradients = torch.autograd.grad(log_z.sum(), inputs, allow_unused=True)  # no transition is used at T = 1
     known = [torch.zeros_like(x) if g is None else g for x, g in zip(inputs, gradients, strict=True)]
     return Answer(log_z.detach().double(), *(gradient.double() for gradient in known))
+
+
+def check_bounds(case: Problem, found: Answer, expected: Answer) -> None:
+    """The bounds of docs/crf.md, section 19; beyond scores of 100, the rounding of a float32 of that size.
+
+    The parameters' gradients are sums of marginals, in which the same relative error stays.
+    """
+    finite = torch.cat([part[part.isfinite()].abs().flatten() for part in case if part.is_floating_point()])
+    rounding = 2.0**-22 * float(finite.max()) if float(finite.max()) > 100 else 0.0
+    torch.testing.assert_close(found.log_z, expected.log_z, rtol=1e-6, atol=1e-5 + rounding)
+    torch.testing.assert_close(found.marginals, expected.marginals, rtol=0, atol=1e-6 + rounding)
+    for name in ("d_start", "d_transitions", "d_end"):
+        ours, theirs = getattr(found, name), getattr(expected, name)
+        torch.testing.assert_close(ours, theirs, rtol=1e-6 + rounding, atol=1e-5 + 30 * rounding)
+    legal = case.mask & (expected.log_z > -torch.inf)[:, None]
+    sums = found.marginals.sum(dim=2)
+    torch.testing.assert_close(sums, legal.double(), rtol=0, atol=2e-6)

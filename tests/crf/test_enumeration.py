@@ -5,32 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 from cases import Problem, answer, each_backend, layer, problem
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from oracle import Chain, enumerate_chain
+from strategies import doubles, examples, kept_tags, problems, rows
 
-exhaustive = settings(derandomize=True, deadline=None, max_examples=25, database=None)
-
-
-@st.composite
-def problems(draw: st.DrawFn, ties: bool = False) -> Problem:
-    """At most 3 rows of at most 4 unmasked positions among 5, at most 3 tags; integer scores give ties."""
-    B, T, K = draw(st.integers(1, 3)), draw(st.integers(0, 5)), draw(st.integers(1, 3))
-    made = problem(B, T, K, seed=draw(st.integers(0, 2**16)))
-    bits = draw(st.lists(st.booleans(), min_size=B * T, max_size=B * T))
-    mask = torch.tensor(bits, dtype=torch.bool).reshape(B, T)
-    if ties:
-        made = Problem(*(part.round() if part.is_floating_point() else part for part in made))
-    return made._replace(mask=mask)
-
-
-def rows(case: Problem) -> list[Chain]:
-    parameters = (case.start, case.transitions, case.end)
-    return [enumerate_chain(*row, *parameters) for row in zip(case.emissions, case.mask, strict=True)]
-
-
-def kept_tags(case: Problem) -> list[tuple[int, ...]]:
-    return [tuple(tags[on].tolist()) for tags, on in zip(case.tags, case.mask, strict=True)]
+exhaustive = examples(25)
 
 
 @each_backend
@@ -39,9 +18,8 @@ def kept_tags(case: Problem) -> list[tuple[int, ...]]:
 def test_log_partition_score_and_likelihood(backend: str, case: Problem) -> None:
     chains = rows(case)
     crf = layer(case, backend)
-    log_z = torch.tensor([chain.log_partition for chain in chains], dtype=torch.float64)
-    pairs = zip(chains, kept_tags(case), strict=True)
-    scores = torch.tensor([chain.score_of(path) for chain, path in pairs], dtype=torch.float64)
+    log_z = doubles([chain.log_partition for chain in chains])
+    scores = doubles([chain.score_of(path) for chain, path in zip(chains, kept_tags(case), strict=True)])
     torch.testing.assert_close(crf.log_partition(case.emissions, case.mask), log_z)
     torch.testing.assert_close(crf.score(case.emissions, case.tags, case.mask), scores)
     likelihood = crf(case.emissions, case.tags, case.mask, reduction="none")
@@ -76,14 +54,33 @@ def test_gradient_is_expected_counts(backend: str, case: Problem) -> None:
 @exhaustive
 @given(data=st.data())
 def test_best_path(backend: str, ties: bool, data: st.DataObject) -> None:
-    case = data.draw(problems(ties))
+    case = data.draw(problems(ties=ties))
     crf = layer(case, backend)
     best = [chain.best for chain in rows(case)]
     assert crf.decode(case.emissions, case.mask) == [list(path) for path, _ in best]
     tags, scores = crf.viterbi(case.emissions, case.mask)
-    torch.testing.assert_close(scores, torch.tensor([score for _, score in best], dtype=torch.float64))
+    torch.testing.assert_close(scores, doubles([score for _, score in best]))
     assert tags[~case.mask].eq(-1).all()
     assert [row[on].tolist() for row, on in zip(tags, case.mask, strict=True)] == [list(p) for p, _ in best]
+
+
+@each_backend
+@pytest.mark.parametrize("ties", [False, True])
+@exhaustive
+@given(data=st.data(), k=st.integers(2, 7))
+def test_k_best_paths(backend: str, ties: bool, data: st.DataObject, k: int) -> None:
+    """Also where there are fewer than k, because tags are few or most are forbidden."""
+    case = data.draw(problems(ties=ties, forbidden=True))
+    tags, scores = layer(case, backend).viterbi(case.emissions, case.mask, k)
+    assert tags.shape == (k, *case.mask.shape)
+    assert tags[:, ~case.mask].eq(-1).all()
+    for row, chain in enumerate(rows(case)):
+        best = chain.k_best(k)
+        missing = k - len(best)
+        expected = [score for _, score in best] + [-torch.inf] * missing
+        torch.testing.assert_close(scores[:, row], doubles(expected))
+        found = [tuple(path.tolist()) for path in tags[:, row, case.mask[row]]]
+        assert found == [path for path, _ in best] + [(-1,) * chain.length] * missing
 
 
 @each_backend
@@ -107,4 +104,4 @@ def test_span_probabilities(backend: str, follow: bool, case: Problem, seed: int
                 spans.append((row, begin, end))
                 expected.append(chain.span_probability(path[begin:end], begin, continuing))
     found = layer(case, backend).span_probabilities(case.emissions, case.tags, spans, case.mask, continuing)
-    torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64))
+    torch.testing.assert_close(found, doubles(expected))

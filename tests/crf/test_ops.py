@@ -1,112 +1,97 @@
-"""The ops under torch's own checks, under torch.compile, on threads and in a forked child."""
+"""The ops under torch's own checks, and what the functions that call them do where nothing traces."""
 
 from __future__ import annotations
 
-import multiprocessing
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import torch
-from cases import COMPILED, Problem, each, each_backend, layer, problem
+from cases import COMPILED, Problem, chain_of, each, problem
 from torch import Tensor
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from pybert_crf.crf import ops
 
-
-@pytest.fixture
-def threads() -> Iterator[int]:
-    """The number of threads before the test, restored after it."""
-    before = torch.get_num_threads()
-    yield before
-    torch.set_num_threads(before)
+OPS = torch.ops.pybert_crf
 
 
-def chain(case: Problem, grad: bool = False) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """What every op takes first; with ``grad``, ready to be differentiated."""
-    emissions, _, mask, start, transitions, end = case
-    for part in (emissions, start, transitions, end):
-        part.requires_grad_(grad)
-    return emissions, mask, start, transitions, end
+def arguments(name: str, case: Problem, backend: str) -> tuple[Any, ...]:
+    """What the op of this name takes; what can be differentiated is to be."""
+    chain = chain_of(case)
+    if name in ("log_partition", "log_likelihood"):
+        for scores in (chain.emissions, chain.start, chain.transitions, chain.end):
+            scores.requires_grad_()
+    if name == "gradient":
+        log_z, messages = OPS.log_partition(*chain, backend)
+        return torch.ones_like(log_z), case.tags, *chain, messages, log_z, backend
+    before: dict[str, tuple[Any, ...]] = {
+        "log_likelihood": (case.tags,),
+        "k_best": (3,),
+        "sample": (torch.rand(2, *case.mask.shape, dtype=torch.float64),),
+    }
+    return *before.get(name, ()), *chain, backend
+
+
+@each(COMPILED)
+@pytest.mark.parametrize(
+    "name", ["log_partition", "log_likelihood", "gradient", "viterbi", "k_best", "log_alphas", "sample"]
+)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_torch_checks_the_ops(name: str, backend: str) -> None:
+    case = problem(3, 5, 2).to(torch.float32)
+    torch.library.opcheck(getattr(OPS, name).default, arguments(name, case, backend))
 
 
 @each(COMPILED)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_torch_checks_the_ops(backend: str) -> None:
-    case = problem(3, 5, 2)
-    registered = torch.ops.pybert_crf
-    torch.library.opcheck(registered.viterbi.default, (*chain(case), backend))
-    log_z, alphas = ops.log_partition(*chain(case), backend)
-    arguments = (torch.ones_like(log_z), *chain(case), alphas, log_z, backend)
-    torch.library.opcheck(registered.log_partition_backward.default, arguments)
-    torch.library.opcheck(registered.log_partition.default, (*chain(case, grad=True), backend))
+def test_torch_checks_the_gradient_without_tags(backend: str) -> None:
+    grad, _, *rest = arguments("gradient", problem(3, 5, 2), backend)
+    torch.library.opcheck(OPS.gradient.default, (grad, None, *rest))
 
 
 @each(COMPILED)
-def test_compiles_to_one_graph(backend: str) -> None:
-    case = problem(3, 5, 2)
-    crf = layer(case, backend)
-
-    def loss(emissions: Tensor) -> Tensor:
-        result: Tensor = -crf(emissions, case.tags, case.mask, reduction="mean")
-        return result
-
-    compiled = torch.compile(loss, fullgraph=True, backend="aot_eager")
+def test_ops_and_direct_calls_are_the_same(backend: str) -> None:
+    case = problem(4, 7, 3)
+    chain = chain_of(case)
+    weights = torch.linspace(-1.0, 2.0, 4, dtype=torch.float64)
     results = []
-    for function in (loss, compiled):
-        emissions = case.emissions.clone().requires_grad_()
-        value: Any = function(emissions)
-        value.backward()
-        results.append((value.detach(), emissions.grad))
-    torch.testing.assert_close(*results)
-
-
-def everything(case: Problem, backend: str) -> list[Tensor]:
-    log_z, alphas = ops.log_partition(*chain(case), backend)
-    gradients = ops.log_partition_backward(torch.ones_like(log_z), *chain(case), alphas, log_z, backend)
-    return [log_z, alphas, *gradients, *ops.viterbi(*chain(case), backend)]
-
-
-@each(COMPILED)
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_threads_change_no_bit(backend: str, dtype: torch.dtype, threads: int) -> None:
-    case = problem(37, 67, 13).to(dtype)
-    results = []
-    for count in (1, 2, 5):
-        torch.set_num_threads(count)
-        results.append(everything(case, backend))
-    for other in results[1:]:
-        assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
+    for of_tags in (
+        lambda: ops.log_likelihood(case.tags, chain, backend),
+        lambda: OPS.log_likelihood(case.tags, *chain, backend)[0],
+    ):
+        leaves = (chain.emissions, chain.start, chain.transitions, chain.end)
+        for leaf in leaves:
+            leaf.requires_grad_()
+        value: Tensor = of_tags()
+        results.append([value.detach(), *torch.autograd.grad((weights * value).sum(), leaves)])
+    assert all(map(torch.equal, *results))
 
 
 @each(COMPILED)
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="there is no fork here")
-def test_a_forked_child_can_use_threads_too(backend: str, threads: int) -> None:
-    torch.set_num_threads(2)
-    case = problem(37, 67, 13)
-    expected = everything(case, backend)  # the parent's threads are running now
+def test_a_tracer_sees_ops(backend: str) -> None:
+    """Also outside of torch.compile: whatever works by dispatch modes or tensor subclasses."""
+    case = problem(4, 7, 3)
+    chain = chain_of(case)
 
-    def child() -> None:
-        same = [torch.equal(a, b) for a, b in zip(everything(case, backend), expected, strict=True)]
-        raise SystemExit(0 if all(same) else 3)
+    def both(emissions: Tensor) -> Tensor:
+        given = chain._replace(emissions=emissions)
+        likelihood = ops.log_likelihood(case.tags, given, backend)
+        return likelihood + ops.viterbi(given, backend)[1] + ops.marginals(given, backend).sum((1, 2))
 
-    process = multiprocessing.get_context("fork").Process(target=child)
-    process.start()
-    process.join(timeout=60)
-    hung = process.is_alive()
-    process.kill()
-    process.join()
-    assert not hung
-    assert process.exitcode == 0
+    graph = make_fx(both)(case.emissions)
+    called = {str(node.target) for node in graph.graph.nodes if node.op == "call_function"}
+    wanted = {f"pybert_crf.{name}.default" for name in ("log_likelihood", "viterbi", "gradient")}
+    assert wanted <= called
+    torch.testing.assert_close(graph(case.emissions), both(case.emissions))
 
 
-@each_backend
-def test_decode_inside_autocast_and_no_grad(backend: str) -> None:
-    case = problem(3, 5, 7).to(torch.float32)
-    crf = layer(case, backend)
-    expected = crf.decode(case.emissions, case.mask)
-    with torch.autocast("cpu", dtype=torch.bfloat16), torch.no_grad():
-        assert crf.decode(case.emissions, case.mask) == expected
-        likelihood = crf(case.emissions, case.tags, case.mask)
-    torch.testing.assert_close(likelihood, crf(case.emissions, case.tags, case.mask))
+def test_functional_gradients_of_reference() -> None:
+    """torch.func knows no autograd formula of an op; it needs the plain PyTorch of the reference backend."""
+    case = problem(4, 7, 3)
+    chain = chain_of(case)
+
+    def total(emissions: Tensor) -> Tensor:
+        return ops.log_partition(chain._replace(emissions=emissions), "reference").sum()
+
+    expected = ops.marginals(chain, "reference")
+    torch.testing.assert_close(torch.func.grad(total)(case.emissions), expected)

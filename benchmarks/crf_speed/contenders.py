@@ -1,0 +1,186 @@
+"""What a contender is, and ours: the CRF layer with each backend, and the bare native kernels."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from crf_speed.problem import Problem, Shape
+from pybert_crf.crf import CRF, backends
+
+# The order of the tables. The kernel's forward_backward is log Z and its gradient, without a path's score.
+OPERATIONS = ("loss_backward", "loss", "decode", "viterbi", "forward_backward")
+
+Gradients = tuple[Tensor, Tensor, Tensor, Tensor]  # of emissions, start, transitions, end
+
+
+class Contender:
+    """One implementation with one problem's tensors, ready to be run.
+
+    Whatever can be prepared once for many batches is done in `__init__`, outside the measured time.
+    """
+
+    name: ClassVar[str]
+    package: ClassVar[str]  # whose version is reported
+    operations: ClassVar[tuple[str, ...]] = ("loss_backward", "loss", "decode")
+    double: ClassVar[bool] = True  # whether it can compute in float64
+
+    @classmethod
+    def load(cls) -> Any:
+        """What it needs imported; ImportError says why it cannot take part."""
+        raise NotImplementedError
+
+    @classmethod
+    def excuse(cls, shape: Shape) -> str | None:
+        """Why it does not run a shape, or None if it does."""
+        return None
+
+    def __init__(self, case: Problem) -> None:
+        self.case = case
+        self.emissions = case.emissions.clone().requires_grad_()
+        self.parameters: list[Tensor] = [
+            part.clone().requires_grad_() for part in (case.start, case.transitions, case.end)
+        ]
+
+    def negative_log_likelihood(self) -> Tensor:
+        """Summed over the batch, differentiable."""
+        raise NotImplementedError
+
+    def loss_backward(self) -> None:
+        for leaf in (self.emissions, *self.parameters):
+            leaf.grad = None
+        self.negative_log_likelihood().backward()
+
+    def gradients(self) -> Gradients:
+        """What the last `loss_backward` left."""
+        grads = [leaf.grad for leaf in (self.emissions, *self.parameters) if leaf.grad is not None]
+        emissions, start, transitions, end = grads
+        return emissions, start, transitions, end
+
+    @torch.no_grad()
+    def loss(self) -> Tensor:
+        return self.negative_log_likelihood()
+
+    def viterbi(self) -> Tensor:
+        """The best tags (B, T); anything where masked."""
+        raise NotImplementedError
+
+    def decode(self) -> list[list[int]]:
+        """The best tags as lists, without padding."""
+        rows: list[list[int]] = self.viterbi().tolist()
+        return [row[:length] for row, length in zip(rows, self._lengths, strict=True)]
+
+    @property
+    def _lengths(self) -> list[int]:
+        return self.case.lengths.tolist()
+
+    def run(self, operation: str) -> Callable[[], Any]:
+        """What is measured."""
+        call: Callable[[], Any] = getattr(self, operation)
+        return call
+
+
+class Layer(Contender):
+    """A contender with a module whose parameters take the problem's values."""
+
+    parameter_names: ClassVar[tuple[str, str, str]] = ("start_transitions", "transitions", "end_transitions")
+
+    def __init__(self, case: Problem) -> None:
+        super().__init__(case)
+        self.layer = self.make(case.shape[2]).to(case.emissions.dtype)
+        parameters = [getattr(self.layer, name) for name in self.parameter_names]
+        with torch.no_grad():
+            for parameter, value in zip(parameters, self.parameters, strict=True):
+                parameter.copy_(value)
+        self.parameters = parameters
+
+    def make(self, num_tags: int) -> Any:
+        raise NotImplementedError
+
+
+class Ours(Layer):
+    """:class:`pybert_crf.CRF`, through its public methods."""
+
+    package = "pybert-crf"
+    operations = ("loss_backward", "loss", "decode", "viterbi")
+    backend: ClassVar[str]
+
+    @classmethod
+    def load(cls) -> Any:
+        status = backends()[cls.backend]
+        if not status.usable:
+            raise ImportError(status.reason)
+        return CRF
+
+    def make(self, num_tags: int) -> Any:
+        return CRF(num_tags, batch_first=True, backend=self.backend)
+
+    def negative_log_likelihood(self) -> Tensor:
+        likelihood: Tensor = self.layer(self.emissions, self.case.tags, mask=self.case.mask)
+        return -likelihood
+
+    def viterbi(self) -> Tensor:
+        tags: Tensor = self.layer.viterbi(self.emissions, mask=self.case.mask)[0]
+        return tags
+
+    def decode(self) -> list[list[int]]:
+        paths: list[list[int]] = self.layer.decode(self.emissions, mask=self.case.mask)
+        return paths
+
+
+class Native(Ours):
+    name = backend = "native"
+
+
+class Numba(Ours):
+    name = backend = "numba"
+
+
+class Reference(Ours):
+    name = backend = "reference"
+
+
+class NativeKernel(Contender):
+    """The functions of `pybert_crf.crf.native`, called directly: no checks of the layer, no autograd."""
+
+    name = "native kernel"
+    package = "pybert-crf"
+    operations = ("loss_backward", "loss", "viterbi", "forward_backward")
+
+    @classmethod
+    def load(cls) -> Any:
+        return importlib.import_module("pybert_crf.crf.native")
+
+    def __init__(self, case: Problem) -> None:
+        super().__init__(case)
+        self.native = self.load()
+        self.chain = (case.emissions, case.mask, case.start, case.transitions, case.end)
+        self.up, self.down = (case.emissions.new_full(case.lengths.shape, grad) for grad in (1.0, -1.0))
+
+    def loss(self) -> Tensor:
+        likelihood: Tensor = self.native.log_likelihood(self.case.tags, *self.chain)[0]
+        return -likelihood.sum()
+
+    def loss_backward(self) -> None:
+        _, log_z, messages = self.native.log_likelihood(self.case.tags, *self.chain)
+        self.result = self.native.gradient(self.down, self.case.tags, *self.chain, messages, log_z)
+
+    def gradients(self) -> Gradients:
+        gradients: Gradients = self.result
+        return gradients
+
+    def forward_backward(self) -> tuple[Tensor, Gradients]:
+        """log Z (B,) and the gradient of its sum."""
+        log_z, messages = self.native.log_partition(*self.chain)
+        return log_z, self.native.gradient(self.up, None, *self.chain, messages, log_z)
+
+    def viterbi(self) -> Tensor:
+        tags: Tensor = self.native.viterbi(*self.chain)[0]
+        return tags
+
+
+OURS: tuple[type[Contender], ...] = (Native, Numba, Reference, NativeKernel)

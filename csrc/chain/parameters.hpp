@@ -1,0 +1,169 @@
+// A chain's parameters as the recursions read them, made once a call.
+//
+// Tables have their tags in blocks of a group's width, each block row after row, so that a recursion reads
+// memory from one end to the other: entry (i, j) stands at (j / width * rows + i) * width + j % width. The
+// rows are rounded up to what a step adds at once, and the lanes beyond the last tag are tags that cannot be
+// reached: no algorithm has a special case for them.
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <limits>
+
+#include "chain.hpp"
+
+namespace pybert_crf::PYBERT_CRF_TARGET {
+
+// What a scaled recursion may meet so that nothing in it can underflow: docs/crf.md, eq. 14 to 17.
+namespace bound {
+constexpr double least_weight = -207.9;    // log 2^-300: of a finite transition, relative to the greatest
+constexpr double least_emission = -138.6;  // log 2^-200: of a finite emission, start or end, likewise
+constexpr double least_value = 0x1p-400;   // of a positive number of a message
+constexpr double least_total = 0x1p-400;   // of what the two sweeps say of a row where they meet
+// Of a position's total, its messages scaled to one: stored in float they may have lost 2^-150.
+template <class Real>
+constexpr double least_normaliser = sizeof(Real) == sizeof(float) ? 0x1p-60 : 0x1p-900;
+}  // namespace bound
+
+// From which end a sweep starts.
+enum Side { left = 0, right = 1 };
+constexpr Side both_sides[] = {left, right};
+PYBERT_CRF_INLINE constexpr Side opposite(Side side) {
+  return side == left ? right : left;
+}
+
+template <class Lanes>
+struct Shape {
+  std::ptrdiff_t tags;
+  std::ptrdiff_t padded;  // tags, rounded up to whole groups
+  std::ptrdiff_t rows;    // tags, rounded up to what a step adds at once
+
+  explicit Shape(std::ptrdiff_t count)
+      : tags(count),
+        padded((count + Lanes::width - 1) / Lanes::width * Lanes::width),
+        rows((count + Lanes::partials - 1) / Lanes::partials * Lanes::partials) {}
+
+  PYBERT_CRF_INLINE std::ptrdiff_t table() const { return padded * rows; }
+
+  PYBERT_CRF_INLINE std::ptrdiff_t at(std::ptrdiff_t i, std::ptrdiff_t j) const {
+    return (j / Lanes::width * rows + i) * Lanes::width + j % Lanes::width;
+  }
+};
+
+// exp of the scores, each relative to the greatest of its kind.
+template <class Lanes>
+struct Weights {
+  using Work = typename Lanes::Work;
+
+  Shape<Lanes> shape;
+  Work* boundary[2] = {};  // (padded): exp(start), exp(end)
+  Work* table[2] = {};  // W and its transpose: row i of table[side] is the tag that a sweep from there leaves
+  Work* beyond = nullptr;  // (padded): 0 for a tag, -inf for a lane beyond the last
+  double boundary_top[2] = {};
+  double top = 0;
+  bool scalable = false;  // the parameters are within the bounds of the scaled recursion
+  bool broken = false;    // NaN among the transitions
+};
+
+// The greatest of some scores and the least finite one.
+struct Spread {
+  double top = -std::numeric_limits<double>::infinity();
+  double low = std::numeric_limits<double>::infinity();
+  bool nan = false;
+
+  PYBERT_CRF_INLINE void add(double score) {
+    nan |= !(score == score);
+    top = score > top ? score : top;
+    low = score > -std::numeric_limits<double>::infinity() && score < low ? score : low;
+  }
+
+  // What the scores are made relative to: 0 where all of them are -inf.
+  PYBERT_CRF_INLINE double base() const { return top > -std::numeric_limits<double>::infinity() ? top : 0; }
+
+  PYBERT_CRF_INLINE bool within(double bound) const { return !nan && (low > top || low - top >= bound); }
+};
+
+// Fills a table with score(i, j), and with -inf in the rows and lanes beyond the last tag.
+template <class Lanes, class Score>
+PYBERT_CRF_INLINE void fill_table(const Shape<Lanes>& shape, Score score, typename Lanes::Work* table) {
+  using Work = typename Lanes::Work;
+  for (std::ptrdiff_t block = 0; block < shape.padded; block += Lanes::width)
+    for (std::ptrdiff_t i = 0; i < shape.rows; ++i)
+      for (std::ptrdiff_t j = block; j < block + Lanes::width; ++j)
+        *table++ = i < shape.tags && j < shape.tags ? score(i, j) : -std::numeric_limits<Work>::infinity();
+}
+
+// Fills `weights`, whose arrays are there.
+template <class Lanes, class Real>
+void weigh_parameters(const Chains<Real>& chains, Weights<Lanes>& weights) {
+  using Work = typename Lanes::Work;
+  const Shape<Lanes>& shape = weights.shape;
+  Spread spread;
+  for (std::ptrdiff_t i = 0; i < shape.tags; ++i)
+    for (std::ptrdiff_t j = 0; j < shape.tags; ++j) spread.add(static_cast<double>(chains.transitions(i, j)));
+  const double top = weights.top = spread.base();
+  weights.broken = spread.nan;
+  weights.scalable = spread.within(bound::least_weight);
+  const auto& transitions = chains.transitions;
+  fill_table(
+      shape, [&](auto i, auto j) { return static_cast<Work>(static_cast<double>(transitions(i, j)) - top); },
+      weights.table[left]);
+  fill_table(
+      shape, [&](auto i, auto j) { return static_cast<Work>(static_cast<double>(transitions(j, i)) - top); },
+      weights.table[right]);
+  for (const Side side : both_sides) {
+    Work* table = weights.table[side];
+    for (std::ptrdiff_t at = 0; at < shape.table(); at += Lanes::width)
+      Lanes::store(table + at, Lanes::exp(Lanes::load(table + at)));
+    const auto& scores = side == left ? chains.start : chains.end;
+    Spread ends;
+    for (std::ptrdiff_t j = 0; j < shape.tags; ++j) ends.add(static_cast<double>(scores(j)));
+    weights.boundary_top[side] = ends.base();
+    weights.scalable = weights.scalable && ends.within(bound::least_emission);
+    Work* boundary = weights.boundary[side];
+    for (std::ptrdiff_t j = 0; j < shape.padded; ++j)
+      boundary[j] = j < shape.tags ? static_cast<Work>(static_cast<double>(scores(j)) - ends.base())
+                                   : -std::numeric_limits<Work>::infinity();
+    for (std::ptrdiff_t at = 0; at < shape.padded; at += Lanes::width)
+      Lanes::store(boundary + at, Lanes::exp(Lanes::load(boundary + at)));
+  }
+  for (std::ptrdiff_t j = 0; j < shape.padded; ++j)
+    weights.beyond[j] = j < shape.tags ? 0 : -std::numeric_limits<Work>::infinity();
+}
+
+// The scores themselves, for recursions with a maximum.
+template <class Lanes>
+struct Scores {
+  using Work = typename Lanes::Work;
+
+  Shape<Lanes> shape;
+  Work* boundary[2] = {};        // (padded): start, end
+  Work* table[2] = {};           // the transitions and their transpose; -inf in rows and lanes beyond
+  Work* beyond = nullptr;        // (padded): 0 for a tag, -inf for a lane beyond the last
+  bool broken_boundary = false;  // NaN in start or end
+  bool broken = false;           // NaN among the transitions
+};
+
+template <class Lanes, class Real>
+void copy_parameters(const Chains<Real>& chains, Scores<Lanes>& scores) {
+  using Work = typename Lanes::Work;
+  const Shape<Lanes>& shape = scores.shape;
+  const auto& transitions = chains.transitions;
+  fill_table(shape, [&](auto i, auto j) { return Work{transitions(i, j)}; }, scores.table[left]);
+  fill_table(shape, [&](auto i, auto j) { return Work{transitions(j, i)}; }, scores.table[right]);
+  Spread all, ends;
+  for (std::ptrdiff_t i = 0; i < shape.tags; ++i)
+    for (std::ptrdiff_t j = 0; j < shape.tags; ++j) all.add(static_cast<double>(transitions(i, j)));
+  for (std::ptrdiff_t j = 0; j < shape.padded; ++j) {
+    const bool tag = j < shape.tags;
+    scores.boundary[left][j] = tag ? chains.start(j) : -std::numeric_limits<Work>::infinity();
+    scores.boundary[right][j] = tag ? chains.end(j) : -std::numeric_limits<Work>::infinity();
+    scores.beyond[j] = tag ? 0 : -std::numeric_limits<Work>::infinity();
+    if (tag) ends.add(static_cast<double>(chains.start(j)));
+    if (tag) ends.add(static_cast<double>(chains.end(j)));
+  }
+  scores.broken = all.nan;
+  scores.broken_boundary = ends.nan;
+}
+
+}  // namespace pybert_crf::PYBERT_CRF_TARGET

@@ -1,0 +1,258 @@
+// The recursion of the forward-backward algorithm in the probability semiring, scaled by powers of two
+// (Rabiner 1989, section V.A, with another scale), from either end of a row: docs/crf.md, eq. 8 to 17.
+//
+// A sweep carries the weights of all prefixes (from the left) or suffixes (from the right) that end in each
+// tag. The two sweeps of a row meet in the middle, which gives Z (chain/sweep.hpp); what they were at each
+// position is kept as messages, each brought to a maximum in [1, 2). The gradient (chain/gradient.hpp) lets
+// each sweep go on into the other half, where it meets the messages that the other left: nothing is computed
+// twice.
+//
+// All is exact but for rounding as long as nothing underflows; a row where that cannot be excluded is left
+// to chain/log_semiring.hpp.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+
+#include "chain/parameters.hpp"
+#include "chain/propagate.hpp"
+#include "chain/row.hpp"
+#include "lanes/math.hpp"
+
+namespace pybert_crf::PYBERT_CRF_TARGET {
+
+// How many positions of a row the sweep from a side makes the messages of.
+PYBERT_CRF_INLINE std::ptrdiff_t positions_of(Side side, std::ptrdiff_t length) {
+  return side == left ? (length + 1) / 2 : length / 2;
+}
+
+// What a sweep has met, for each lane.
+template <class Lanes>
+struct Watch {
+  typename Lanes::Values emission = Lanes::all(0);  // the least finite emission, relative to its position's
+};
+
+// The emissions of a block of tags, -inf in the lanes beyond the last.
+template <class Lanes, class Real>
+PYBERT_CRF_INLINE typename Lanes::Values load_emission(const Weights<Lanes>& weights, const Real* emission,
+                                                       std::ptrdiff_t block) {
+  return Lanes::load_some(emission + block, weights.shape.tags - block) + Lanes::load(weights.beyond + block);
+}
+
+// A stretch of consecutive steps of a sweep: each phase of the work is done for all of them before the next,
+// so that a phase is a loop of independent operations, but for the recursion itself, which is then short.
+template <class Work>
+struct Stretch {
+  Work* emitted;  // (steps, padded): exp of the emissions, relative to the greatest at the position
+  Work* reached;  // (steps, padded): what the sweep brings to the position, before its emission
+  Work* vectors;  // (steps + 1, padded): the sweep before each step, and after the last
+  Work* scales;   // (steps + 1): what brings each of those to a maximum in [1, 2)
+
+  // As many steps as stay in the first cache.
+  template <class Lanes>
+  static PYBERT_CRF_INLINE std::ptrdiff_t steps(const Shape<Lanes>& shape) {
+    const std::ptrdiff_t fit = 512 / shape.padded;
+    return fit < 16 ? 16 : fit;
+  }
+
+  template <class Lanes>
+  static PYBERT_CRF_INLINE std::ptrdiff_t size(const Shape<Lanes>& shape) {
+    return (3 * steps(shape) + 1) * shape.padded + (steps(shape) / 8 + 1) * 8;
+  }
+
+  template <class Lanes>
+  static PYBERT_CRF_INLINE Stretch at(const Shape<Lanes>& shape, Work* memory) {
+    const std::ptrdiff_t whole = steps(shape) * shape.padded;
+    return {memory, memory + whole, memory + 2 * whole, memory + 3 * whole + shape.padded};
+  }
+};
+
+// The position of a sweep's step: from which end, and how far.
+PYBERT_CRF_INLINE std::ptrdiff_t position_of(Side start, std::ptrdiff_t length, std::ptrdiff_t step) {
+  return start == left ? step : length - 1 - step;
+}
+
+// Phase 1: exp(emission - top) at the steps first..first+count-1 of a sweep from `start`. Returns the sum of
+// the tops.
+template <class Lanes, bool OneBlock, class Real>
+double weigh_emissions(const Weights<Lanes>& weights, const Row<Real>& row, Side start, std::ptrdiff_t first,
+                       std::ptrdiff_t count, typename Lanes::Work* emitted, Watch<Lanes>& watch) {
+  using Work = typename Lanes::Work;
+  using Values = typename Lanes::Values;
+  constexpr Work nothing = -std::numeric_limits<Work>::infinity();
+  const std::ptrdiff_t padded = OneBlock ? Lanes::width : weights.shape.padded;
+  double tops = 0;
+  Values least = watch.emission;
+  for (std::ptrdiff_t step = 0; step < count; ++step, emitted += padded) {
+    const Real* emission = row.emission(position_of(start, row.length, first + step));
+    const Values first_block = load_emission(weights, emission, 0);
+    Values greatest = first_block;
+    for (std::ptrdiff_t block = Lanes::width; block < padded; block += Lanes::width)
+      greatest = Lanes::max(load_emission(weights, emission, block), greatest);
+    const Work highest = Lanes::greatest(greatest);
+    const Work top = highest > nothing ? highest : 0;
+    tops += static_cast<double>(top);
+    for (std::ptrdiff_t block = 0; block < padded; block += Lanes::width) {
+      const Values x = (OneBlock ? first_block : load_emission(weights, emission, block)) - Lanes::all(top);
+      least = Lanes::least_finite(least, x);
+      Lanes::store(emitted + block, x);
+    }
+  }
+  Lanes::template exp_all<exp_degree_for<Real>>(emitted - count * padded, count * padded);
+  watch.emission = least;
+  Lanes::sync();
+  return tops;
+}
+
+// Where the recursion of a sweep stands.
+template <class Lanes>
+struct Course {
+  typename Lanes::Work scale = 1;  // of the vector at hand
+  std::int64_t exponent = 0;       // the vectors so far, scaled, are too small by 2^exponent
+  typename Lanes::Values least = Lanes::all(1);
+};
+
+// A sweep over half a row, done stretch after stretch: from its side to the middle (HalfSweep), or, when the
+// gradient is wanted, from the middle on over the half of the other side (HalfGradient).
+template <class Lanes, class Real>
+struct Half {
+  Stretch<typename Lanes::Work> stretch;
+  Row<Real> row;
+  Side start;            // the end of the row that the sweep comes from
+  std::ptrdiff_t count;  // of steps in all
+  Course<Lanes> course;
+  Watch<Lanes> watch;
+};
+
+// Phase 2, the end of a step for one block of tags: what is reached, times its emission.
+template <class Lanes>
+PYBERT_CRF_INLINE void settle(const Stretch<typename Lanes::Work>& stretch, std::ptrdiff_t at,
+                              std::ptrdiff_t padded, const typename Lanes::Values& reached,
+                              Course<Lanes>& course, typename Lanes::Values& peak) {
+  const auto value = reached * (Lanes::load(stretch.emitted + at) * Lanes::all(course.scale));
+  Lanes::store(stretch.vectors + padded + at, value);
+  Lanes::store(stretch.reached + at, reached);
+  course.least = Lanes::least_positive(course.least, value);
+  peak = Lanes::max(value, peak);
+}
+
+// Phase 2, one step (eq. 9, 10): vectors[step + 1] = (vectors[step] W) * emitted[step] * scale.
+// The scale of a vector is known long after the vector: it is used at the next step, off the recursion's
+// chain of dependent operations.
+template <class Lanes, bool OneBlock, class Real>
+PYBERT_CRF_INLINE void advance(const Weights<Lanes>& weights, bool at_boundary, std::ptrdiff_t step,
+                               Half<Lanes, Real>& half) {
+  using Values = typename Lanes::Values;
+  const std::ptrdiff_t padded = OneBlock ? Lanes::width : weights.shape.padded;
+  const auto* vector = half.stretch.vectors + step * padded;
+  Values peak = Lanes::all(0);
+  for (std::ptrdiff_t block = 0; block < padded; block += Lanes::width) {
+    const Values reached = at_boundary ? Lanes::load(weights.boundary[half.start] + block)
+                                       : propagate(weights.shape, vector, weights.table[half.start], block);
+    settle(half.stretch, step * padded + block, padded, reached, half.course, peak);
+  }
+  Lanes::sync();
+  half.course.scale = scale_to_one(Lanes::greatest(peak), half.course.exponent);
+  half.stretch.scales[step + 1] = half.course.scale;
+}
+
+// How many rows of many tags go step by step together, so that a table too large for the first cache is read
+// once for all of them.
+constexpr int rows_together = 4;
+
+// One step of as many sweeps from the same end.
+template <class Lanes, class Real>
+PYBERT_CRF_INLINE void advance_together(const Weights<Lanes>& weights, std::ptrdiff_t step,
+                                        Half<Lanes, Real>* const (&halves)[rows_together]) {
+  using Values = typename Lanes::Values;
+  using Work = typename Lanes::Work;
+  const std::ptrdiff_t padded = weights.shape.padded;
+  const Work* vectors[rows_together];
+  Values peaks[rows_together];
+  PYBERT_CRF_UNROLL
+  for (int h = 0; h < rows_together; ++h) {
+    vectors[h] = halves[h]->stretch.vectors + step * padded;
+    peaks[h] = Lanes::all(0);
+  }
+  const Work* row = weights.table[halves[0]->start];
+  for (std::ptrdiff_t block = 0; block < padded; block += Lanes::width) {
+    Values sums[rows_together];
+    PYBERT_CRF_UNROLL
+    for (int h = 0; h < rows_together; ++h) sums[h] = Lanes::all(0);
+    for (std::ptrdiff_t i = 0; i < weights.shape.rows; ++i, row += Lanes::width) {
+      const Values weight = Lanes::load(row);
+      PYBERT_CRF_UNROLL
+      for (int h = 0; h < rows_together; ++h)
+        sums[h] = Lanes::fma(Lanes::all(vectors[h][i]), weight, sums[h]);
+    }
+    PYBERT_CRF_UNROLL
+    for (int h = 0; h < rows_together; ++h)
+      settle(halves[h]->stretch, step * padded + block, padded, sums[h], halves[h]->course, peaks[h]);
+  }
+  Lanes::sync();
+  PYBERT_CRF_UNROLL
+  for (int h = 0; h < rows_together; ++h) {
+    Course<Lanes>& course = halves[h]->course;
+    course.scale = scale_to_one(Lanes::greatest(peaks[h]), course.exponent);
+    halves[h]->stretch.scales[step + 1] = course.scale;
+  }
+}
+
+PYBERT_CRF_INLINE std::ptrdiff_t lesser(std::ptrdiff_t a, std::ptrdiff_t b) {
+  return a < b ? a : b;
+}
+
+// Takes `number` sweeps through all their steps, a stretch at a time: begin(half, first, count) before the
+// recursion and finish(half, first, count) after it. Two sweeps are those from the two ends of a row of few
+// tags; going step by step together, one works while the other's sums are under way. Four are those from the
+// same end of rows of many tags.
+template <class Lanes, bool OneBlock, int number, class AnyHalf, class Begin, class Finish>
+void take_through(const Weights<Lanes>& weights, AnyHalf* const (&halves)[number], bool from_boundary,
+                  bool only_boundary, Begin begin, Finish finish) {
+  const std::ptrdiff_t padded = OneBlock ? Lanes::width : weights.shape.padded;
+  const std::ptrdiff_t steps = Stretch<typename Lanes::Work>::steps(weights.shape);
+  std::ptrdiff_t longest = 0;
+  for (AnyHalf* half : halves) longest = half->count > longest ? half->count : longest;
+  for (std::ptrdiff_t first = 0; first < longest; first += steps) {
+    std::ptrdiff_t together = number > 1 ? steps : 0;
+    for (AnyHalf* half : halves) {
+      const std::ptrdiff_t count = lesser(steps, half->count - first);
+      if (count > 0) begin(*half, first, count);
+      together = lesser(together, count > 0 ? count : 0);
+    }
+    for (std::ptrdiff_t step = 0; step < together; ++step) {
+      const bool at_boundary = only_boundary || (from_boundary && first + step == 0);
+      if constexpr (number == rows_together) {
+        if (!at_boundary) {
+          Half<Lanes, typename AnyHalf::Number>* group[] = {halves[0], halves[1], halves[2], halves[3]};
+          advance_together(weights, step, group);
+          continue;
+        }
+      }
+      for (AnyHalf* half : halves) advance<Lanes, OneBlock>(weights, at_boundary, step, *half);
+    }
+    for (AnyHalf* half : halves) {
+      const std::ptrdiff_t count = lesser(steps, half->count - first);
+      for (std::ptrdiff_t step = together; step < count; ++step)
+        advance<Lanes, OneBlock>(weights, only_boundary || (from_boundary && first + step == 0), step, *half);
+      if (count <= 0) continue;
+      finish(*half, first, count);
+      // The last vector goes to the front, for the next stretch.
+      for (std::ptrdiff_t block = 0; block < padded; block += Lanes::width)
+        Lanes::store(half->stretch.vectors + block,
+                     Lanes::load(half->stretch.vectors + count * padded + block));
+      half->stretch.scales[0] = half->stretch.scales[count];
+      Lanes::sync();
+    }
+  }
+}
+
+// Whether nothing can have underflowed on the way.
+template <class Lanes>
+PYBERT_CRF_INLINE bool within_bounds(const Course<Lanes>& course, const Watch<Lanes>& watch) {
+  return static_cast<double>(Lanes::least(course.least)) >= bound::least_value &&
+         static_cast<double>(Lanes::least(watch.emission)) >= bound::least_emission;
+}
+
+}  // namespace pybert_crf::PYBERT_CRF_TARGET

@@ -1,0 +1,62 @@
+// Which instruction set to use on this machine.
+#include <cstdlib>
+#include <cstring>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+
+#include "cpu/instruction_sets.hpp"
+
+namespace pybert_crf::cpu {
+
+namespace {
+
+struct InstructionSet {
+  const char* name;
+  bool usable;
+  const Operations<float>& floats;
+  const Operations<double>& doubles;
+};
+
+InstructionSet choose() {
+#if defined(PYBERT_CRF_X86)
+  const bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  const bool has_avx512 = has_avx2 && __builtin_cpu_supports("avx512f") &&
+                          __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+                          __builtin_cpu_supports("avx512bw");
+#endif
+  const InstructionSet sets[] = {// the widest first
+#if defined(PYBERT_CRF_X86)
+                                 {"avx512", has_avx512, avx512::operations_float, avx512::operations_double},
+                                 {"avx2", has_avx2, avx2::operations_float, avx2::operations_double},
+#endif
+                                 {"baseline", true, baseline::operations_float, baseline::operations_double}};
+  const char* wanted = std::getenv("PYBERT_CRF_ISA");
+  for (const auto& set : sets)
+    if (set.usable && (wanted == nullptr || std::strcmp(wanted, set.name) == 0)) return set;
+  throw std::runtime_error("PYBERT_CRF_ISA is '" + std::string(wanted) +
+                           "', which is not an instruction set that this machine and this build have");
+}
+
+const InstructionSet& chosen() {
+  static const InstructionSet set = choose();
+  return set;
+}
+
+}  // namespace
+
+template <>
+const Operations<float>& operations() {
+  return chosen().floats;
+}
+
+template <>
+const Operations<double>& operations() {
+  return chosen().doubles;
+}
+
+const char* instruction_set() {
+  return chosen().name;
+}
+
+}  // namespace pybert_crf::cpu

@@ -1,0 +1,276 @@
+// The gradient of log Z or of paths' log-likelihoods, over a batch: rows, or the two sweeps of a row, to
+// threads.
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <limits>
+
+#include "chain/gradient.hpp"
+#include "chain/log_semiring.hpp"
+#include "chain/path_score.hpp"
+#include "cpu/counts.hpp"
+#include "cpu/log_partition.hpp"
+#include "cpu/parameters.hpp"
+
+namespace pybert_crf::PYBERT_CRF_TARGET {
+
+// What a call is given and gives.
+template <class Real>
+struct GradientCall {
+  const Chains<Real>& chains;
+  const Paths& paths;
+  const Real* grad;
+  const Real* messages;
+  const Real* log_z;
+  const Gradient<Real>& out;
+};
+
+// One row at work. `counts` are two tables, of the pairs in its left and its right half, or one for both;
+// rows that work together have the same.
+template <class Lanes, bool OneBlock, class Real>
+class GradientRow {
+ public:
+  using Work = typename Lanes::Work;
+
+  GradientRow(const GradientCall<Real>& call, const Weights<Lanes>& weights, Work* left_counts,
+              Work* right_counts)
+      : call_(call),
+        weights_(weights),
+        memory_(call.chains),
+        scratch_(2 * scratch_size(weights.shape)),
+        counts_{left_counts, right_counts} {}
+
+  void begin(std::ptrdiff_t row) {
+    const Shape<Lanes>& shape = weights_.shape;
+    const std::ptrdiff_t offset = row * call_.chains.time * shape.tags;
+    row_ = row;
+    d_emissions_ = call_.out.emissions + offset;
+    const Real* messages = call_.messages + offset;
+    memory_.find(row);
+    memory_.fill_masked(d_emissions_, shape.tags, Real{0});
+    legal_ = memory_.length() > 0 && !(call_.log_z[row] == -std::numeric_limits<Real>::infinity());
+    const Real* mark = messages + (legal_ ? memory_.positions()[0] * shape.tags : 0);
+    scaled_ = legal_ && weights_.scalable && *mark == *mark;
+    for (const Side side : both_sides) {
+      Work* own = scratch_.data() + side * scratch_size(shape);
+      halves_[side] = {{Stretch<Work>::at(shape, own + shape.padded),
+                        memory_[side],
+                        opposite(side),
+                        positions_of(side, memory_.length()),
+                        {},
+                        {}},
+                       weight(),
+                       messages,
+                       d_emissions_,
+                       counts_[side],
+                       own,
+                       true};
+    }
+  }
+
+  HalfGradient<Lanes, Real>* half(Side side) { return &halves_[side]; }
+  bool scaled() const { return scaled_; }
+  std::ptrdiff_t length() const { return memory_.length(); }
+
+  // Whether what the scaled recursion made of both halves is exact.
+  bool exact() const {
+    for (const auto& half : halves_)
+      if (half.count > 0 && !(half.exact && within_bounds(half.course, half.watch))) return false;
+    return true;
+  }
+
+  // Once both halves are done. `exact`: and the counts of pairs have been taken.
+  void finish(bool exact, const Counts& counts) {
+    const Row<Real> row = memory_[left];
+    if (!legal_) {
+      for (std::ptrdiff_t i = 0; i < row.length; ++i)
+        fill(d_emissions_ + row.positions[i] * row.tags, row.tags, Real{0});
+      return;
+    }
+    if (scaled_ && exact) {
+      const Work* ends = halves_[row.length == 1 ? left : right].edge;
+      for (std::ptrdiff_t j = 0; j < row.tags; ++j) {
+        counts.start[j] += halves_[left].edge[j];
+        counts.end[j] += ends[j];
+      }
+    } else {
+      in_the_log_semiring(row, counts);
+    }
+    if (call_.paths.data != nullptr) add_path(row, counts);
+  }
+
+ private:
+  static std::ptrdiff_t scratch_size(const Shape<Lanes>& shape) {
+    return Stretch<Work>::size(shape) + shape.padded;
+  }
+
+  double grad() const { return static_cast<double>(call_.grad[row_]); }
+  double weight() const { return call_.paths.data != nullptr ? -grad() : grad(); }  // of log Z
+
+  void in_the_log_semiring(const Row<Real>& row, const Counts& counts) {
+    const LogMemory scratch(weights_.shape.padded);
+    const auto chain = log_chain(call_.chains);
+    const std::ptrdiff_t tags = row.tags;
+    const Buffer<double> alphas(row.length * tags);
+    const double log_z =
+        log_forward(weights_, chain, row, *scratch, [&](std::ptrdiff_t i, const double* alpha) {
+          for (std::ptrdiff_t j = 0; j < tags; ++j) alphas.data()[i * tags + j] = alpha[j];
+        });
+    if (log_z == log_z) {
+      log_gradient(weights_, chain, row, weight(), alphas.data(), *scratch, d_emissions_, counts);
+      return;
+    }
+    const double nan = log_z;
+    for (std::ptrdiff_t i = 0; i < row.length; ++i)
+      fill(d_emissions_ + row.positions[i] * tags, tags, static_cast<Real>(nan));
+    fill(counts.start, tags, nan);
+    fill(counts.end, tags, nan);
+    if (row.length > 1) fill(counts.direct, tags * tags, nan);
+  }
+
+  // The counts of the given path, times grad.
+  void add_path(const Row<Real>& row, const Counts& counts) {
+    std::ptrdiff_t previous = -1;
+    for (std::ptrdiff_t i = 0; i < row.length; ++i) {
+      const std::ptrdiff_t t = row.positions[i];
+      const std::ptrdiff_t tag = call_.paths(row_, t);
+      d_emissions_[t * row.tags + tag] += call_.grad[row_];
+      if (i == 0) {
+        counts.start[tag] += grad();
+      } else {
+        counts.direct[previous * row.tags + tag] += grad();
+      }
+      previous = tag;
+    }
+    counts.end[previous] += grad();
+  }
+
+  const GradientCall<Real>& call_;
+  const Weights<Lanes>& weights_;
+  RowMemory<Real> memory_;
+  Buffer<Work> scratch_;
+  Work* counts_[2];
+  HalfGradient<Lanes, Real> halves_[2];
+  std::ptrdiff_t row_ = 0;
+  Real* d_emissions_ = nullptr;
+  bool legal_ = false;
+  bool scaled_ = false;
+};
+
+template <class Work>
+PYBERT_CRF_INLINE void add_table(std::ptrdiff_t size, const Work* more, double* to) {
+  for (std::ptrdiff_t at = 0; at < size; ++at) to[at] += static_cast<double>(more[at]);
+}
+
+// A group of rows that one thread takes, and the counts of their pairs. If one row turns out not to be exact,
+// the counts of all are spoilt, and all are done in the log semiring.
+template <class Lanes, bool OneBlock, class Real>
+class GradientGroup {
+ public:
+  using Work = typename Lanes::Work;
+  static constexpr std::ptrdiff_t size = rows_in_a_group<OneBlock>;
+
+  GradientGroup(const GradientCall<Real>& call, const Weights<Lanes>& weights)
+      : weights_(weights),
+        table_(weights.shape.table()),
+        rows_(call, weights, table_.data(), table_.data()) {}
+
+  void run(const RowOrder& order, std::ptrdiff_t first, std::ptrdiff_t number, const Counts& counts) {
+    bool any = false;
+    bool together = number == size;
+    for (std::ptrdiff_t r = 0; r < number; ++r) {
+      auto& row = rows_.each[r];
+      row.begin(order[first + r]);
+      any |= row.scaled();
+      together &= row.scaled() && row.length() > 1;
+    }
+    bool exact = any;
+    if (any) {
+      fill(table_.data(), weights_.shape.table(), Work{0});
+      const auto do_halves = [&](auto& halves) { gradient_halves<Lanes, OneBlock>(weights_, halves); };
+      if (together) {
+        for_each_half<OneBlock>(rows_.each, number, do_halves);
+      } else {
+        for (std::ptrdiff_t r = 0; r < number; ++r)
+          if (rows_.each[r].scaled()) for_each_half<OneBlock>(&rows_.each[r], 1, do_halves);
+      }
+      for (std::ptrdiff_t r = 0; r < number; ++r) exact &= !rows_.each[r].scaled() || rows_.each[r].exact();
+      if (exact) add_table(weights_.shape.table(), table_.data(), counts.products);
+    }
+    for (std::ptrdiff_t r = 0; r < number; ++r) rows_.each[r].finish(exact, counts);
+  }
+
+ private:
+  const Weights<Lanes>& weights_;
+  Buffer<Work> table_;
+  Several<GradientRow<Lanes, OneBlock, Real>, size> rows_;
+};
+
+// A row whose halves different threads do, each with its own counts.
+template <class Lanes, bool OneBlock, class Real>
+class CutGradientRow {
+ public:
+  using Work = typename Lanes::Work;
+
+  CutGradientRow(const GradientCall<Real>& call, const Weights<Lanes>& weights, std::ptrdiff_t row,
+                 const Counts& counts)
+      : weights_(weights),
+        tables_(2 * weights.shape.table()),
+        row_(call, weights, tables_.data(), tables_.data() + weights.shape.table()),
+        counts_(counts) {
+    fill(tables_.data(), 2 * weights.shape.table(), Work{0});
+    row_.begin(row);
+  }
+
+  void work(Side side) {
+    HalfGradient<Lanes, Real>* const half[] = {row_.half(side)};
+    if (row_.scaled()) gradient_halves<Lanes, OneBlock>(weights_, half);
+  }
+
+  void finish() {
+    const bool exact = row_.scaled() && row_.exact();
+    for (const Side side : both_sides)
+      if (exact)
+        add_table(weights_.shape.table(), tables_.data() + side * weights_.shape.table(), counts_.products);
+    row_.finish(exact, counts_);
+  }
+
+ private:
+  const Weights<Lanes>& weights_;
+  Buffer<Work> tables_;
+  GradientRow<Lanes, OneBlock, Real> row_;
+  Counts counts_;
+};
+
+template <class Lanes, bool OneBlock, class Real>
+void gradient(const Chains<Real>& chains, const Paths& paths, const Real* grad, const Real* messages,
+              const Real* log_z, const Gradient<Real>& out, int threads) {
+  ParameterMemory<Lanes, Weights<Lanes>> parameters(chains.tags);
+  Weights<Lanes>& weights = *parameters;
+  weigh_parameters(chains, weights);
+  const GradientCall<Real> call{chains, paths, grad, messages, log_z, out};
+  using Group = GradientGroup<Lanes, OneBlock, Real>;
+  const std::ptrdiff_t groups =
+      chains.batch < rows_to_cut ? chains.batch : (chains.batch + Group::size - 1) / Group::size;
+  ChunkCounts<Lanes> counts(groups, chains.tags);
+  if (chains.batch < rows_to_cut) {
+    using State = CutGradientRow<Lanes, OneBlock, Real>;
+    for_each_side<State>(
+        chains.batch, 2 * count_steps(chains), threads,
+        [&](std::ptrdiff_t row) { return new State(call, weights, row, counts[row]); },
+        [](State& state, Side side) { state.work(side); });
+  } else {
+    const RowOrder order(chains);
+    for_each_task(counts.chunks(), 2 * count_steps(chains), threads, [&] {
+      return [&, group = Group(call, weights)](std::ptrdiff_t chunk) mutable {
+        for (std::ptrdiff_t at = counts.first_of(chunk); at < counts.first_of(chunk + 1); ++at)
+          group.run(order, at * Group::size, lesser(Group::size, chains.batch - at * Group::size),
+                    counts[chunk]);
+      };
+    });
+  }
+  counts.reduce(weights, out);
+}
+
+}  // namespace pybert_crf::PYBERT_CRF_TARGET

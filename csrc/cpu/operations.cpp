@@ -1,0 +1,75 @@
+// The operations of one instruction set: this file is compiled once for each, with PYBERT_CRF_TARGET its
+// name.
+#include <type_traits>
+
+#include "chain.hpp"
+#include "cpu/gradient.hpp"
+#include "cpu/instruction_sets.hpp"
+#include "cpu/log_partition.hpp"
+#include "cpu/paths.hpp"
+#include "lanes/cpu.hpp"
+
+namespace pybert_crf::PYBERT_CRF_TARGET {
+
+namespace {
+
+// Of many tags, four rows go together, so a group of lanes is two registers; a maximum goes alone, on four.
+constexpr int wide_sum = register_bytes == 64 ? 16 : 8;
+constexpr int wide_maximum = 16;
+
+// Calls run(Lanes, OneBlock) for groups that fit the number of tags with little to spare.
+template <class Work, int wide, class Run>
+void with_lanes(std::ptrdiff_t tags, const Run& run) {
+  if (tags <= 8) {
+    run(CpuLanes<Work, 8>{}, std::true_type{});
+  } else if (tags <= 16) {
+    run(CpuLanes<Work, 16>{}, std::true_type{});
+  } else if (tags <= 32) {
+    run(CpuLanes<Work, 32>{}, std::true_type{});
+  } else {
+    run(CpuLanes<Work, wide>{}, std::false_type{});
+  }
+}
+
+template <class Real>
+std::ptrdiff_t run_log_partition(const Chains<Real>& chains, const Paths& paths,
+                                 const LogPartition<Real>& out, int threads) {
+  for (std::ptrdiff_t row = 0; paths.data != nullptr && row < chains.batch; ++row) {
+    const std::ptrdiff_t wrong = find_wrong_tag(paths[row], chains.mask[row], chains.time, chains.tags);
+    if (wrong >= 0) return row * chains.time + wrong;
+  }
+  with_lanes<double, wide_sum>(chains.tags, [&](auto lanes, auto one_block) {
+    log_partition<decltype(lanes), decltype(one_block)::value>(chains, paths, out, threads);
+  });
+  return -1;
+}
+
+template <class Real>
+void run_gradient(const Chains<Real>& chains, const Paths& paths, const Real* grad, const Real* messages,
+                  const Real* log_z, const Gradient<Real>& out, int threads) {
+  with_lanes<double, wide_sum>(chains.tags, [&](auto lanes, auto one_block) {
+    gradient<decltype(lanes), decltype(one_block)::value>(chains, paths, grad, messages, log_z, out, threads);
+  });
+}
+
+template <class Real>
+void run_viterbi(const Chains<Real>& chains, const BestPaths<Real>& out, int threads) {
+  with_lanes<Real, wide_maximum>(chains.tags, [&](auto lanes, auto one_block) {
+    viterbi<decltype(lanes), decltype(one_block)::value>(chains, out, threads);
+  });
+}
+
+template <class Real>
+constexpr cpu::Operations<Real> operations = {run_log_partition<Real>,
+                                              run_gradient<Real>,
+                                              run_viterbi<Real>,
+                                              k_best<Real>,
+                                              log_alphas<CpuLanes<double, 16>, Real>,
+                                              sample<CpuLanes<double, 16>, Real>};
+
+}  // namespace
+
+extern const cpu::Operations<float> operations_float = operations<float>;
+extern const cpu::Operations<double> operations_double = operations<double>;
+
+}  // namespace pybert_crf::PYBERT_CRF_TARGET

@@ -1,0 +1,197 @@
+"""The chain as NumPy arrays, and the compiled kernels on it: what ``pybert_crf.crf.numpy`` is made of."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+try:
+    _native: Any = importlib.import_module("pybert_crf._native")
+except ImportError as error:
+    raise ImportError(
+        f"the compiled extension pybert_crf._native cannot be loaded ({error}); "
+        "install the package again where there is a C++17 compiler"
+    ) from error
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The problem with an axis for rows, in one dtype. Keeps alive what the kernels read."""
+
+    emissions: Array  # (B, T, K), of any strides that are whole numbers of elements
+    mask: Array  # (B, T) bool
+    start: Array  # (K,)
+    transitions: Array  # (K, K)
+    end: Array  # (K,)
+    threads: int
+    is_one_row: bool  # the caller's arrays have no axis for rows
+
+    @classmethod
+    def of(
+        cls,
+        emissions: ArrayLike,
+        transitions: ArrayLike,
+        start: ArrayLike | None,
+        end: ArrayLike | None,
+        mask: ArrayLike | None,
+        threads: int | None,
+    ) -> Chain:
+        """Check the caller's arrays and bring them together. Raises ValueError where one does not fit."""
+        scores = _floats("emissions", emissions)
+        if scores.ndim not in (2, 3) or scores.shape[-1] == 0:
+            raise ValueError(
+                f"emissions must be (batch, time, tags) or (time, tags) with tags > 0, got {scores.shape}"
+            )
+        sizes, K = scores.shape[:-1], scores.shape[-1]
+        zeros = np.zeros(K, scores.dtype)
+        given = (
+            scores,
+            _sized("start", _floats("start", zeros if start is None else start), (K,)),
+            _sized("transitions", _floats("transitions", transitions), (K, K)),
+            _sized("end", _floats("end", zeros if end is None else end), (K,)),
+        )
+        dtype = np.result_type(np.float32, *given)
+        scores, first, moves, last = (_addressable(array, dtype) for array in given)
+        on = np.ones(sizes, np.bool_) if mask is None else _sized("mask", _flags(mask), sizes)
+        is_one_row = scores.ndim == 2
+        if is_one_row:
+            scores, on = scores[None], on[None]
+        return cls(scores, on, first, moves, last, _count(threads), is_one_row)
+
+    def paths(self, tags: ArrayLike) -> Array:
+        """The caller's tags as (B, T) int64."""
+        paths = np.asarray(tags)
+        if paths.dtype.kind not in "iu":
+            raise ValueError(f"tags must be integers, got {paths.dtype}")
+        paths = _sized("tags", paths, self.mask.shape[self.is_one_row :])
+        return np.ascontiguousarray(paths, np.int64).reshape(self.mask.shape)
+
+    def leave(self, result: Array, axis: int = 0) -> Array:
+        """A result as the caller wants it: without its axis for rows where the emissions came without."""
+        return result.squeeze(axis)[()] if self.is_one_row else result
+
+    def forward(self, paths: Array | None) -> tuple[Array, Array, Array]:
+        """The log-likelihood of paths, or log Z where none are given; log Z; and messages for `gradient`.
+
+        Raises:
+            ValueError: a tag is out of range where unmasked; names the first and its place.
+        """
+        B = len(self.mask)
+        value, log_z, messages = self._empty(B), self._empty(B), self._empty(*self.emissions.shape)
+        wrong = self._call("log_partition", _view(paths), *map(_address, (value, log_z, messages)))
+        if wrong >= 0 and paths is not None:
+            row, position = divmod(wrong, paths.shape[1])
+            raise ValueError(
+                f"tag {paths[row, position]} at batch row {row}, position {position} is out of range: "
+                f"expected 0 <= tag < {len(self.start)} where the mask is on"
+            )
+        return value, log_z, messages
+
+    def gradient(
+        self, paths: Array | None, weights: ArrayLike | None, log_z: Array, messages: Array
+    ) -> tuple[Array, Array, Array, Array]:
+        """Of the sum over rows of weights times `forward`'s value: emissions, start, transitions, end."""
+        (B, _, K), dtype = self.emissions.shape, self.emissions.dtype
+        shape = self.mask.shape[self.is_one_row : 1]
+        given = np.ones(shape) if weights is None else _sized("weights", np.asarray(weights), shape)
+        grad = np.ascontiguousarray(given, dtype).reshape(B)
+        outputs = (self._empty(*self.emissions.shape), self._empty(K), self._empty(K, K), self._empty(K))
+        addresses = map(_address, (grad, messages, log_z, *outputs))
+        self._call("gradient", _view(paths), *addresses)
+        return outputs
+
+    def best(self) -> tuple[Array, Array]:
+        """The best paths (B, T) int64 and their scores (B,)."""
+        tags, scores = np.empty(self.mask.shape, np.int64), self._empty(len(self.mask))
+        self._call("viterbi", _address(tags), _address(scores))
+        return tags, scores
+
+    def k_best(self, k: int) -> tuple[Array, Array]:
+        """The k best paths (k, B, T) int64 and their scores (k, B)."""
+        tags, scores = np.empty((k, *self.mask.shape), np.int64), self._empty(k, len(self.mask))
+        self._call("k_best", _address(tags), _address(scores), count=k)
+        return tags, scores
+
+    def sample(self, uniforms: Array) -> Array:
+        """A path (n, B, T) int64 for each of the uniforms (n, B, T) in [0, 1)."""
+        tags = np.empty(uniforms.shape, np.int64)
+        self._call("sample", _view(uniforms), _address(tags), count=len(uniforms))
+        return tags
+
+    def check_best(self, scores: Array) -> None:
+        """Raise ValueError naming what stands in the way where a row's best path scores NaN or -inf."""
+        if any(np.isnan(array).any() for array in (self.start, self.transitions, self.end)):
+            raise ValueError("the transition parameters hold NaN")
+        for row in np.flatnonzero(np.isnan(scores)):
+            broken = np.isnan(self.emissions[row]).any(axis=1) & self.mask[row]
+            where = f", position {broken.argmax()}" if broken.any() else ", or +inf beside -inf"
+            raise ValueError(f"emissions hold NaN at batch row {row}{where}")
+        illegal = np.flatnonzero(np.isneginf(scores)).tolist()
+        if illegal:
+            named = ", ".join(map(str, illegal[:5])) + (", ..." if len(illegal) > 5 else "")
+            raise ValueError(f"no legal tag sequence for batch row {named}: every path scores -inf")
+
+    def _empty(self, *shape: int) -> Array:
+        return np.empty(shape, self.emissions.dtype)
+
+    def _call(self, operation: str, *arguments: Any, count: int | None = None) -> Any:
+        arrays = (self.emissions, self.mask, self.start, self.transitions, self.end)
+        problem = (self.emissions.shape, *map(_view, arrays))
+        before = () if count is None else (count,)
+        kernel = getattr(_native, f"{operation}_{self.emissions.dtype.name}")
+        return kernel(*before, problem, *arguments, self.threads)
+
+
+def _floats(name: str, values: ArrayLike) -> Array:
+    array = np.asarray(values)
+    if array.dtype.kind != "f":
+        raise ValueError(f"{name} must be floating point, got {array.dtype}")
+    if array.dtype.itemsize > 8:
+        raise ValueError(f"{name} must be float64 at most, got {array.dtype}")
+    return array
+
+
+def _flags(values: ArrayLike) -> Array:
+    array = np.asarray(values)
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"mask must be bool or numbers, got {array.dtype}")
+    return array if array.dtype == np.bool_ else array != 0
+
+
+def _sized(name: str, array: Array, shape: tuple[int, ...]) -> Array:
+    if array.shape != shape:
+        raise ValueError(f"{name} must be of shape {shape}, got {array.shape}")
+    return array
+
+
+def _count(threads: int | None) -> int:
+    if threads is None:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if threads < 1:
+        raise ValueError(f"threads must be at least 1, got {threads}")
+    return threads
+
+
+def _addressable(array: Array, dtype: np.dtype[Any]) -> Array:
+    """The array in this machine's form of ``dtype``, its elements where the kernels can reach them."""
+    array = array.astype(dtype, copy=False)
+    reachable = array.flags.aligned and not any(stride % array.itemsize for stride in array.strides)
+    return array if reachable else array.copy()
+
+
+def _address(array: Array) -> int:
+    return array.ctypes.data
+
+
+def _view(array: Array | None) -> tuple[int, ...] | None:
+    """An array as the kernels take it: its address and its strides, in elements."""
+    if array is None:
+        return None
+    return (array.ctypes.data, *(stride // array.itemsize for stride in array.strides))

@@ -1,0 +1,181 @@
+"""Viterbi decoding as an ONNX model, for runtimes that have neither Python nor torch.
+
+::
+
+    from pybert_crf.crf.onnx import export_viterbi
+    export_viterbi(crf, "viterbi.onnx")
+
+    session = onnxruntime.InferenceSession("viterbi.onnx")
+    tags, scores = session.run(None, {"emissions": emissions, "mask": mask})
+
+The recursion is that of ``CRF.viterbi``, without back-pointers: one Scan keeps the scores of every step, a
+second one walks back through them and finds, for the one tag it stands on, the lowest previous tag whose
+score plus transition is the greatest. Operators of opset 17 only: onnxruntime 1.12 or later.
+
+Needs the package onnx: ``pip install 'pybert-crf[onnx]'``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from pybert_crf.crf.module import CRF
+from pybert_crf.files import replacing
+
+if TYPE_CHECKING:
+    import onnx
+
+# ONNX's textual syntax; REAL is float or double, K the number of tags. Names that no node defines are the
+# initializers of `viterbi_model`. Inside of `step` and `back` the values are those of one position.
+_TEXT = """
+<ir_version: 8, opset_import: ["": 17], producer_name: "pybert-crf">
+viterbi (REAL[batch, time, K] emissions, bool[batch, time] mask)
+    => (int64[batch, time] tags, REAL[batch] scores)
+{
+    # Time first, after one more position, masked: a Scan takes no sequence of length 0.
+    swapped_emissions = Transpose <perm = [1, 0, 2]> (emissions)
+    swapped_mask = Transpose <perm = [1, 0]> (mask)
+    emitted = Pad (swapped_emissions, one_position_more)
+    kept = Pad (swapped_mask, one_position_of_mask_more)
+    counted = Cast <to = 6> (kept)
+    ordinal = CumSum (counted, time_axis)
+    reaches_one = Equal (ordinal, one)
+    is_first = And (kept, reaches_one)
+
+    batch_and_tags = Shape <start = 1> (emitted)
+    nothing = Expand (zero, batch_and_tags)
+    best, befores, tops = Scan <num_scan_inputs = 3, body = step (
+        REAL[batch, K] best_before, REAL[batch, K] emission, bool[batch] on, bool[batch] first
+    ) => (REAL[batch, K] best_after, REAL[batch, K] before, REAL[batch] top) {
+        before = Identity (best_before)
+        from_all = Unsqueeze (best_before, axis_1)
+        arriving = Add (from_all, into)
+        moved = ReduceMax <axes = [2], keepdims = 0> (arriving)
+        first_of_row = Unsqueeze (first, axis_1)
+        incoming = Where (first_of_row, start, moved)
+        grown = Add (incoming, emission)
+        greatest = ReduceMax <axes = [1], keepdims = 1> (grown)
+        shift = Max (greatest, lowest)
+        relative = Sub (grown, shift)
+        on_row = Unsqueeze (on, axis_1)
+        best_after = Where (on_row, relative, best_before)
+        top = Squeeze (shift, axis_1)
+    }> (nothing, emitted, kept, is_first)
+
+    ended = Add (best, end)
+    last_tag = ArgMax <axis = 1, keepdims = 0> (ended)
+    first_tag, path = Scan <
+        num_scan_inputs = 2, scan_input_directions = [1, 1], scan_output_directions = [1], body = back (
+        int64[batch] tag, REAL[batch, K] before_tag, bool[batch] on_tag
+    ) => (int64[batch] tag_before, int64[batch] chosen) {
+        into_tag = Gather (into, tag)
+        paths = Add (before_tag, into_tag)
+        previous = ArgMax <axis = 1, keepdims = 0> (paths)
+        tag_before = Where (on_tag, previous, tag)
+        chosen = Where (on_tag, tag, no_tag)
+    }> (last_tag, befores, kept)
+    given_positions = Slice (path, axis_1, end_of_axis, axis_0)
+    tags = Transpose <perm = [1, 0]> (given_positions)
+
+    # The shifts are summed in double precision: a long row has many.
+    shifts = Where (kept, tops, zero)
+    wide_shifts = Cast <to = 11> (shifts)
+    offset = ReduceSum <keepdims = 0> (wide_shifts, axis_0)
+    ended_best = ReduceMax <axes = [1], keepdims = 0> (ended)
+    wide_best = Cast <to = 11> (ended_best)
+    wide_score = Add (offset, wide_best)
+    score = CastLike (wide_score, zero)
+    length = ReduceMax <axes = [0], keepdims = 0> (counted)
+    is_nonempty = Cast <to = 9> (length)
+    known_score = Where (is_nonempty, score, zero)
+
+    # NaN is not hidden, and what a maximum makes of it differs between runtimes.
+    is_nan = IsNaN (emitted)
+    kept_tags = Unsqueeze (kept, axis_2)
+    is_read_nan = And (is_nan, kept_tags)
+    nan_counts = Cast <to = 6> (is_read_nan)
+    nan_count = ReduceMax <axes = [0, 2], keepdims = 0> (nan_counts)
+    has_nan = Cast <to = 9> (nan_count)
+    scores = Where (has_nan, nan, known_score)
+}
+"""
+
+
+def export_viterbi(crf: CRF, path: str | Path) -> None:
+    """Write :func:`viterbi_model` of ``crf`` to ``path``, whole or not at all.
+
+    Raises:
+        ImportError: the package onnx is not installed.
+        ValueError: a parameter of the CRF is NaN.
+    """
+    model = viterbi_model(crf)
+    with replacing(path) as temporary:
+        temporary.write_bytes(model.SerializeToString())
+
+
+def viterbi_model(crf: CRF) -> onnx.ModelProto:
+    """``crf.viterbi`` as an ONNX model, checked; the CRF's constraints are part of it.
+
+    Inputs (batch B and time T are free, K is the CRF's number of tags; batch-first always):
+        emissions: (B, T, K), float32, or float64 where the CRF's parameters are.
+        mask: (B, T) bool. Any mask is legal; what stands at masked positions is never read.
+
+    Outputs:
+        tags: (B, T) int64, -1 where masked. Of equal paths that with the lowest tags, from the last position
+            backwards.
+        scores: (B,) of the emissions' dtype; 0 for a row with nothing unmasked, -inf for one with no legal
+            path, NaN for one with NaN in it; the tags of the latter two mean nothing.
+
+    To put it behind an encoder's model, see ``onnx.compose.merge_models``.
+
+    Raises:
+        ImportError: the package onnx is not installed.
+        ValueError: a parameter of the CRF is NaN.
+    """
+    try:
+        import onnx.checker
+        import onnx.numpy_helper
+        import onnx.parser
+    except ImportError as error:
+        raise ImportError(
+            f"exporting to ONNX needs the package onnx ({error}): pip install 'pybert-crf[onnx]'"
+        ) from error
+
+    tensors = _initializers(crf)
+    real = {torch.float32: "float", torch.float64: "double"}[tensors["zero"].dtype]
+    text = _TEXT.replace("REAL", real).replace("K]", f"{crf.num_tags}]")
+    model = onnx.parser.parse_model(text)
+    for name, tensor in tensors.items():
+        model.graph.initializer.append(onnx.numpy_helper.from_array(tensor.numpy(), name))
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def _initializers(crf: CRF) -> dict[str, torch.Tensor]:
+    """The CRF's scores and the constants of the graph, by the names that it gives them."""
+    dtype = torch.promote_types(crf.transitions.dtype, torch.float32)
+    start, transitions, end = (
+        crf._scores(name).detach().to("cpu", dtype) for name in ("start", "transitions", "end")
+    )
+    if any(bool(scores.isnan().any()) for scores in (start, transitions, end)):
+        raise ValueError("the transition parameters hold NaN")
+    return {
+        "start": start.contiguous(),
+        "into": transitions.T.contiguous(),  # at [j, i] the score of going from i to j
+        "end": end.contiguous(),
+        "zero": torch.zeros((), dtype=dtype),
+        "lowest": torch.tensor(torch.finfo(dtype).min, dtype=dtype),  # -inf less it is -inf, not NaN
+        "nan": torch.tensor(torch.nan, dtype=dtype),
+        "one": torch.tensor(1, dtype=torch.int32),
+        "no_tag": torch.tensor(-1),
+        "time_axis": torch.tensor(0),
+        "axis_0": torch.tensor([0]),
+        "axis_1": torch.tensor([1]),
+        "axis_2": torch.tensor([2]),
+        "end_of_axis": torch.tensor([torch.iinfo(torch.int64).max]),
+        "one_position_more": torch.tensor([1, 0, 0, 0, 0, 0]),
+        "one_position_of_mask_more": torch.tensor([1, 0, 0, 0]),
+    }

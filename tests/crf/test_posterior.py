@@ -1,0 +1,210 @@
+"""What is said of the posterior distribution of a row's path, against every path enumerated."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+import torch
+from cases import Problem, each_backend, layer, problem
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import doubles, examples, forbid, problems, rows
+from torch import Tensor
+from torch.autograd import gradcheck
+
+exhaustive = examples(20)
+
+
+def on_the_positions(case: Problem, row: int, found: Tensor) -> Tensor:
+    """Of something (B, T - 1, ...) about neighbours, what is said of the row's."""
+    return found[row, (case.mask[row].nonzero()[1:, 0] - 1)]
+
+
+@each_backend
+@exhaustive
+@given(case=problems(forbidden=True))
+def test_marginals_of_neighbours(backend: str, case: Problem) -> None:
+    crf = layer(case, backend)
+    found = crf.transition_marginals(case.emissions, case.mask)
+    K = len(case.start)
+    assert found.shape == (len(case.mask), max(0, case.mask.shape[1] - 1), K, K)
+    for row, chain in enumerate(rows(case)):
+        expected = chain.pair_marginals(K)
+        torch.testing.assert_close(on_the_positions(case, row, found), expected)
+        torch.testing.assert_close(found[row].sum(), expected.sum())  # and nothing stands elsewhere
+
+
+@each_backend
+@exhaustive
+@given(case=problems(forbidden=True))
+def test_entropy(backend: str, case: Problem) -> None:
+    expected = doubles([chain.entropy for chain in rows(case)])
+    torch.testing.assert_close(layer(case, backend).entropy(case.emissions, case.mask), expected)
+
+
+@each_backend
+@exhaustive
+@given(case=problems(forbidden=True), seed=st.integers(0, 2**16), forbids=st.booleans())
+def test_divergence(backend: str, case: Problem, seed: int, forbids: bool) -> None:
+    other = problem(*case.emissions.shape, seed=seed)._replace(mask=case.mask)
+    if forbids:
+        forbid(other, 0.1, seed)
+    pairs = zip(rows(case), rows(other), strict=True)
+    expected = doubles([ours.kl_divergence(theirs) for ours, theirs in pairs])
+    found = layer(case, backend).kl_divergence(
+        case.emissions, layer(other, backend), other.emissions, case.mask
+    )
+    torch.testing.assert_close(found, expected)
+
+
+@each_backend
+def test_no_divergence_from_oneself_whatever_the_layout(backend: str) -> None:
+    case = problem(3, 7, 4)
+    ours, theirs = layer(case, backend), layer(case, backend, batch_first=False)
+    found = ours.kl_divergence(case.emissions, theirs, case.emissions, case.mask)
+    torch.testing.assert_close(found, torch.zeros(3, dtype=torch.float64), rtol=0, atol=1e-12)
+    other = problem(3, 7, 4, seed=1)
+    expected = ours.kl_divergence(case.emissions, layer(other, backend), other.emissions, case.mask)
+    swapped = (case.emissions.transpose(0, 1), other.emissions.transpose(0, 1), case.mask.T)
+    found = theirs.kl_divergence(swapped[0], layer(other, backend), *swapped[1:])
+    torch.testing.assert_close(found, expected)
+
+
+@each_backend
+@exhaustive
+@given(case=problems(forbidden=True))
+def test_each_position_by_itself(backend: str, case: Problem) -> None:
+    K = len(case.start)
+    tags, probabilities = layer(case, backend).posterior_decode(case.emissions, case.mask)
+    for row, chain in enumerate(rows(case)):
+        on = case.mask[row]
+        best = chain.marginals(K).max(dim=1)
+        torch.testing.assert_close(probabilities[row, on], best.values)
+        # Equal probabilities are equal up to rounding: any of the best tags then.
+        chosen = chain.marginals(K).gather(1, tags[row, on, None].clamp(min=0))[:, 0]
+        torch.testing.assert_close(chosen, best.values)
+        assert tags[row, on].ge(0).all() == chain.is_legal
+    assert tags[~case.mask].eq(-1).all()
+    assert probabilities[~case.mask].eq(0).all()
+
+
+@each_backend
+def test_of_equal_probabilities_the_lowest_tag_wins(backend: str) -> None:
+    case = problem(2, 5, 3)
+    case = Problem(*(part.zero_() if part.is_floating_point() else part for part in case))
+    tags, probabilities = layer(case, backend).posterior_decode(case.emissions)
+    assert tags.eq(0).all()
+    torch.testing.assert_close(probabilities, torch.full((2, 5), 1 / 3, dtype=torch.float64))
+
+
+@each_backend
+@exhaustive
+@given(case=problems(forbidden=True), seed=st.integers(0, 2**16))
+def test_samples_are_what_the_uniforms_choose(backend: str, case: Problem, seed: int) -> None:
+    n = 4
+    uniforms = torch.rand(
+        n, *case.mask.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)
+    )
+    generator = torch.Generator().manual_seed(seed)
+    tags = layer(case, backend).sample(case.emissions, case.mask, n, generator)
+    assert tags.shape == uniforms.shape
+    assert tags[:, ~case.mask].eq(-1).all()
+    for row, chain in enumerate(rows(case)):
+        on = case.mask[row]
+        for path, shares in zip(tags[:, row, on], uniforms[:, row, on], strict=True):
+            expected = chain.drawn(shares.tolist()) if chain.is_legal else (-1,) * chain.length
+            assert tuple(path.tolist()) == expected
+
+
+@each_backend
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_samples_are_as_frequent_as_they_are_probable(backend: str, dtype: torch.dtype) -> None:
+    case = problem(2, 4, 2, seed=8, ragged=False)
+    n = 20_000
+    crf = layer(case.to(dtype), backend)
+    tags = crf.sample(case.emissions.to(dtype), None, n, torch.Generator().manual_seed(1))
+    for row, chain in enumerate(rows(case)):
+        counts = Counter(map(tuple, tags[:, row].tolist()))
+        for path, probability in zip(chain.paths, chain.probabilities.tolist(), strict=True):
+            spread = (probability * (1 - probability) / n) ** 0.5
+            assert abs(counts[path] / n - probability) < 4 * spread
+
+
+@each_backend
+def test_samples_come_from_the_generator(backend: str) -> None:
+    case = problem(3, 6, 5).to(torch.float32)
+    crf = layer(case, backend)
+    ours, again = torch.Generator().manual_seed(3), torch.Generator().manual_seed(3)
+    first = crf.sample(case.emissions, case.mask, 5, ours)
+    assert torch.equal(first, crf.sample(case.emissions, case.mask, 5, again))
+    assert not torch.equal(first, crf.sample(case.emissions, case.mask, 5, again))
+    torch.manual_seed(3)
+    assert torch.equal(first, crf.sample(case.emissions, case.mask, 5))
+    time_first = layer(case, backend, batch_first=False)
+    swapped = time_first.sample(case.emissions.transpose(0, 1), case.mask.T, 5, ours.manual_seed(3))
+    assert torch.equal(first, swapped.transpose(1, 2))
+    assert crf.sample(case.emissions, case.mask, 0).shape == (0, 3, 6)
+
+
+MASK = torch.tensor([[1, 1, 1, 1], [0, 1, 0, 1], [0, 0, 1, 0], [0, 0, 0, 0]]).bool()
+
+
+@pytest.mark.parametrize("forbidden", [False, True])
+def test_they_are_differentiable_with_the_reference(forbidden: bool) -> None:
+    case, other = (problem(4, 4, 3, seed=seed)._replace(mask=MASK) for seed in (0, 1))
+    for spoilt in (case, other) if forbidden else ():
+        spoilt.transitions[:, 1] = -torch.inf
+        spoilt.emissions[0, 2, 0] = -torch.inf
+        spoilt.emissions[2] = -torch.inf  # no legal path
+    crf, peer = layer(case, "reference"), layer(other, "reference")
+    emissions = case.emissions.requires_grad_(not forbidden)
+    theirs = other.emissions.requires_grad_(not forbidden)
+    parameters = [crf.start_transitions, crf.end_transitions]
+
+    def everything(emissions: Tensor, theirs: Tensor, *_: Tensor) -> tuple[Tensor, ...]:
+        return (
+            crf.entropy(emissions, MASK),
+            crf.kl_divergence(emissions, peer, theirs, MASK),
+            crf.transition_marginals(emissions, MASK),
+        )
+
+    if not forbidden:
+        assert gradcheck(everything, (emissions, theirs, *parameters))
+    total = sum(part.square().sum() for part in everything(emissions, theirs))
+    gradients = torch.autograd.grad(total, [*crf.parameters(), *peer.parameters()])
+    assert all(gradient.isfinite().all() for gradient in gradients)
+    assert all(gradient.ne(0).any() for gradient in gradients)
+
+
+@each_backend
+def test_a_long_row_is_as_exact_as_a_short_one(backend: str) -> None:
+    """Independent positions: the entropy is the sum of theirs. Everything in float32."""
+    case = problem(2, 2000, 3, seed=5).to(torch.float32)
+    case = case._replace(transitions=torch.zeros(3, 3))
+    crf = layer(case, backend)
+    alone = case.emissions.double()
+    alone[:, 0] += case.start
+    last = case.mask.sum(1) - 1
+    alone[torch.arange(2), last] += case.end
+    p = alone.softmax(2)
+    expected = (-(p * p.log()).sum(2) * case.mask).sum(1)
+    found = crf.entropy(case.emissions, case.mask)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found.double(), expected, rtol=1e-6, atol=0)
+    pairs = crf.transition_marginals(case.emissions, case.mask)
+    expected = torch.where(case.mask[:, 1:, None, None], p[:, :-1, :, None] * p[:, 1:, None, :], 0.0)
+    torch.testing.assert_close(pairs.double(), expected, rtol=0, atol=1e-6)
+
+
+def test_what_does_not_fit_is_named() -> None:
+    case, wider = problem(2, 3, 4), problem(2, 3, 5)
+    crf = layer(case, "auto")
+    with pytest.raises(ValueError, match=r"other_emissions must be of the emissions' shape \(2, 3, 4\)"):
+        crf.kl_divergence(case.emissions, crf, case.emissions[:, :2])
+    with pytest.raises(ValueError, match="expected last dimension of emissions is 5, got 4"):
+        crf.kl_divergence(case.emissions, layer(wider, "auto"), case.emissions)
+    with pytest.raises(ValueError, match="n must not be negative, got -1"):
+        crf.sample(case.emissions, n=-1)
+    with pytest.raises(ValueError, match="k must be positive, got 0"):
+        crf.viterbi(case.emissions, k=0)
