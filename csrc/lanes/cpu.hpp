@@ -106,8 +106,11 @@ struct CpuLanes : private Registers<Number, bytes_for<Number, Width>> {
 
   template <int degree = Format<Work>::exp_degree>
   static PYBERT_CRF_INLINE Values exp(const Values& x) {
+    constexpr int together = registers < 8 ? registers : 8;
     Values values;
-    exp_registers<Work, Register, Bits, degree>(x.part, values.part, registers);
+    PYBERT_CRF_UNROLL
+    for (int r = 0; r < registers; r += together)
+      exp_registers<Work, Register, Bits, together, degree>(x.part + r, values.part + r);
     return values;
   }
 
@@ -115,19 +118,19 @@ struct CpuLanes : private Registers<Number, bytes_for<Number, Width>> {
   // long chain of dependent operations.
   template <int degree = Format<Work>::exp_degree>
   static PYBERT_CRF_INLINE void exp_all(Work* numbers, std::ptrdiff_t size) {
-    constexpr std::ptrdiff_t four = 4;
+    constexpr int four = 4;
     Register x[four];
     std::ptrdiff_t at = 0;
     for (; at + four * per_register <= size; at += four * per_register) {
       PYBERT_CRF_UNROLL
-      for (std::ptrdiff_t r = 0; r < four; ++r) x[r] = load_register(numbers + at + r * per_register);
-      exp_registers<Work, Register, Bits, degree>(x, x, four);
+      for (int r = 0; r < four; ++r) x[r] = load_register(numbers + at + r * per_register);
+      exp_registers<Work, Register, Bits, four, degree>(x, x);
       PYBERT_CRF_UNROLL
-      for (std::ptrdiff_t r = 0; r < four; ++r) store_register(numbers + at + r * per_register, x[r]);
+      for (int r = 0; r < four; ++r) store_register(numbers + at + r * per_register, x[r]);
     }
     for (; at < size; at += per_register) {
       x[0] = load_register(numbers + at);
-      exp_registers<Work, Register, Bits, degree>(x, x, 1);
+      exp_registers<Work, Register, Bits, 1, degree>(x, x);
       store_register(numbers + at, x[0]);
     }
   }

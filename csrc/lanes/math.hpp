@@ -68,14 +68,13 @@ struct TaylorOfExp {
 // exp(x) for x up to 88 (float) or 709 (double); exactly 0 below exp_underflow and at -inf, exactly 1 at 0.
 // x = n ln2 + r with |r| <= ln2 / 2; exp(r) by its Taylor series; 2^n by writing the exponent bits.
 // Of `count` registers at once, operation by operation, so that none waits for another; y may be x.
-template <class Real, class Register, class BitsRegister, int degree = Format<Real>::exp_degree>
-PYBERT_CRF_INLINE void exp_registers(const Register* x, Register* y, const int count) {
+template <class Real, class Register, class BitsRegister, int count, int degree = Format<Real>::exp_degree>
+PYBERT_CRF_INLINE void exp_registers(const Register* x, Register* y) {
   using F = Format<Real>;
-  constexpr int most = 8;
   constexpr Real log2_e = static_cast<Real>(1.44269504088896340736);
   constexpr TaylorOfExp<Real> taylor;
   const auto bottom = bits_as<typename F::Bits>(F::integer_at_bottom);
-  Register shifted[most], r[most], series[most];
+  Register shifted[count], r[count], series[count];
   PYBERT_CRF_UNROLL
   for (int at = 0; at < count; ++at) shifted[at] = x[at] * log2_e + F::integer_at_bottom;
   PYBERT_CRF_UNROLL
@@ -98,7 +97,7 @@ PYBERT_CRF_INLINE void exp_registers(const Register* x, Register* y, const int c
 
 template <class Real, class Register, class BitsRegister>
 PYBERT_CRF_INLINE Register exp_register(Register x) {
-  exp_registers<Real, Register, BitsRegister>(&x, &x, 1);
+  exp_registers<Real, Register, BitsRegister, 1>(&x, &x);
   return x;
 }
 

@@ -34,5 +34,5 @@ def random_chain(
 
 def run(problem: Chain, grad: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
     """log Z, and the gradients of (grad * log Z).sum(): emissions, start, transitions, end."""
-    log_z, alphas = native.log_partition(*problem)
-    return log_z, native.log_partition_backward(grad, *problem, alphas, log_z)
+    log_z, messages = native.log_partition(*problem)
+    return log_z, native.gradient(grad, None, *problem, messages, log_z)

@@ -104,11 +104,13 @@ def test_what_does_not_fit_is_refused(name: str, wrong: Tensor, message: str) ->
 
 def test_backward_refuses_what_forward_did_not_make() -> None:
     chain = random_chain(2, 3, 4).to(torch.float32)
-    log_z, alphas = native.log_partition(*chain)
+    log_z, messages = native.log_partition(*chain)
     with pytest.raises(ValueError, match="grad must be"):
-        native.log_partition_backward(torch.ones(3), *chain, alphas, log_z)
-    with pytest.raises(ValueError, match="alphas must be"):
-        native.log_partition_backward(torch.ones(2), *chain, alphas[:, :2], log_z)
+        native.gradient(torch.ones(3), None, *chain, messages, log_z)
+    with pytest.raises(ValueError, match="messages must be"):
+        native.gradient(torch.ones(2), None, *chain, messages[:, :2], log_z)
+    with pytest.raises(ValueError, match="tags must be"):
+        native.gradient(torch.ones(2), torch.zeros(2, 4, dtype=torch.int64), *chain, messages, log_z)
 
 
 def test_without_the_extension_the_import_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
