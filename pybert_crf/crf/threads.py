@@ -1,4 +1,4 @@
-"""Spread chunks of work over Python threads, for code without the GIL. Safe to use in a forked child."""
+"""Spread work over Python threads, for code without the GIL. Safe to use in a forked child."""
 
 from __future__ import annotations
 
@@ -10,21 +10,11 @@ _pool: ThreadPoolExecutor | None = None
 _pool_size = 0
 
 
-def run_chunks(work: Callable[[int], None], chunks: int, threads: int) -> None:
-    """Call ``work(chunk)`` for each chunk in ``range(chunks)``, on up to ``threads`` threads, this one
-    included.
-
-    Which thread takes which chunk is left to chance, so ``work`` must write where no other chunk does.
-    """
-    threads = min(threads, chunks)
-    todo = iter(range(chunks))  # next() on it is one step under the GIL: no chunk is taken twice
-
-    def take() -> None:
-        for chunk in todo:
-            work(chunk)
-
-    helpers = [_helpers(threads - 1).submit(take) for _ in range(threads - 1)]
-    take()
+def run_in_threads(work: Callable[[int], None], threads: int) -> None:
+    """Call ``work(number)`` once for each number in ``range(threads)``, each in a thread, the first in this
+    one. They may run at once, so ``work`` must write where no other call does."""
+    helpers = [_helpers(threads - 1).submit(work, number) for number in range(1, threads)]
+    work(0)
     for helper in helpers:
         helper.result()
 

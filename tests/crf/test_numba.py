@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif("numba" not in COMPILED, reason="numba is not us
 @pytest.mark.parametrize("below", [-2000, -800, -1, 1, 300])
 def test_both_sides_of_the_floor(below: float) -> None:
     """The only ways into the last tag weigh exp(log FLOOR + below); it is where every path must end."""
-    from pybert_crf.crf.numba_kernels import FLOOR
+    from pybert_crf.crf.numba_log import FLOOR
 
     case = problem(2, 7, 3)
     case.transitions[:, 2] = math.log(FLOOR) + below + torch.tensor([0.3, -0.2, 0.0])
@@ -28,12 +28,12 @@ def test_both_sides_of_the_floor(below: float) -> None:
 
 
 def test_without_a_folder_for_machine_code_it_still_compiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    from pybert_crf.crf import numba_kernels
+    from pybert_crf.crf import numba_compile
 
-    def njit(nogil: bool, cache: bool = False) -> Callable[[Any], Any]:
+    def njit(cache: bool = False, **options: Any) -> Callable[[Any], Any]:
         if cache:
             raise RuntimeError("cannot cache function: no locator available")
-        return lambda function: ("compiled", function, nogil)
+        return lambda function: ("compiled", function, options["nogil"])
 
     monkeypatch.setattr("numba.njit", njit)
-    assert numba_kernels.compiled(len) == ("compiled", len, True)
+    assert numba_compile.compiled(len) == ("compiled", len, True)
