@@ -53,40 +53,40 @@ PYBERT_CRF_INLINE std::ptrdiff_t first_equal(std::ptrdiff_t padded, const typena
   return 0;
 }
 
-// What best_path works in, (length, padded) each.
+// What BestPath works in, (length, padded) each.
 template <class Work>
 struct ViterbiScratch {
   Work* vectors;  // the scores of the best prefixes, relative to those of two steps before
   Work* reached;  // the same without the last emission: the maxima that the way back looks for
 };
 
-// The best path of a row of at least one position: step(i, tag) from the last position to the first. Where no
-// path is legal, some path. Returns whether there was NaN on any path.
-template <class Lanes, bool OneBlock, class Real, class Step>
-bool best_path(const Scores<Lanes>& scores, const Row<Real>& row,
-               const ViterbiScratch<typename Lanes::Work>& scratch, Step step) {
+// The best path of a row of at least one position: forward(i) from the first position to the last, turn(),
+// then backward(i) from the last but one to the first; `tag` is the path's at the position last turned or
+// gone back to. Where no path is legal, some path. A step depends on the one before; steps of two rows in
+// turn keep the machine busy.
+template <class Lanes, bool OneBlock, class Real>
+class BestPath {
+ public:
   using Work = typename Lanes::Work;
   using Values = typename Lanes::Values;
-  constexpr Work nothing = -std::numeric_limits<Work>::infinity();
-  const Shape<Lanes>& shape = scores.shape;
-  const std::ptrdiff_t padded = OneBlock ? Lanes::width : shape.padded;
-  Values nan = Lanes::all(0);
-  // What a step takes off keeps the scores near 0. It comes from the step before the last, so that finding it
-  // is off the chain of dependent operations: that step's maximum, less what the last step took off already.
-  Work offset = 0;
-  Work next_offset = 0;
-  const Work* vector = scratch.vectors;
-  for (std::ptrdiff_t i = 0; i < row.length; ++i) {
-    const Real* emission = row.emission(i);
-    Work* const after = scratch.vectors + i * padded;
-    Work* const maxima = scratch.reached + i * padded;
+
+  std::ptrdiff_t tag = 0;
+
+  BestPath(const Scores<Lanes>& scores, const Row<Real>& row, const ViterbiScratch<Work>& scratch)
+      : scores_(&scores), row_(row), scratch_(scratch), vector_(scratch.vectors) {}
+
+  PYBERT_CRF_INLINE void forward(std::ptrdiff_t i) {
+    const Shape<Lanes>& shape = scores_->shape;
+    const Real* emission = row_.emission(i);
+    Work* const after = scratch_.vectors + i * padded();
+    Work* const maxima = scratch_.reached + i * padded();
     Values greatest = Lanes::all(nothing);
-    for (std::ptrdiff_t block = 0; block < padded; block += Lanes::width) {
+    for (std::ptrdiff_t block = 0; block < padded(); block += Lanes::width) {
       const Values emitted = Lanes::load_some(emission + block, shape.tags - block);
-      nan = Lanes::keep_nan(nan, emitted);
-      const Values relative = (emitted + Lanes::load(scores.beyond + block)) - Lanes::all(offset);
-      const Values reached = i == 0 ? Lanes::load(scores.boundary[left] + block)
-                                    : max_step(shape, vector, scores.table[left], block);
+      nan_ = Lanes::keep_nan(nan_, emitted);
+      const Values relative = (emitted + Lanes::load(scores_->beyond + block)) - Lanes::all(offset_);
+      const Values reached = i == 0 ? Lanes::load(scores_->boundary[left] + block)
+                                    : max_step(shape, vector_, scores_->table[left], block);
       const Values value = reached + relative;
       Lanes::store(maxima + block, reached);
       Lanes::store(after + block, value);
@@ -94,23 +94,44 @@ bool best_path(const Scores<Lanes>& scores, const Row<Real>& row,
     }
     Lanes::sync();
     const Work highest = Lanes::greatest(greatest);
-    const Work taken = next_offset;
-    offset = next_offset;
-    next_offset = highest > nothing ? highest - taken : 0;
-    vector = after;
+    const Work taken = next_offset_;
+    offset_ = next_offset_;
+    next_offset_ = highest > nothing ? highest - taken : 0;
+    vector_ = after;
   }
-  Values best = Lanes::all(nothing);
-  for (std::ptrdiff_t block = 0; block < padded; block += Lanes::width)
-    best = Lanes::max(Lanes::load(vector + block) + Lanes::load(scores.boundary[right] + block), best);
-  std::ptrdiff_t tag = first_equal<Lanes>(padded, vector, scores.boundary[right], 1, Lanes::greatest(best));
-  step(row.length - 1, tag);
-  for (std::ptrdiff_t i = row.length - 1; i > 0; --i) {
-    tag = first_equal<Lanes>(padded, scratch.vectors + (i - 1) * padded,
-                             scores.table[right] + tag * Lanes::width, shape.rows,
-                             scratch.reached[i * padded + tag]);
-    step(i - 1, tag);
+
+  PYBERT_CRF_INLINE void turn() {
+    Values best = Lanes::all(nothing);
+    for (std::ptrdiff_t block = 0; block < padded(); block += Lanes::width)
+      best = Lanes::max(Lanes::load(vector_ + block) + Lanes::load(scores_->boundary[right] + block), best);
+    tag = first_equal<Lanes>(padded(), vector_, scores_->boundary[right], 1, Lanes::greatest(best));
   }
-  return Lanes::any_nan(nan) || scores.broken_boundary || (row.length > 1 && scores.broken);
-}
+
+  PYBERT_CRF_INLINE void backward(std::ptrdiff_t i) {
+    tag = first_equal<Lanes>(padded(), scratch_.vectors + i * padded(),
+                             scores_->table[right] + tag * Lanes::width, scores_->shape.rows,
+                             scratch_.reached[(i + 1) * padded() + tag]);
+  }
+
+  // Whether there was NaN on any path.
+  bool met_nan() const {
+    return Lanes::any_nan(nan_) || scores_->broken_boundary || (row_.length > 1 && scores_->broken);
+  }
+
+ private:
+  static constexpr Work nothing = -std::numeric_limits<Work>::infinity();
+
+  PYBERT_CRF_INLINE std::ptrdiff_t padded() const { return OneBlock ? Lanes::width : scores_->shape.padded; }
+
+  const Scores<Lanes>* scores_;
+  Row<Real> row_;
+  ViterbiScratch<Work> scratch_;
+  const Work* vector_;
+  Values nan_ = Lanes::all(0);
+  // What a step takes off keeps the scores near 0. It comes from the step before the last, so that finding it
+  // is off the chain of dependent operations: that step's maximum, less what the last step took off already.
+  Work offset_ = 0;
+  Work next_offset_ = 0;
+};
 
 }  // namespace pybert_crf::PYBERT_CRF_TARGET

@@ -14,29 +14,107 @@
 
 namespace pybert_crf::PYBERT_CRF_TARGET {
 
+// One row at work.
+template <class Lanes, bool OneBlock, class Real>
+class ViterbiRow {
+ public:
+  using Path = BestPath<Lanes, OneBlock, Real>;
+
+  ViterbiRow(const Chains<Real>& chains, const Scores<Lanes>& scores, const BestPaths<Real>& out)
+      : chains_(chains),
+        scores_(scores),
+        out_(out),
+        memory_(chains),
+        vectors_(2 * chains.time * scores.shape.padded) {}
+
+  Path begin(std::ptrdiff_t row) {
+    row_ = row;
+    tags_ = out_.tags + row * chains_.time;
+    memory_.find(row);
+    memory_.fill_masked(tags_, 1, std::int64_t{-1});
+    return {scores_, memory_[left], {vectors_.data(), vectors_.data() + chains_.time * scores_.shape.padded}};
+  }
+
+  std::ptrdiff_t length() const { return memory_.length(); }
+
+  PYBERT_CRF_INLINE void keep(std::ptrdiff_t i, std::ptrdiff_t tag) { tags_[memory_.positions()[i]] = tag; }
+
+  void finish(const Path& path) {
+    const Row<Real> row = memory_[left];
+    const double score = path_score(
+        chains_, row, [&](std::ptrdiff_t i) { return static_cast<std::ptrdiff_t>(tags_[row.positions[i]]); });
+    const bool nan = row.length > 0 && path.met_nan();
+    out_.scores[row_] = nan ? std::numeric_limits<Real>::quiet_NaN() : static_cast<Real>(score);
+  }
+
+ private:
+  const Chains<Real>& chains_;
+  const Scores<Lanes>& scores_;
+  const BestPaths<Real>& out_;
+  RowMemory<Real> memory_;
+  Buffer<Real> vectors_;
+  std::ptrdiff_t row_ = 0;
+  std::int64_t* tags_ = nullptr;
+};
+
+// One row, of which the forward steps before `done` are done; back to `stop`.
+template <class State, class Path>
+PYBERT_CRF_INLINE void find_path(State& state, Path& path, std::ptrdiff_t done, std::ptrdiff_t stop) {
+  const std::ptrdiff_t length = state.length();
+  for (std::ptrdiff_t i = done; i < length; ++i) path.forward(i);
+  if (length > 0) {
+    path.turn();
+    state.keep(length - 1, path.tag);
+  }
+  for (std::ptrdiff_t i = length - 2; i >= stop; --i) {
+    path.backward(i);
+    state.keep(i, path.tag);
+  }
+}
+
+// Two rows: the positions that both have together.
+template <class State>
+PYBERT_CRF_INLINE void find_two_paths(State& a, std::ptrdiff_t row_a, State& b, std::ptrdiff_t row_b) {
+  auto path_a = a.begin(row_a);
+  auto path_b = b.begin(row_b);
+  const std::ptrdiff_t both = lesser(a.length(), b.length());
+  for (std::ptrdiff_t i = 0; i < both; ++i) {
+    path_a.forward(i);
+    path_b.forward(i);
+  }
+  find_path(a, path_a, both, both - 1);
+  find_path(b, path_b, both, both - 1);
+  for (std::ptrdiff_t i = both - 2; i >= 0; --i) {
+    path_a.backward(i);
+    path_b.backward(i);
+    a.keep(i, path_a.tag);
+    b.keep(i, path_b.tag);
+  }
+  a.finish(path_a);
+  b.finish(path_b);
+}
+
 template <class Lanes, bool OneBlock, class Real>
 void viterbi(const Chains<Real>& chains, const BestPaths<Real>& out, int threads) {
   ParameterMemory<Lanes, Scores<Lanes>> parameters(chains.tags);
   Scores<Lanes>& scores = *parameters;
   copy_parameters(chains, scores);
-  const auto make_worker = [&] {
-    return [&, memory = RowMemory<Real>(chains),
-            vectors = Buffer<Real>(2 * chains.time * scores.shape.padded)](std::ptrdiff_t index) mutable {
-      std::int64_t* path = out.tags + index * chains.time;
-      memory.find(index);
-      memory.fill_masked(path, 1, std::int64_t{-1});
-      const Row<Real> row = memory[left];
-      bool nan = false;
-      if (row.length > 0)
-        nan = best_path<Lanes, OneBlock>(
-            scores, row, {vectors.data(), vectors.data() + chains.time * scores.shape.padded},
-            [&](std::ptrdiff_t i, std::ptrdiff_t tag) { path[row.positions[i]] = tag; });
-      const double score = path_score(
-          chains, row, [&](std::ptrdiff_t i) { return static_cast<std::ptrdiff_t>(path[row.positions[i]]); });
-      out.scores[index] = nan ? std::numeric_limits<Real>::quiet_NaN() : static_cast<Real>(score);
+  using State = ViterbiRow<Lanes, OneBlock, Real>;
+  // Of many tags, one row keeps the machine busy; of few rows, each thread wants its own.
+  const std::ptrdiff_t group = OneBlock && chains.batch >= 4 * static_cast<std::ptrdiff_t>(threads) ? 2 : 1;
+  const RowOrder order(chains);
+  for_each_task((chains.batch + group - 1) / group, count_steps(chains) / 2, threads, [&] {
+    return [&, a = State(chains, scores, out), b = State(chains, scores, out)](std::ptrdiff_t task) mutable {
+      const std::ptrdiff_t first = task * group;
+      if (group == 2 && first + 1 < chains.batch) {
+        find_two_paths(a, order[first], b, order[first + 1]);
+        return;
+      }
+      auto path = a.begin(order[first]);
+      find_path(a, path, 0, 0);
+      a.finish(path);
     };
-  };
-  for_each_task(chains.batch, count_steps(chains) / 2, threads, make_worker);
+  });
 }
 
 template <class Real>

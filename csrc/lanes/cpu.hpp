@@ -21,11 +21,13 @@
 
 namespace pybert_crf::PYBERT_CRF_TARGET {
 
-// The widest register that a group of `width` numbers fills.
+// The widest register that a group of `width` numbers fills; but two of 32 bytes rather than one of 64, whose
+// operations would all wait for each other.
 template <class Number, int width>
-constexpr int bytes_for =
-    register_bytes < width * static_cast<int>(sizeof(Number)) ? register_bytes
-                                                              : width * static_cast<int>(sizeof(Number));
+constexpr int bytes_for = [] {
+  constexpr int bytes = width * static_cast<int>(sizeof(Number));
+  return bytes == 64 && register_bytes == 64 ? 32 : bytes < register_bytes ? bytes : register_bytes;
+}();
 
 template <class Number, int Width>
 struct CpuLanes : private Registers<Number, bytes_for<Number, Width>> {
@@ -240,21 +242,11 @@ struct CpuLanes : private Registers<Number, bytes_for<Number, Width>> {
 
   // The lowest lane that holds `number`; `width` if none does.
   static PYBERT_CRF_INLINE std::ptrdiff_t first_equal(const Values& values, Work number) {
-#if defined(__AVX2__) && !defined(__AVX512F__)
-    if constexpr (sizeof(Register) == 32) {
+#if defined(__AVX2__)
+    if constexpr (sizeof(Register) >= 32) {
       std::uint32_t equal = 0;
       PYBERT_CRF_UNROLL
-      for (int r = 0; r < registers; ++r) {
-        std::uint32_t here;
-        if constexpr (sizeof(Work) == sizeof(float)) {
-          here = static_cast<std::uint32_t>(
-              _mm256_movemask_ps(_mm256_cmp_ps(values.part[r], _mm256_set1_ps(number), _CMP_EQ_OQ)));
-        } else {
-          here = static_cast<std::uint32_t>(
-              _mm256_movemask_pd(_mm256_cmp_pd(values.part[r], _mm256_set1_pd(number), _CMP_EQ_OQ)));
-        }
-        equal |= here << (r * per_register);
-      }
+      for (int r = 0; r < registers; ++r) equal |= equal_lanes(values.part[r], number) << (r * per_register);
       return equal == 0 ? width : __builtin_ctz(equal);
     }
 #endif
@@ -264,6 +256,30 @@ struct CpuLanes : private Registers<Number, bytes_for<Number, Width>> {
     while (lane < width && !(lanes[lane] == number)) ++lane;
     return lane;
   }
+
+#if defined(__AVX2__)
+ private:
+  // A bit for each lane of a register of 32 or 64 bytes that holds `number`.
+  static PYBERT_CRF_INLINE std::uint32_t equal_lanes(const Register& part, Work number) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(Register) == 64) {
+      if constexpr (sizeof(Work) == sizeof(float))
+        return _mm512_cmp_ps_mask(bits_as<__m512>(part), _mm512_set1_ps(number), _CMP_EQ_OQ);
+      else
+        return _mm512_cmp_pd_mask(bits_as<__m512d>(part), _mm512_set1_pd(number), _CMP_EQ_OQ);
+    }
+#endif
+    if constexpr (sizeof(Register) == 32) {
+      if constexpr (sizeof(Work) == sizeof(float))
+        return static_cast<std::uint32_t>(
+            _mm256_movemask_ps(_mm256_cmp_ps(bits_as<__m256>(part), _mm256_set1_ps(number), _CMP_EQ_OQ)));
+      else
+        return static_cast<std::uint32_t>(
+            _mm256_movemask_pd(_mm256_cmp_pd(bits_as<__m256d>(part), _mm256_set1_pd(number), _CMP_EQ_OQ)));
+    }
+    return 0;
+  }
+#endif
 };
 
 }  // namespace pybert_crf::PYBERT_CRF_TARGET
