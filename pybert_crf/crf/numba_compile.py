@@ -21,7 +21,7 @@ Tags = NDArray[np.int64]
 
 
 def compiled(function: Callable[..., Any]) -> Any:
-    """Compile at the first call, to run without the GIL; keep the machine code on disk where there is a place.
+    """Compile at the first call, to run without the GIL; keep the machine code on disk where that can be.
 
     Sums may be added up in any order, but infinities and NaN stay what they are.
     """

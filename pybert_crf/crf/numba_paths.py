@@ -39,11 +39,14 @@ def _greatest(best: Floats, table: Floats, reached: Floats) -> None:
 
 
 @compiled
-def _lowest_best(scores: Floats) -> int:
+def _best_before(prefixes: Floats, move: Floats) -> int:
+    """The tag i with the highest prefixes_i + move_i, the lowest of equals."""
     found = 0
-    for i in range(1, scores.shape[0]):
-        if scores[i] > scores[found]:
-            found = i
+    best = prefixes[0] + move[0]
+    for i in range(1, move.shape[0]):
+        score = prefixes[i] + move[i]
+        found = i if score > best else found
+        best = score if score > best else best
     return found
 
 
@@ -80,25 +83,24 @@ def viterbi_rows(
                 if last < 0:
                     reached[:K] = start
                 else:
-                    broken += moves_broken
+                    broken += int(moves_broken)
                     _greatest(prefixes[last], table, reached)
                 for j in range(K):
                     score = reached[j] + emissions[b, t, j]
-                    broken += np.isnan(emissions[b, t, j])
+                    broken += int(np.isnan(emissions[b, t, j]))
                     prefixes[t, j] = score
                 last = t
-            final = np.empty(K)
-            if last >= 0:
-                final[:] = prefixes[last, :K] + end
-            tag = _lowest_best(final) if last >= 0 else -1
-            scores[b] = 0.0 if last < 0 else np.nan if broken > 0 else final[tag]
             tags[b] = -1
-            for t in range(last, -1, -1):
-                if not mask[b, t]:
-                    continue
-                if t < last:
-                    tag = _lowest_best(prefixes[t] + back[tag])
-                tags[b, t] = tag
+            scores[b] = 0.0
+            if last < 0:
+                continue
+            tag = _best_before(prefixes[last], end)
+            scores[b] = np.nan if broken > 0 else prefixes[last, tag] + end[tag]
+            tags[b, last] = tag
+            for t in range(last - 1, -1, -1):
+                if mask[b, t]:
+                    tag = _best_before(prefixes[t], back[tag])
+                    tags[b, t] = tag
 
 
 @compiled
@@ -124,9 +126,9 @@ def k_best_rows(
     tags: Tags,
     scores: Reals,
 ) -> None:
-    """Write the k best tags (k, B, T) and scores (k, B): the k best prefixes of each tag (docs/crf.md, eq. 24).
+    """Write the k best tags (k, B, T) and scores (k, B), from the k best prefixes of each tag.
 
-    A place is tag * k + rank.
+    A place is tag * k + rank (docs/crf.md, eq. 24).
     """
     first, step, size = chunks
     B, T, K = emissions.shape

@@ -1,10 +1,10 @@
 """One row of the chain in scaled probabilities, for Numba: no logarithm and no exponential in the recursion
 but those of the emissions.
 
-The alphas are weights, each relative to the greatest of its position (docs/crf.md, eq. 9 with one sweep). A
-row is left to :mod:`pybert_crf.crf.numba_log` unless it is seen that nothing has underflowed: the scores of a
-kind are close enough (:mod:`numba_weights`), those of each position's emissions too, and no alpha but an exact
-0 is below ``least``, so that all survive in the dtype in which they are kept.
+The alphas are weights, each relative to the greatest of its position (docs/crf.md, eq. 9, in one sweep). A
+row is left to :mod:`pybert_crf.crf.numba_log` unless it is seen that nothing has underflowed: the scores of
+a kind are close enough (:mod:`pybert_crf.crf.numba_weights`), those of each position's emissions too, and no
+alpha but an exact 0 is below ``least``, so that all survive in the dtype in which they are kept.
 """
 
 from __future__ import annotations
@@ -98,8 +98,8 @@ def gradient_scaled(
 ) -> None:
     """Write d_emissions (T, K), add to the parameters' gradients: g times the probabilities.
 
-    Those of the transitions are ``weights.forward * d_products`` (P, P). From the right (docs/crf.md, eq. 20):
-    P(y_t = i, y_{t+1} = j) = alpha_i W_ij P(y_{t+1} = j) / sum_i alpha_i W_ij. ``memory``: (11, P).
+    Those of the transitions are ``weights.forward * d_products`` (P, P). From the right (docs/crf.md, eq.
+    20): P(y_t = i, y_{t+1} = j) = alpha_i W_ij P(y_{t+1} = j) / sum_i alpha_i W_ij. ``memory``: (11, P).
     """
     T, K = alphas.shape
     marginal, sums, reached = memory[0], memory[1], memory[2]

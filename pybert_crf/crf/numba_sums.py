@@ -18,11 +18,10 @@ from pybert_crf.crf.numba_weights import Weights
 @compiled
 def find_wrong_tag(tags: Tags, mask: Flags, num_tags: int) -> int:
     """The flat index of the first unmasked tag (B, T) that is none; -1 if all are."""
-    B, T = tags.shape
-    for b in range(B):
-        for t in range(T):
+    for b in range(tags.shape[0]):
+        for t in range(tags.shape[1]):
             if mask[b, t] and not 0 <= tags[b, t] < num_tags:
-                return b * T + t
+                return int(b * tags.shape[1] + t)
     return -1
 
 
@@ -52,8 +51,8 @@ def forward_rows(
     log_z: Reals,
     alphas: Reals,
 ) -> None:
-    """Write log_z (B,), alphas (B, T, K) and value (B,): the log-likelihoods of tags (B, T), log_z where there
-    are none (0, T)."""
+    """Write log_z (B,), alphas (B, T, K) and value (B,): the log-likelihoods of tags (B, T), log_z where
+    there are none (0, T)."""
     first, step, size = chunks
     B = emissions.shape[0]
     P = weights.forward.shape[0]
@@ -87,10 +86,7 @@ def log_alpha_rows(
 def _is_scaled(alphas: Reals, on: Flags) -> bool:
     for t in range(on.shape[0]):
         if on[t]:
-            for j in range(alphas.shape[1]):
-                if alphas[t, j] > 0.5:
-                    return True
-            return False
+            return bool(alphas[t].max() > 0.5)
     return False
 
 
@@ -110,7 +106,7 @@ def gradient_rows(
     d_end: Floats,
 ) -> None:
     """Write d_emissions (B, T, K); add to each chunk's d_start, d_end (chunks, K), d_products (chunks, P, P)
-    and d_direct (chunks, K, K): the gradient of the transitions is ``weights.forward * d_products + d_direct``.
+    and d_direct (chunks, K, K), whose ``weights.forward * d_products + d_direct`` is that of the transitions.
     """
     first, step, size = chunks
     B = grad.shape[0]

@@ -43,8 +43,8 @@ def highest(scores: Floats) -> float:
 @compiled
 def _spread(scores: Floats) -> float:
     """How far the lowest finite score is below the highest; inf if any is NaN."""
-    top = highest(scores)
-    low = top
+    top: float = highest(scores)
+    low: float = top
     for score in scores.flat:
         if np.isnan(score):
             return np.inf
