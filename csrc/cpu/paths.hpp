@@ -82,9 +82,10 @@ PYBERT_CRF_INLINE void find_two_paths(State& a, std::ptrdiff_t row_a, State& b, 
     path_a.forward(i);
     path_b.forward(i);
   }
-  find_path(a, path_a, both, both - 1);
-  find_path(b, path_b, both, both - 1);
-  for (std::ptrdiff_t i = both - 2; i >= 0; --i) {
+  const std::ptrdiff_t last = both > 0 ? both - 1 : 0;
+  find_path(a, path_a, both, last);
+  find_path(b, path_b, both, last);
+  for (std::ptrdiff_t i = last - 1; i >= 0; --i) {
     path_a.backward(i);
     path_b.backward(i);
     a.keep(i, path_a.tag);

@@ -3,18 +3,20 @@
 // Buffers have exactly the size that the layout needs, so that an address sanitizer sees any step outside.
 #pragma once
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <limits>
 #include <random>
+#include <stdexcept>
+#include <type_traits>
 #include <vector>
 
 #include "chain.hpp"
 
-using pybert_crf::BestPaths;
 using pybert_crf::Chains;
-using pybert_crf::LogPartition;
-using pybert_crf::LogPartitionGradient;
+using pybert_crf::Paths;
 using pybert_crf::View;
 
 enum class Layout { batch_first, time_first, tags_first };
@@ -42,6 +44,8 @@ struct Problem {
   Layout layout;
   std::vector<Real> emissions, start, transitions, end, grad;
   std::vector<std::uint8_t> mask;
+  std::vector<std::int64_t> tags_given;  // (batch, time): a path for each row; no tag at all where masked
+  std::vector<double> uniforms;          // (2, batch, time)
 
   // Scores are whole multiples of `grain` (0: any number) within +-scale; each is -inf with probability
   // `forbidden`, each position is masked with probability `masked`, and holds NaN there.
@@ -69,6 +73,9 @@ struct Problem {
       end.push_back(score(forbidden));
       for (std::ptrdiff_t next = 0; next < tags; ++next) transitions.push_back(score(forbidden));
     }
+    for (const std::uint8_t on : mask)
+      tags_given.push_back(on ? static_cast<std::int64_t>(unit(random) * static_cast<double>(tags)) : -100);
+    for (std::size_t at = 0; at < 2 * mask.size(); ++at) uniforms.push_back(unit(random));
   }
 
   Chains<Real> chains() {
@@ -83,33 +90,64 @@ struct Problem {
   }
 };
 
-// Everything that the kernels say about a problem.
+// Everything that the kernels say about a problem, arrays in the order of the axes.
 template <class Real>
 struct Results {
-  std::vector<Real> log_z, alphas, d_emissions, d_start, d_transitions, d_end, scores;
-  std::vector<std::int64_t> tags;
-  View<Real, 3> alphas_view, d_emissions_view;
+  static constexpr std::ptrdiff_t count = 3;  // of best paths
+
+  std::vector<Real> log_z, value, messages, likelihood, alphas;
+  std::vector<Real> d_emissions, d_start, d_transitions, d_end;  // of grad * log_z
+  std::vector<Real> t_emissions, t_start, t_transitions, t_end;  // of grad * likelihood
+  std::vector<Real> scores, ranked_scores;                       // (batch), (count, batch)
+  std::vector<std::int64_t> tags, ranked_tags, samples;          // (batch, time), (count or 2, batch, time)
 
   Results(Problem<Real>& problem, int threads)
-      : log_z(static_cast<std::size_t>(problem.batch)),
+      : log_z(problem.grad.size()),
+        value(log_z),
+        messages(problem.mask.size() * problem.start.size()),
+        likelihood(log_z),
+        alphas(messages),
+        d_emissions(messages),
         d_start(problem.start.size()),
         d_transitions(problem.transitions.size()),
-        d_end(problem.end.size()),
-        scores(static_cast<std::size_t>(problem.batch)),
+        d_end(d_start),
+        t_emissions(messages),
+        t_start(d_start),
+        t_transitions(d_transitions),
+        t_end(d_start),
+        scores(log_z),
+        ranked_scores(static_cast<std::size_t>(count) * log_z.size()),
         tags(problem.mask.size()),
-        alphas_view(view_of<Real>(alphas, problem.layout, problem.batch, problem.time, problem.tags)),
-        d_emissions_view(
-            view_of<Real>(d_emissions, problem.layout, problem.batch, problem.time, problem.tags)) {
+        ranked_tags(static_cast<std::size_t>(count) * tags.size()),
+        samples(2 * tags.size()) {
+    const auto& kernels = pybert_crf::cpu::operations<Real>();
     const auto chains = problem.chains();
-    pybert_crf::cpu::log_partition<Real>(chains, {{log_z.data(), {1}}, alphas_view}, threads);
-    const View<const Real, 3> known{alphas.data(),
-                                    {alphas_view.stride[0], alphas_view.stride[1], alphas_view.stride[2]}};
-    pybert_crf::cpu::log_partition_backward<Real>(chains, {problem.grad.data(), {1}}, known,
-                                                  {d_emissions_view,
-                                                   {d_start.data(), {1}},
-                                                   {d_transitions.data(), {problem.tags, 1}},
-                                                   {d_end.data(), {1}}},
-                                                  threads);
-    pybert_crf::cpu::viterbi<Real>(chains, {{tags.data(), {problem.time, 1}}, {scores.data(), {1}}}, threads);
+    const Paths none{nullptr, {0, 0}};
+    const Paths given{problem.tags_given.data(), {problem.time, 1}};
+    const Real* grad = problem.grad.data();
+    kernels.log_partition(chains, given, {likelihood.data(), log_z.data(), messages.data()}, threads);
+    kernels.log_partition(chains, none, {value.data(), log_z.data(), messages.data()}, threads);
+    kernels.gradient(chains, none, grad, messages.data(), log_z.data(),
+                     {d_emissions.data(), d_start.data(), d_transitions.data(), d_end.data()}, threads);
+    kernels.gradient(chains, given, grad, messages.data(), log_z.data(),
+                     {t_emissions.data(), t_start.data(), t_transitions.data(), t_end.data()}, threads);
+    kernels.viterbi(chains, {1, tags.data(), scores.data()}, threads);
+    kernels.k_best(chains, {count, ranked_tags.data(), ranked_scores.data()}, threads);
+    kernels.log_alphas(chains, alphas.data(), threads);
+    kernels.sample(
+        chains,
+        {2, {problem.uniforms.data(), {problem.batch * problem.time, problem.time, 1}}, samples.data()},
+        threads);
   }
 };
+
+// Whether the instruction set that PYBERT_CRF_ISA names can be used here; says which is.
+inline bool has_instruction_set() {
+  try {
+    std::printf("instruction set: %s\n", pybert_crf::cpu::instruction_set());
+    return true;
+  } catch (const std::runtime_error& error) {
+    std::printf("skipped: %s\n", error.what());
+    return false;
+  }
+}

@@ -1,124 +1,158 @@
-// The kernels against every enumerated path, on ordinary and hostile problems in every memory layout.
+// Every kernel against the oracle, on ordinary and hostile problems in every memory layout.
 #include <cmath>
 
 #include "check.hpp"
+#include "oracle.hpp"
 #include "problem.hpp"
 
-// What the paths of one row add up to, in double.
+// The parameters' gradients that the rows' oracles add up to.
+struct Expected {
+  std::vector<double> d_start, d_transitions, d_end, t_start, t_transitions, t_end;
+
+  explicit Expected(std::size_t tags)
+      : d_start(tags),
+        d_transitions(tags * tags),
+        d_end(tags),
+        t_start(tags),
+        t_transitions(tags * tags),
+        t_end(tags) {}
+};
+
+// The tags of a row at the unmasked positions; checks that the others are -1.
 template <class Real>
-struct Enumeration {
-  double log_z = 0, best = 0;
-  std::vector<std::ptrdiff_t> positions;
-  std::vector<std::int64_t> best_path;
-  std::vector<double> marginals, pairs;  // (positions, tags), (tags, tags) expected counts
-
-  Enumeration(Problem<Real>& problem, std::ptrdiff_t row) {
-    const auto chains = problem.chains();
-    const std::ptrdiff_t tags = problem.tags;
-    for (std::ptrdiff_t t = 0; t < problem.time; ++t)
-      if (chains.mask(row, t)) positions.push_back(t);
-    const std::size_t length = positions.size();
-    marginals.resize(length * static_cast<std::size_t>(tags));
-    pairs.resize(static_cast<std::size_t>(tags * tags));
-    if (length == 0) return;
-    const auto score = [&](const std::vector<std::int64_t>& path) {
-      double sum =
-          static_cast<double>(chains.start(path.front())) + static_cast<double>(chains.end(path.back()));
-      for (std::size_t at = 0; at < length; ++at) {
-        sum += static_cast<double>(chains.emissions(row, positions[at], path[at]));
-        if (at > 0) sum += static_cast<double>(chains.transitions(path[at - 1], path[at]));
-      }
-      return sum;
-    };
-    best = -infinity;
-    // The last tag changes slowest: the first of equally good paths is the one that the tie rule wants.
-    for_each_path(
-        length,
-        [&](const auto& path) {
-          const double here = score(path);
-          if (here > best) {
-            best = here;
-            best_path = path;
-          }
-        },
-        tags);
-    log_z = best;
-    if (best == -infinity) return;
-    double total = 0;
-    for_each_path(
-        length,
-        [&](const auto& path) {
-          const double weight = std::exp(score(path) - best);
-          total += weight;
-          for (std::size_t at = 0; at < length; ++at) {
-            marginals[at * static_cast<std::size_t>(tags) + static_cast<std::size_t>(path[at])] += weight;
-            if (at > 0) pairs[static_cast<std::size_t>(path[at - 1] * tags + path[at])] += weight;
-          }
-        },
-        tags);
-    log_z += std::log(total);
-    for (auto& value : marginals) value /= total;
-    for (auto& value : pairs) value /= total;
-  }
-
- private:
-  template <class Visit>
-  static void for_each_path(std::size_t length, Visit visit, std::ptrdiff_t tags) {
-    std::vector<std::int64_t> path(length, 0);
-    for (std::size_t at = 0; at < length;) {
-      visit(path);
-      for (at = 0; at < length && ++path[at] == tags; ++at) path[at] = 0;
+std::vector<std::int64_t> path_of(const Problem<Real>& problem, const std::vector<std::int64_t>& tags,
+                                  std::ptrdiff_t plane, std::ptrdiff_t row) {
+  std::vector<std::int64_t> path;
+  for (std::ptrdiff_t t = 0; t < problem.time; ++t) {
+    const auto tag = tags[static_cast<std::size_t>((plane * problem.batch + row) * problem.time + t)];
+    if (problem.mask[static_cast<std::size_t>(row * problem.time + t)]) {
+      path.push_back(tag);
+    } else {
+      CHECK(tag == -1);
     }
   }
-};
+  return path;
+}
+
+// A path of a row that is claimed to have this score.
+template <class Real>
+void test_path(const Problem<Real>& problem, const Oracle<Real>& oracle,
+               const std::vector<std::int64_t>& path, double score, double tolerance) {
+  if (score == -infinity || path.empty()) return;
+  bool in_range = true;
+  for (const auto tag : path) in_range = in_range && tag >= 0 && tag < problem.tags;
+  CHECK(in_range);
+  if (in_range) CHECK_CLOSE(oracle.score(path), score, tolerance);
+}
+
+template <class Real>
+void test_paths(Problem<Real>& problem, const Results<Real>& got, const Oracle<Real>& oracle,
+                std::ptrdiff_t row, double tolerance, bool exact_ties) {
+  const auto at = static_cast<std::size_t>(row);
+  const auto batch = static_cast<std::size_t>(problem.batch);
+  const auto path = path_of(problem, got.tags, 0, row);
+  CHECK_CLOSE(got.scores[at], oracle.best, tolerance);
+  test_path(problem, oracle, path, static_cast<double>(got.scores[at]), tolerance);
+  if (exact_ties && oracle.enumerated && oracle.best > -infinity) CHECK(path == oracle.best_path);
+  for (std::size_t rank = 0; rank < static_cast<std::size_t>(got.count); ++rank) {
+    const auto score = static_cast<double>(got.ranked_scores[rank * batch + at]);
+    const auto ranked = path_of(problem, got.ranked_tags, static_cast<std::ptrdiff_t>(rank), row);
+    test_path(problem, oracle, ranked, score, tolerance);
+    if (rank == 0) CHECK_CLOSE(score, oracle.best, tolerance);
+    if (rank == 0 && exact_ties && score > -infinity) CHECK(ranked == path);
+    if (oracle.enumerated)
+      CHECK_CLOSE(score, rank < oracle.ranked.size() ? oracle.ranked[rank] : -infinity, tolerance);
+  }
+  for (std::ptrdiff_t sample = 0; sample < 2; ++sample) {
+    const auto drawn = path_of(problem, got.samples, sample, row);
+    bool is_path = true;
+    for (const auto tag : drawn) is_path = is_path && tag >= 0 && tag < problem.tags;
+    CHECK(drawn.empty() || is_path == (oracle.log_z > -infinity));
+    if (is_path && !drawn.empty()) CHECK(oracle.score(drawn) > -infinity);
+  }
+}
+
+template <class Real>
+void test_sums(Problem<Real>& problem, const Results<Real>& got, const Oracle<Real>& oracle,
+               std::ptrdiff_t row, double tolerance, Expected& expected) {
+  const auto at = static_cast<std::size_t>(row);
+  const auto K = static_cast<std::size_t>(problem.tags);
+  const auto grad = oracle.log_z > -infinity ? static_cast<double>(problem.grad[at]) : 0.0;
+  CHECK_CLOSE(got.log_z[at], oracle.log_z, tolerance);
+  CHECK(got.value[at] == got.log_z[at]);
+  std::vector<std::int64_t> path;
+  for (const auto t : oracle.positions)
+    path.push_back(
+        problem.tags_given[at * static_cast<std::size_t>(problem.time) + static_cast<std::size_t>(t)]);
+  const double score = path.empty() ? 0 : oracle.score(path);
+  const double size = std::fabs(score) + std::fabs(oracle.log_z);  // whose rounding a difference keeps
+  const double likelihood = oracle.log_z == -infinity ? -infinity : score - oracle.log_z;
+  CHECK_CLOSE(got.likelihood[at], likelihood, std::isfinite(size) ? tolerance * (1 + size) : tolerance);
+  std::size_t place = 0;
+  for (std::ptrdiff_t t = 0; t < problem.time; ++t) {
+    const std::size_t first = (at * static_cast<std::size_t>(problem.time) + static_cast<std::size_t>(t)) * K;
+    if (place == path.size() || oracle.positions[place] != t) {
+      for (std::size_t k = first; k < first + K; ++k)
+        CHECK(got.alphas[k] == 0 && got.d_emissions[k] == 0 && got.t_emissions[k] == 0 &&
+              got.messages[k] == 0);
+      continue;
+    }
+    double highest = -infinity;
+    for (std::size_t k = 0; k < K; ++k) {
+      const double share = grad * oracle.marginals[place * K + k];
+      const double own = path[place] == static_cast<std::int64_t>(k) ? grad : 0;
+      highest = std::fmax(highest, static_cast<double>(got.alphas[first + k]));
+      CHECK_CLOSE(got.d_emissions[first + k], share, tolerance);
+      CHECK_CLOSE(got.t_emissions[first + k], own - share, tolerance);
+      if (place == 0) {
+        expected.d_start[k] += share;
+        expected.t_start[k] += own - share;
+      }
+      if (place + 1 == path.size()) {
+        expected.d_end[k] += share;
+        expected.t_end[k] += own - share;
+      }
+    }
+    CHECK(highest == 0 || highest == -infinity);
+    if (place > 0)
+      expected.t_transitions[static_cast<std::size_t>(path[place - 1]) * K +
+                             static_cast<std::size_t>(path[place])] += grad;
+    ++place;
+  }
+  for (std::size_t pair = 0; pair < K * K; ++pair) {
+    expected.d_transitions[pair] += grad * oracle.pairs[pair];
+    expected.t_transitions[pair] -= grad * oracle.pairs[pair];
+  }
+}
+
+template <class Real>
+void check_all_close(const std::vector<Real>& got, const std::vector<double>& expected, double tolerance) {
+  for (std::size_t at = 0; at < expected.size(); ++at) CHECK_CLOSE(got[at], expected[at], tolerance);
+}
 
 template <class Real>
 void test_problem(Problem<Real> problem, double tolerance, bool exact_ties) {
-  Results<Real> got(problem, 2);
-  const auto chains = problem.chains();
-  const std::ptrdiff_t tags = problem.tags;
-  std::vector<double> d_start(problem.start.size()), d_end(d_start),
-      d_transitions(problem.transitions.size());
+  const Results<Real> got(problem, 2);
+  Expected expected(problem.start.size());
   for (std::ptrdiff_t row = 0; row < problem.batch; ++row) {
-    const Enumeration<Real> want(problem, row);
-    const auto grad = static_cast<double>(problem.grad[static_cast<std::size_t>(row)]);
-    CHECK_CLOSE(got.log_z[static_cast<std::size_t>(row)], want.log_z, tolerance);
-    CHECK_CLOSE(got.scores[static_cast<std::size_t>(row)], want.best, tolerance);
-    std::size_t at = 0;
-    for (std::ptrdiff_t t = 0; t < problem.time; ++t) {
-      const std::int64_t tag = got.tags[static_cast<std::size_t>(row * problem.time + t)];
-      if (!chains.mask(row, t)) {
-        CHECK(tag == -1);
-        for (std::ptrdiff_t k = 0; k < tags; ++k)
-          CHECK(got.alphas_view(row, t, k) == 0 && got.d_emissions_view(row, t, k) == 0);
-        continue;
-      }
-      CHECK(tag >= 0 && tag < tags);
-      if (exact_ties && want.best > -infinity) CHECK(tag == want.best_path[at]);
-      for (std::ptrdiff_t k = 0; k < tags; ++k) {
-        const double expected =
-            grad * want.marginals[at * static_cast<std::size_t>(tags) + static_cast<std::size_t>(k)];
-        CHECK_CLOSE(got.d_emissions_view(row, t, k), expected, tolerance);
-        if (at == 0) d_start[static_cast<std::size_t>(k)] += expected;
-        if (at + 1 == want.positions.size()) d_end[static_cast<std::size_t>(k)] += expected;
-      }
-      ++at;
-    }
-    for (std::size_t pair = 0; pair < d_transitions.size(); ++pair)
-      d_transitions[pair] += grad * want.pairs[pair];
+    const Oracle<Real> oracle(problem, row);
+    test_paths(problem, got, oracle, row, tolerance, exact_ties);
+    test_sums(problem, got, oracle, row, tolerance, expected);
   }
-  for (std::size_t k = 0; k < d_start.size(); ++k) {
-    CHECK_CLOSE(got.d_start[k], d_start[k], tolerance);
-    CHECK_CLOSE(got.d_end[k], d_end[k], tolerance);
-  }
-  for (std::size_t pair = 0; pair < d_transitions.size(); ++pair)
-    CHECK_CLOSE(got.d_transitions[pair], d_transitions[pair], tolerance);
+  const double several = tolerance * static_cast<double>(1 + problem.batch);
+  check_all_close(got.d_start, expected.d_start, several);
+  check_all_close(got.d_end, expected.d_end, several);
+  check_all_close(got.d_transitions, expected.d_transitions, several);
+  check_all_close(got.t_start, expected.t_start, several);
+  check_all_close(got.t_end, expected.t_end, several);
+  check_all_close(got.t_transitions, expected.t_transitions, several);
 }
 
 template <class Real>
 void test_all(double tolerance) {
-  const std::ptrdiff_t sizes[][3] = {{150, 2, 2}, {3, 5, 1}, {2, 5, 2},  {4, 4, 3}, {2, 3, 7},
-                                     {2, 3, 8},   {2, 3, 9}, {3, 1, 17}, {2, 0, 3}, {0, 4, 3}};
+  const std::ptrdiff_t sizes[][3] = {{40, 2, 2}, {3, 5, 1},  {2, 5, 2},   {8, 4, 3},  {9, 3, 4},  {7, 3, 5},
+                                     {2, 3, 7},  {2, 3, 8},  {2, 3, 9},   {3, 6, 16}, {9, 5, 17}, {8, 4, 31},
+                                     {9, 5, 33}, {2, 4, 65}, {5, 3, 129}, {3, 1, 17}, {2, 0, 3},  {0, 4, 3}};
   unsigned seed = 1;
   for (const auto& [batch, time, tags] : sizes) {
     for (const Layout layout : {Layout::batch_first, Layout::time_first, Layout::tags_first}) {
@@ -126,15 +160,35 @@ void test_all(double tolerance) {
       test_problem(Problem<Real>(batch, time, tags, layout, ++seed, 2, 1), tolerance, true);  // many ties
       for (const double forbidden : {0.3, 0.8, 1.0})
         test_problem(Problem<Real>(batch, time, tags, layout, ++seed, 2, 1, forbidden, 0.3), tolerance, true);
-      test_problem(Problem<Real>(batch, time, tags, layout, ++seed, 1e4, 0, 0.2, 0.2), tolerance, false);
+      for (const double scale : {30.0, 150.0, 1e4})  // of 1e4, float32 knows 1e-3
+        test_problem(Problem<Real>(batch, time, tags, layout, ++seed, scale, 0, 0.2, 0.2), tolerance, false);
       test_problem(Problem<Real>(batch, time, tags, layout, ++seed, 2, 0, 0, 1.0), tolerance,
                    true);  // all masked
     }
   }
 }
 
+// NaN in an unmasked emission makes that row NaN and no other.
+template <class Real>
+void test_nan() {
+  for (const std::ptrdiff_t tags : {3, 9, 33}) {
+    Problem<Real> problem(9, 6, tags, Layout::batch_first, 5);
+    problem.emissions[static_cast<std::size_t>((2 * 6 + 3) * tags + 1)] =
+        std::numeric_limits<Real>::quiet_NaN();
+    const Results<Real> got(problem, 2);
+    for (std::size_t row = 0; row < 9; ++row) {
+      CHECK(std::isnan(got.log_z[row]) == (row == 2));
+      CHECK(std::isnan(got.likelihood[row]) == (row == 2));
+      CHECK(std::isnan(got.scores[row]) == (row == 2));
+    }
+  }
+}
+
 int main() {
-  test_all<double>(1e-12);
-  test_all<float>(2e-6);
+  if (!has_instruction_set()) return skipped;
+  test_all<double>(1e-9);
+  test_all<float>(4e-6);
+  test_nan<double>();
+  test_nan<float>();
   return report("paths");
 }
