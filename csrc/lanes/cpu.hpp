@@ -259,25 +259,26 @@ struct CpuLanes : private Registers<Number, bytes_for<Number, Width>> {
 
 #if defined(__AVX2__)
  private:
-  // A bit for each lane of a register of 32 or 64 bytes that holds `number`.
+  // A bit for each lane of a register of 32 or 64 bytes that holds `number`. By halves of 32 bytes: GCC 12
+  // miscompiled the comparison of 64 bytes, at -O1 with -fsanitize=thread.
   static PYBERT_CRF_INLINE std::uint32_t equal_lanes(const Register& part, Work number) {
-#if defined(__AVX512F__)
-    if constexpr (sizeof(Register) == 64) {
-      if constexpr (sizeof(Work) == sizeof(float))
-        return _mm512_cmp_ps_mask(bits_as<__m512>(part), _mm512_set1_ps(number), _CMP_EQ_OQ);
-      else
-        return _mm512_cmp_pd_mask(bits_as<__m512d>(part), _mm512_set1_pd(number), _CMP_EQ_OQ);
+    constexpr int halves = static_cast<int>(sizeof(Register)) / 32;
+    typename RegisterOf<Work, 32>::Type half[halves];
+    std::memcpy(half, &part, sizeof(part));
+    std::uint32_t equal = 0;
+    PYBERT_CRF_UNROLL
+    for (int h = 0; h < halves; ++h) {
+      std::uint32_t here;
+      if constexpr (sizeof(Work) == sizeof(float)) {
+        here = static_cast<std::uint32_t>(
+            _mm256_movemask_ps(_mm256_cmp_ps(bits_as<__m256>(half[h]), _mm256_set1_ps(number), _CMP_EQ_OQ)));
+      } else {
+        here = static_cast<std::uint32_t>(
+            _mm256_movemask_pd(_mm256_cmp_pd(bits_as<__m256d>(half[h]), _mm256_set1_pd(number), _CMP_EQ_OQ)));
+      }
+      equal |= here << (h * per_register / halves);
     }
-#endif
-    if constexpr (sizeof(Register) == 32) {
-      if constexpr (sizeof(Work) == sizeof(float))
-        return static_cast<std::uint32_t>(
-            _mm256_movemask_ps(_mm256_cmp_ps(bits_as<__m256>(part), _mm256_set1_ps(number), _CMP_EQ_OQ)));
-      else
-        return static_cast<std::uint32_t>(
-            _mm256_movemask_pd(_mm256_cmp_pd(bits_as<__m256d>(part), _mm256_set1_pd(number), _CMP_EQ_OQ)));
-    }
-    return 0;
+    return equal;
   }
 #endif
 };
