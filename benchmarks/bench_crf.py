@@ -13,6 +13,7 @@ import argparse
 import functools
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,8 @@ from crf_speed.timing import Timing, measure, threads
 
 ALL = (*OURS, *PEERS)
 NAMES = [kind.name for kind in ALL]
-SECONDS = 0.3  # for each operation of each contender
+BEGUN = time.perf_counter()
+SECONDS = 0.2  # for each operation of each contender
 QUICK_SHAPES: tuple[Shape, ...] = ((3, 16, 5), (2, 8, 9))
 
 
@@ -49,7 +51,14 @@ CASES = [
 
 
 @pytest.mark.parametrize(("kind", "shape", "number", "operation"), CASES)
-def test_speed(benchmark: Any, kind: type[Contender], shape: Shape, number: int, operation: str) -> None:
+def test_speed(
+    benchmark: Any,
+    request: pytest.FixtureRequest,
+    kind: type[Contender],
+    shape: Shape,
+    number: int,
+    operation: str,
+) -> None:
     """One operation of one contender at one shape with one number of threads."""
     why = reason(kind) or kind.excuse(shape)
     if why:
@@ -59,7 +68,8 @@ def test_speed(benchmark: Any, kind: type[Contender], shape: Shape, number: int,
     with threads(number):
         call = kind(exam(shape).case).run(operation)
         taken = measure({kind.name: call}, SECONDS / 10)[kind.name]
-        rounds = max(1, min(1000, int(SECONDS / min(taken))))
+        seconds = min(SECONDS, float(request.config.getoption("benchmark_max_time")))
+        rounds = max(1, min(1000, int(seconds / min(taken))))
         benchmark.pedantic(call, rounds=rounds, warmup_rounds=0 if rounds == 1 else 1)
 
 
@@ -98,10 +108,13 @@ def run(
     present = [kind for kind in kinds if kind.name not in results.missing]
     proved = {shape: _proved(results, present, shape) for shape in shapes}
     for shape, contenders in proved.items():
-        for number in numbers:
-            _say(f"{shape}: timing, threads: {number}")
-            with threads(number):
-                _time(results, shape, contenders, number, seconds)
+        for operation in OPERATIONS:
+            _say(f"{shape}: timing {operation}")
+            calls = {each.name: each.run(operation) for each in contenders if operation in each.operations}
+            for number in numbers:
+                with threads(number):
+                    for name, taken in measure(calls, seconds).items():
+                        results.timings.append(Timing.of(shape, number, operation, name, taken))
 
 
 def _proved(results: Results, kinds: Sequence[type[Contender]], shape: Shape) -> list[Contender]:
@@ -119,15 +132,6 @@ def _proved(results: Results, kinds: Sequence[type[Contender]], shape: Shape) ->
     return contenders
 
 
-def _time(
-    results: Results, shape: Shape, contenders: Sequence[Contender], number: int, seconds: float
-) -> None:
-    for operation in OPERATIONS:
-        calls = {each.name: each.run(operation) for each in contenders if operation in each.operations}
-        for name, taken in measure(calls, seconds).items():
-            results.timings.append(Timing.of(shape, number, operation, name, taken))
-
-
 def measure_processes(results: Results, shape: Shape, import_repeats: int) -> None:
     """Peak memory and import times into the results; memory is left out where the system cannot tell it."""
     _say("peak memory and imports")
@@ -141,7 +145,7 @@ def measure_processes(results: Results, shape: Shape, import_repeats: int) -> No
 
 
 def _say(words: str) -> None:
-    print(words, file=sys.stderr, flush=True)
+    print(f"{time.perf_counter() - BEGUN:5.0f} s  {words}", file=sys.stderr, flush=True)
 
 
 def _shape(text: str) -> Shape:
@@ -161,6 +165,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, nargs="+", default=[THREADS, 1])
     parser.add_argument("--shapes", type=_shape, nargs="+", metavar="B,T,K", help="instead of all")
     parser.add_argument("--only", nargs="+", choices=NAMES, help="these contenders, and no processes")
+    parser.add_argument("--without", nargs="+", choices=NAMES, default=[], help="all but these contenders")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="for each operation of each contender")
     parser.add_argument("--quick", action="store_true", help="tiny shapes, to try the program out")
     parser.add_argument("--read", type=Path, metavar="JSON", help="an earlier run's figures; measure nothing")
@@ -170,8 +175,9 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
 def _measure(arguments: argparse.Namespace) -> Results:
     results, quick = Results.begin(), arguments.quick
     if not arguments.only:
-        measure_processes(results, QUICK_SHAPES[0] if quick else MEMORY_SHAPE, 1 if quick else 9)
-    kinds = [kind for kind in ALL if kind.name in (arguments.only or NAMES)]
+        measure_processes(results, QUICK_SHAPES[0] if quick else MEMORY_SHAPE, 1 if quick else 7)
+    names = {*(arguments.only or NAMES)} - {*arguments.without}
+    kinds = [kind for kind in ALL if kind.name in names]
     shapes = arguments.shapes or (QUICK_SHAPES if quick else SHAPES)
     run(results, kinds, shapes, arguments.threads, 0.01 if quick else arguments.seconds)
     return results

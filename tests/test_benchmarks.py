@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -167,7 +168,8 @@ def test_targets() -> None:
     assert met["native kernel over pytorch-crf, viterbi to tensors, 16, 256, 7"] is None
     assert met["time of numba over native, loss + backward, worst shape (16, 256, 7)"] is False
     assert met["native, 2 threads over 1, loss + backward, worst shape (16, 256, 7)"] is True
-    assert met["peak memory of loss + backward over the emissions' size, 32, 512, 128"] is True
+    memory = "peak memory of loss + backward beyond its inputs, over the emissions' size, 32, 512, 128"
+    assert met[memory] is True
     imports = found["`import torch, pybert_crf` over `import torch`"]
     assert (imports.measured, imports.met) == (pytest.approx(1.2), False)
 
@@ -197,7 +199,7 @@ def test_chart(tmp_path: Path) -> None:
 
 def test_slow_contenders_are_called_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
     now, number = [0.0], {"quick": 0, "slow": 0, "slower": 0}
-    monkeypatch.setattr(timing, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    monkeypatch.setattr(timing, "time", SimpleNamespace(perf_counter=lambda: now[0], sleep=lambda _: None))
 
     def taking(name: str, seconds: float) -> Callable[[], None]:
         def call() -> None:
@@ -233,6 +235,20 @@ def test_imports_are_timed_in_fresh_processes(monkeypatch: pytest.MonkeyPatch) -
     taken = process.import_times(1)
     assert list(taken) == ["small", "large"]
     assert all(seconds > 0 for seconds in taken.values())
+
+
+@pytest.mark.parametrize("given", [None, "7"])
+def test_threads_that_wait_soon_sleep(given: str | None) -> None:
+    """Set before torch is imported, unless the user has set it."""
+    environment = {name: value for name, value in os.environ.items() if name != "GOMP_SPINCOUNT"}
+    if given:
+        environment["GOMP_SPINCOUNT"] = given
+    words = "import crf_speed, os, sys; print('torch' in sys.modules, os.environ['GOMP_SPINCOUNT'])"
+    command = [sys.executable, "-c", words]
+    run = subprocess.run(
+        command, cwd=BENCHMARKS, env=environment, stdout=subprocess.PIPE, text=True, check=True
+    )
+    assert run.stdout.split() == ["False", given or "10000"]
 
 
 def test_pytest_finds_the_benchmark() -> None:

@@ -42,18 +42,24 @@ def peak_memory(contender: str, shape: Shape, threads: int) -> float:
 
 
 def import_times(repeats: int) -> dict[str, float]:
-    """Median seconds of each of `IMPORTS`, in fresh processes by turns; the first of each is left out."""
+    """Median seconds of each of `IMPORTS`, in fresh processes by turns; the first of each is left out.
+
+    All modules are compiled to bytecode in the first, as they are once a package has been used.
+    """
     taken: dict[str, list[float]] = {name: [] for name in IMPORTS}
     with tempfile.TemporaryDirectory() as elsewhere:  # not where a source tree shadows the installed package
         for _ in range(repeats + 1):
             for name, statement in IMPORTS.items():
                 command = [sys.executable, "-c", _TIMED.format(statement)]
-                taken[name].append(float(_output(command, Path(elsewhere))))
+                taken[name].append(float(_output(command, Path(elsewhere), PYTHONDONTWRITEBYTECODE="")))
     return {name: statistics.median(times[1:]) for name, times in taken.items()}
 
 
-def _output(command: list[str], folder: Path) -> str:
-    return subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, check=True, text=True).stdout
+def _output(command: list[str], folder: Path, **environment: str) -> str:
+    run = subprocess.run(
+        command, cwd=folder, env={**os.environ, **environment}, stdout=subprocess.PIPE, check=True, text=True
+    )
+    return run.stdout
 
 
 def _resident(field: str) -> int:

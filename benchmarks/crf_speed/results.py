@@ -92,6 +92,8 @@ def machine() -> dict[str, Any]:
         "instruction set of torch": torch.backends.cpu.get_cpu_capability(),
         **_native_instruction_set(),
         "system": platform.system(),
+        "GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT"),
+        **_load(),
     }
 
 
@@ -114,6 +116,11 @@ def _cpu_model() -> str:
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     named = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     return next(named, platform.processor())
+
+
+def _load() -> dict[str, float]:
+    """How many processes wanted a core in the last minute: near 0 on a quiet machine."""
+    return {"load at the start": round(os.getloadavg()[0], 2)} if hasattr(os, "getloadavg") else {}
 
 
 def _native_instruction_set() -> dict[str, str]:

@@ -58,7 +58,8 @@ def targets(results: Results) -> list[Target]:
         *_numba(results),
         *_two_threads(results),
         _target(
-            f"peak memory of loss + backward over the emissions' size, {shape_name(MEMORY_SHAPE)}",
+            "peak memory of loss + backward beyond its inputs, over the emissions' size, "
+            f"{shape_name(MEMORY_SHAPE)}",
             "at most",
             MEMORY,
             _memory(results),

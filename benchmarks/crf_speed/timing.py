@@ -13,8 +13,9 @@ import torch
 
 from crf_speed.problem import Shape
 
-TURNS = 3  # so that a change in the machine's speed meets all contenders
-SETTLING = 0.003  # seconds of untimed calls in a turn: OpenMP threads of the one before still spin
+TURNS = 5  # so that a change in the machine's speed meets all contenders
+PAUSE = 0.005  # seconds before a turn, until the threads of the contender before have gone to sleep
+SETTLING = 0.003  # seconds of untimed calls in a turn, until caches and our own threads are awake again
 MOST = 1000  # calls of one contender in a turn
 
 
@@ -37,14 +38,15 @@ class Timing(NamedTuple):
 def measure(calls: Mapping[str, Callable[[], Any]], seconds: float) -> dict[str, list[float]]:
     """Seconds of each call of each function. They take turns; each gets about `seconds` in all.
 
-    One that takes longer than that is called twice, and once if it takes thrice that.
+    Each is called once in each turn at least. One that takes longer than `seconds` is called twice, and once
+    if it takes thrice that.
     """
     with collected_garbage():
-        taken = {name: _times(call, 1) for name, call in calls.items()}
+        taken = {name: _rested(call) for name, call in calls.items()}
         for name, call in calls.items():
             first = taken[name][0]
             if seconds < first < 3 * seconds:
-                taken[name] += _times(call, 1)
+                taken[name] += _rested(call)
             elif first <= seconds:
                 taken[name] = []  # it was a warm-up
         quick = {name: call for name, call in calls.items() if not taken[name]}
@@ -55,11 +57,18 @@ def measure(calls: Mapping[str, Callable[[], Any]], seconds: float) -> dict[str,
 
 
 def _turn(call: Callable[[], Any], seconds: float) -> list[float]:
+    taken = _rested(call)
+    if taken[0] > 5 * SETTLING:  # the caches are a small part of this one's time
+        return taken + _times(call, int(seconds / taken[0]) - 1)
     settling = time.perf_counter() + SETTLING
-    last = _times(call, 1)
     while time.perf_counter() < settling:
-        last = _times(call, 1)
-    return _times(call, max(1, min(MOST, int(seconds / last[0]))))
+        taken = _times(call, 1)
+    return _times(call, max(1, min(MOST, int(seconds / taken[0]))))
+
+
+def _rested(call: Callable[[], Any]) -> list[float]:
+    time.sleep(PAUSE)
+    return _times(call, 1)
 
 
 def _times(call: Callable[[], Any], number: int) -> list[float]:

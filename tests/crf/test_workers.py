@@ -1,0 +1,88 @@
+"""The layer in threads, in a DataLoader's workers, and in the processes of distributed training."""
+
+from __future__ import annotations
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import torch
+import torch.distributed as dist
+from cases import USABLE, each_backend, layer, problem
+from torch import Tensor
+from torch.multiprocessing.spawn import spawn
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import DataLoader, Dataset
+
+BIG = problem(24, 64, 9).to(torch.float32)  # enough work for several threads
+
+
+def results(backend: str) -> list[Tensor]:
+    """The loss, its gradients and the best paths' scores of one big batch."""
+    crf = layer(BIG, backend)
+    emissions = BIG.emissions.clone().requires_grad_()
+    loss = -crf(emissions, BIG.tags, BIG.mask)
+    gradients = torch.autograd.grad(loss, [emissions, *crf.parameters()])
+    return [loss.detach(), *gradients, crf.viterbi(emissions, BIG.mask)[1]]
+
+
+class Losses(Dataset[Tensor]):
+    """A data set whose workers use the layer."""
+
+    def __init__(self, backend: str) -> None:
+        self.backend = backend
+
+    def __len__(self) -> int:
+        return 2
+
+    def __getitem__(self, index: int) -> Tensor:
+        return torch.cat([part.flatten() for part in results(self.backend)])
+
+
+@each_backend
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of forking where there are threads
+def test_workers_after_a_parallel_call(backend: str, start: str) -> None:
+    if start == "fork" and sys.platform == "win32":
+        pytest.skip("no fork")
+    expected = torch.cat([part.flatten() for part in results(backend)])
+    workers = 1 if start == "spawn" else 2
+    found = list(
+        DataLoader(Losses(backend), batch_size=None, num_workers=workers, multiprocessing_context=start)
+    )
+    assert len(found) == 2
+    for one in found:
+        torch.testing.assert_close(one, expected)
+
+
+@each_backend
+def test_calls_from_several_threads_at_once(backend: str) -> None:
+    expected = results(backend)
+    with ThreadPoolExecutor(4) as pool:
+        for found in pool.map(lambda _: results(backend), range(8)):
+            torch.testing.assert_close(found, expected)
+
+
+def train_half(rank: int, folder: str, backend: str) -> None:
+    """One of two processes: half of the batch each; keeps the parameters' gradients."""
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
+    case = problem(6, 8, 4)
+    model = DistributedDataParallel(layer(case, backend))
+    own = slice(3 * rank, 3 * rank + 3)
+    (-model(case.emissions[own], case.tags[own], case.mask[own])).backward()
+    torch.save([parameter.grad for parameter in model.parameters()], f"{folder}/{rank}.pt")
+    dist.destroy_process_group()
+
+
+@pytest.mark.parametrize("backend", USABLE[:1])
+@pytest.mark.skipif(not dist.is_available(), reason="torch without distributed")
+def test_distributed_data_parallel(backend: str, tmp_path: Path) -> None:
+    case = problem(6, 8, 4)
+    crf = layer(case, backend)
+    (-crf(case.emissions, case.tags, case.mask)).backward()
+    spawn(train_half, args=(str(tmp_path), backend), nprocs=2)
+    for rank in range(2):
+        for mean, parameter in zip(torch.load(tmp_path / f"{rank}.pt"), crf.parameters(), strict=True):
+            assert parameter.grad is not None
+            torch.testing.assert_close(2 * mean, parameter.grad)  # DDP takes the mean over processes
