@@ -6,9 +6,9 @@ independent of all that follows::
     P(y_t = i | y_{t+1} = j, x) ∝ exp(alpha_t(i) + transitions[i, j])   (summing to 1 over i)
     P(y | x) = P(y_n | x) prod_t P(y_t | y_{t+1}, x)
 
-so entropy and divergence are sums of those of the factors (the chain rule; Cover & Thomas, 2006, eq. 2.21 and
-2.67), each of them weighed by P(y_{t+1} = j | x). No term is negative: nothing large cancels, however long
-the row is. All is computed in float64, within autograd for the reference backend only.
+so entropy and divergence are sums of those of the factors (the chain rules of Cover & Thomas, 2006;
+docs/crf.md, eq. 28 and 29), each of them weighed by P(y_{t+1} = j | x). No term is negative: nothing large
+cancels, however long the row is. All is computed in float64, within autograd for the reference backend only.
 """
 
 from __future__ import annotations

@@ -42,8 +42,9 @@ def k_best(
 ) -> tuple[Tensor, Tensor]:
     """The k best paths of each row, best first.
 
-    A step keeps, for every tag, the k best prefixes that end in it (Forney, 1973). Among equal paths the
-    lowest tags win: the lowest last tag, then at every step backwards the lowest previous tag.
+    A step keeps, for every tag, the k best prefixes that end in it (Seshadri & Sundberg, 1994; docs/crf.md,
+    eq. 24). Among equal paths the lowest tags win: the lowest last tag, then at every step backwards the
+    lowest previous tag.
 
     Args:
         k: at least 1; the others as for :func:`reference.log_partition`.
