@@ -14,7 +14,7 @@ import torch
 import torch.distributed as dist
 from cases import USABLE, each_backend, layer, problem
 from torch import Tensor
-from torch.multiprocessing.spawn import ProcessRaisedException, spawn
+from torch.multiprocessing.spawn import spawn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Dataset
 
@@ -79,28 +79,22 @@ def train_half(rank: int, folder: str, backend: str) -> None:
         os.environ["GLOO_SOCKET_IFNAME"] = "lo"
     store = dist.FileStore(f"{folder}/meeting", 2)
     dist.init_process_group("gloo", store=store, rank=rank, world_size=2, timeout=timedelta(minutes=1))
-    dist.barrier()
-    Path(folder, f"{rank}.met").touch()
     case = problem(6, 8, 4)
     model = DistributedDataParallel(layer(case, backend))
     own = slice(3 * rank, 3 * rank + 3)
     (-model(case.emissions[own], case.tags[own], case.mask[own])).backward()
     torch.save([parameter.grad for parameter in model.parameters()], f"{folder}/{rank}.pt")
-    dist.destroy_process_group()
+    dist.barrier()
+    os._exit(0)  # torch 2.13 now and then waits for ever in the process group's destructor
 
 
 def run_two(folder: Path, backend: str) -> None:
-    """Both processes, for two minutes at most; skips where they cannot meet, which is not the layer's doing."""
+    """Both processes, for two minutes at most."""
     processes = spawn(train_half, args=(str(folder), backend), nprocs=2, join=False)
     until = time.monotonic() + 120
     try:
         while not processes.join(timeout=1):
-            if time.monotonic() > until:
-                raise TimeoutError("the two processes did not end")
-    except (TimeoutError, ProcessRaisedException):
-        if not all((folder / f"{rank}.met").exists() for rank in range(2)):
-            pytest.skip("gloo does not connect two processes on this machine")
-        raise
+            assert time.monotonic() < until, "the two processes do not end"
     finally:
         for process in processes.processes:
             process.kill()
