@@ -80,6 +80,18 @@ void define_operations(py::module_& module, const std::string& suffix) {
                operations.gradient(chains, given, pointer<const Real>(grad), pointer<const Real>(messages),
                                    pointer<const Real>(log_z), out, threads);
              });
+  module.def(("value_and_gradient_" + suffix).c_str(),
+             [](Problem problem, const py::object& paths, Address grad, Address value, Address d_emissions,
+                Address d_start, Address d_transitions, Address d_end, int threads) {
+               const auto chains = chains_of<Real>(problem);
+               const Paths given = paths_of(paths);
+               const Gradient<Real> out{pointer<Real>(d_emissions), pointer<Real>(d_start),
+                                        pointer<Real>(d_transitions), pointer<Real>(d_end)};
+               const auto& operations = cpu::operations<Real>();
+               const py::gil_scoped_release unlocked;
+               return operations.value_and_gradient(chains, given, pointer<const Real>(grad),
+                                                    pointer<Real>(value), out, threads);
+             });
   module.def(("viterbi_" + suffix).c_str(), [](Problem problem, Address tags, Address scores, int threads) {
     const auto chains = chains_of<Real>(problem);
     const BestPaths<Real> out{1, pointer<std::int64_t>(tags), pointer<Real>(scores)};

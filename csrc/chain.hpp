@@ -115,6 +115,10 @@ struct Operations {
   std::ptrdiff_t (*log_partition)(const Chains<Real>&, const Paths&, const LogPartition<Real>&, int threads);
   void (*gradient)(const Chains<Real>&, const Paths&, const Real* grad, const Real* messages,
                    const Real* log_z, const Gradient<Real>&, int threads);
+  // Both at once, each row's gradient while its messages are at hand: `value` (batch) as log_partition's,
+  // the same bits as by the two. Returns as log_partition.
+  std::ptrdiff_t (*value_and_gradient)(const Chains<Real>&, const Paths&, const Real* grad, Real* value,
+                                       const Gradient<Real>&, int threads);
   void (*viterbi)(const Chains<Real>&, const BestPaths<Real>&, int threads);
   void (*k_best)(const Chains<Real>&, const BestPaths<Real>&, int threads);
   // (batch, time, tags): log-scores of the prefixes ending in each tag, relative at each position to the

@@ -21,7 +21,6 @@ struct GradientCall {
   const Chains<Real>& chains;
   const Paths& paths;
   const Real* grad;
-  const Real* messages;
   const Real* log_z;
   const Gradient<Real>& out;
 };
@@ -41,12 +40,11 @@ class GradientRow {
         scratch_(2 * scratch_size(weights.shape)),
         counts_{left_counts, right_counts} {}
 
-  void begin(std::ptrdiff_t row) {
+  // `messages`: (time, tags), the row's.
+  void begin(std::ptrdiff_t row, const Real* messages) {
     const Shape<Lanes>& shape = weights_.shape;
-    const std::ptrdiff_t offset = row * call_.chains.time * shape.tags;
     row_ = row;
-    d_emissions_ = call_.out.emissions + offset;
-    const Real* messages = call_.messages + offset;
+    d_emissions_ = call_.out.emissions + row * call_.chains.time * shape.tags;
     memory_.find(row);
     memory_.fill_masked(d_emissions_, shape.tags, Real{0});
     legal_ = memory_.length() > 0 && !(call_.log_z[row] == -std::numeric_limits<Real>::infinity());
@@ -176,12 +174,15 @@ class GradientGroup {
         table_(weights.shape.table()),
         rows_(call, weights, table_.data(), table_.data()) {}
 
-  void run(const RowOrder& order, std::ptrdiff_t first, std::ptrdiff_t number, const Counts& counts) {
+  // `messages_of(row, place)`: those of a row, which is at this place in the group.
+  template <class MessagesOf>
+  void run(const RowOrder& order, std::ptrdiff_t first, std::ptrdiff_t number, const MessagesOf& messages_of,
+           const Counts& counts) {
     bool any = false;
     bool together = number == size;
     for (std::ptrdiff_t r = 0; r < number; ++r) {
       auto& row = rows_.each[r];
-      row.begin(order[first + r]);
+      row.begin(order[first + r], messages_of(order[first + r], r));
       any |= row.scaled();
       together &= row.scaled() && row.length() > 1;
     }
@@ -214,13 +215,13 @@ class CutGradientRow {
   using Work = typename Lanes::Work;
 
   CutGradientRow(const GradientCall<Real>& call, const Weights<Lanes>& weights, std::ptrdiff_t row,
-                 const Counts& counts)
+                 const Real* messages, const Counts& counts)
       : weights_(weights),
         tables_(2 * weights.shape.table()),
         row_(call, weights, tables_.data(), tables_.data() + weights.shape.table()),
         counts_(counts) {
     fill(tables_.data(), 2 * weights.shape.table(), Work{0});
-    row_.begin(row);
+    row_.begin(row, messages);
   }
 
   void work(Side side) {
@@ -249,7 +250,10 @@ void gradient(const Chains<Real>& chains, const Paths& paths, const Real* grad, 
   ParameterMemory<Lanes, Weights<Lanes>> parameters(chains.tags);
   Weights<Lanes>& weights = *parameters;
   weigh_parameters(chains, weights);
-  const GradientCall<Real> call{chains, paths, grad, messages, log_z, out};
+  const GradientCall<Real> call{chains, paths, grad, log_z, out};
+  const auto messages_of = [&](std::ptrdiff_t row, std::ptrdiff_t = 0) {
+    return messages + row * chains.time * chains.tags;
+  };
   using Group = GradientGroup<Lanes, OneBlock, Real>;
   const std::ptrdiff_t groups =
       chains.batch < rows_to_cut ? chains.batch : (chains.batch + Group::size - 1) / Group::size;
@@ -258,7 +262,7 @@ void gradient(const Chains<Real>& chains, const Paths& paths, const Real* grad, 
     using State = CutGradientRow<Lanes, OneBlock, Real>;
     for_each_side<State>(
         chains.batch, 2 * count_steps(chains), threads,
-        [&](std::ptrdiff_t row) { return new State(call, weights, row, counts[row]); },
+        [&](std::ptrdiff_t row) { return new State(call, weights, row, messages_of(row), counts[row]); },
         [](State& state, Side side) { state.work(side); });
   } else {
     const RowOrder order(chains);
@@ -266,7 +270,7 @@ void gradient(const Chains<Real>& chains, const Paths& paths, const Real* grad, 
       return [&, group = Group(call, weights)](std::ptrdiff_t chunk) mutable {
         for (std::ptrdiff_t at = counts.first_of(chunk); at < counts.first_of(chunk + 1); ++at)
           group.run(order, at * Group::size, lesser(Group::size, chains.batch - at * Group::size),
-                    counts[chunk]);
+                    messages_of, counts[chunk]);
       };
     });
   }

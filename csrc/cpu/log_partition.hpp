@@ -28,9 +28,10 @@ class LogPartitionRow {
         memory_(chains),
         stretches_(2 * Stretch<Work>::size(weights.shape)) {}
 
-  void begin(std::ptrdiff_t row) {
+  // `messages`: (time, tags), the row's.
+  void begin(std::ptrdiff_t row, Real* messages) {
     row_ = row;
-    messages_ = out_.messages + row * chains_.time * chains_.tags;
+    messages_ = messages;
     memory_.find(row);
     memory_.fill_masked(messages_, chains_.tags, Real{0});
     for (const Side side : both_sides) {
@@ -136,6 +137,16 @@ void for_each_side(std::ptrdiff_t rows, double steps, int threads, Make make, Do
   });
 }
 
+// A group of rows that have begun.
+template <class Lanes, bool OneBlock, class Real>
+void sweep_rows(const Weights<Lanes>& weights, LogPartitionRow<Lanes, OneBlock, Real>* rows,
+                std::ptrdiff_t number) {
+  if (weights.scalable)
+    for_each_half<OneBlock>(rows, number,
+                            [&](auto& halves) { sweep_halves<Lanes, OneBlock>(weights, halves); });
+  for (std::ptrdiff_t r = 0; r < number; ++r) rows[r].finish();
+}
+
 template <class Lanes, bool OneBlock, class Real>
 void log_partition(const Chains<Real>& chains, const Paths& paths, const LogPartition<Real>& out,
                    int threads) {
@@ -144,12 +155,13 @@ void log_partition(const Chains<Real>& chains, const Paths& paths, const LogPart
   weigh_parameters(chains, weights);
   using State = LogPartitionRow<Lanes, OneBlock, Real>;
   using Half = HalfSweep<Lanes, Real>;
+  const auto messages_of = [&](std::ptrdiff_t row) { return out.messages + row * chains.time * chains.tags; };
   if (chains.batch < rows_to_cut) {
     for_each_side<State>(
         chains.batch, count_steps(chains), threads,
         [&](std::ptrdiff_t row) {
           auto* state = new State(chains, weights, paths, out);
-          state->begin(row);
+          state->begin(row, messages_of(row));
           return state;
         },
         [&](State& state, Side side) {
@@ -163,11 +175,11 @@ void log_partition(const Chains<Real>& chains, const Paths& paths, const LogPart
   for_each_task((chains.batch + group - 1) / group, count_steps(chains), threads, [&] {
     return [&, states = Several<State, group>(chains, weights, paths, out)](std::ptrdiff_t task) mutable {
       const std::ptrdiff_t number = lesser(group, chains.batch - task * group);
-      for (std::ptrdiff_t r = 0; r < number; ++r) states.each[r].begin(order[task * group + r]);
-      if (weights.scalable)
-        for_each_half<OneBlock>(states.each, number,
-                                [&](auto& halves) { sweep_halves<Lanes, OneBlock>(weights, halves); });
-      for (std::ptrdiff_t r = 0; r < number; ++r) states.each[r].finish();
+      for (std::ptrdiff_t r = 0; r < number; ++r) {
+        const std::ptrdiff_t row = order[task * group + r];
+        states.each[r].begin(row, messages_of(row));
+      }
+      sweep_rows<Lanes, OneBlock>(weights, states.each, number);
     };
   });
 }

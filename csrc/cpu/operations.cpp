@@ -7,6 +7,7 @@
 #include "cpu/instruction_sets.hpp"
 #include "cpu/log_partition.hpp"
 #include "cpu/paths.hpp"
+#include "cpu/value_and_gradient.hpp"
 #include "lanes/cpu.hpp"
 
 namespace pybert_crf::PYBERT_CRF_TARGET {
@@ -32,12 +33,19 @@ void with_lanes(std::ptrdiff_t tags, const Run& run) {
 }
 
 template <class Real>
-std::ptrdiff_t run_log_partition(const Chains<Real>& chains, const Paths& paths,
-                                 const LogPartition<Real>& out, int threads) {
+std::ptrdiff_t first_wrong_tag(const Chains<Real>& chains, const Paths& paths) {
   for (std::ptrdiff_t row = 0; paths.data != nullptr && row < chains.batch; ++row) {
     const std::ptrdiff_t wrong = find_wrong_tag(paths[row], chains.mask[row], chains.time, chains.tags);
     if (wrong >= 0) return row * chains.time + wrong;
   }
+  return -1;
+}
+
+template <class Real>
+std::ptrdiff_t run_log_partition(const Chains<Real>& chains, const Paths& paths,
+                                 const LogPartition<Real>& out, int threads) {
+  const std::ptrdiff_t wrong = first_wrong_tag(chains, paths);
+  if (wrong >= 0) return wrong;
   with_lanes<double, wide_sum>(chains.tags, [&](auto lanes, auto one_block) {
     log_partition<decltype(lanes), decltype(one_block)::value>(chains, paths, out, threads);
   });
@@ -53,6 +61,17 @@ void run_gradient(const Chains<Real>& chains, const Paths& paths, const Real* gr
 }
 
 template <class Real>
+std::ptrdiff_t run_value_and_gradient(const Chains<Real>& chains, const Paths& paths, const Real* grad,
+                                      Real* value, const Gradient<Real>& out, int threads) {
+  const std::ptrdiff_t wrong = first_wrong_tag(chains, paths);
+  if (wrong >= 0) return wrong;
+  with_lanes<double, wide_sum>(chains.tags, [&](auto lanes, auto one_block) {
+    value_and_gradient<decltype(lanes), decltype(one_block)::value>(chains, paths, grad, value, out, threads);
+  });
+  return -1;
+}
+
+template <class Real>
 void run_viterbi(const Chains<Real>& chains, const BestPaths<Real>& out, int threads) {
   with_lanes<Real, wide_maximum>(chains.tags, [&](auto lanes, auto one_block) {
     viterbi<decltype(lanes), decltype(one_block)::value>(chains, out, threads);
@@ -62,6 +81,7 @@ void run_viterbi(const Chains<Real>& chains, const BestPaths<Real>& out, int thr
 template <class Real>
 constexpr cpu::Operations<Real> operations = {run_log_partition<Real>,
                                               run_gradient<Real>,
+                                              run_value_and_gradient<Real>,
                                               run_viterbi<Real>,
                                               k_best<Real>,
                                               log_alphas<CpuLanes<double, 16>, Real>,

@@ -73,7 +73,7 @@ def check_name(backend: str) -> None:
 
 @functools.cache
 def load(backend: str) -> ModuleType:
-    """The module with a backend's ``log_partition``, ``log_partition_backward`` and ``viterbi``."""
+    """The module with a backend's functions: those that :mod:`pybert_crf.crf.ops` calls."""
     home = {"native": ".native", "numba": ".numba_backend", "reference": ".reference"}[backend]
     return importlib.import_module(home, __package__)
 

@@ -1,8 +1,8 @@
 """The chain's operations as ``torch.library`` ops, and their derivative.
 
-``pybert_crf::log_partition``, ``::log_likelihood``, ``::gradient``, ``::viterbi``, ``::k_best``,
-``::log_alphas`` and ``::sample`` take CPU tensors and the name of a backend. To torch.compile, torch.export
-and whatever traces, each is one opaque op. :mod:`pybert_crf.crf.ops` is the way to call them.
+``pybert_crf::log_partition``, ``::log_likelihood``, ``::gradient``, ``::value_and_gradient``, ``::viterbi``,
+``::k_best``, ``::log_alphas`` and ``::sample`` take CPU tensors and the name of a backend. To torch.compile,
+torch.export and whatever traces, each is one opaque op. :mod:`pybert_crf.crf.ops` is the way to call them.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ def differentiate(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     return None, d_emissions, None, d_start, d_transitions, d_end, None
 
 
-def _refuse(ctx: Any, *_grads: Tensor) -> None:
+def refuse_second_derivatives(ctx: Any, *_grads: Tensor) -> None:
+    """The derivative of a gradient."""
     raise NotImplementedError(
         "second derivatives of the CRF's log partition need CRF(..., backend='reference'), "
         "or PYBERT_CRF_BACKEND=reference"
@@ -77,6 +78,10 @@ def _gradient_fake(_grad: Tensor, _tags: Tensor | None, emissions: Tensor, *_: A
     K = emissions.shape[2]
     sizes = (emissions.shape, (K,), (K, K), (K,))
     return cast(_Gradients, tuple(emissions.new_empty(size) for size in sizes))
+
+
+def _value_and_gradient_fake(grad: Tensor, tags: Tensor | None, *rest: Any) -> tuple[Tensor, ...]:
+    return torch.empty_like(grad), *_gradient_fake(grad, tags, *rest)
 
 
 def _viterbi_fake(emissions: Tensor, mask: Tensor, *_: Any) -> _Pair:
@@ -106,6 +111,10 @@ _OPS: dict[str, tuple[str, Callable[..., Any]]] = {
         f"(Tensor grad, Tensor? tags, {_CHAIN}, Tensor messages, Tensor log_z, str backend)"
         " -> (Tensor, Tensor, Tensor, Tensor)",
         _gradient_fake,
+    ),
+    "value_and_gradient": (
+        f"(Tensor grad, Tensor? tags, {_CHAIN}, str backend) -> (Tensor, Tensor, Tensor, Tensor, Tensor)",
+        _value_and_gradient_fake,
     ),
     "viterbi": (f"({_CHAIN}, str backend) -> (Tensor, Tensor)", _viterbi_fake),
     "k_best": (f"(int k, {_CHAIN}, str backend) -> (Tensor, Tensor)", _k_best_fake),
@@ -160,4 +169,4 @@ _autograd(
     lambda ctx, grad, *_: differentiate(ctx, grad),
     setup_context=_save_log_likelihood,
 )
-_autograd("pybert_crf::gradient", _refuse)
+_autograd("pybert_crf::gradient", refuse_second_derivatives)

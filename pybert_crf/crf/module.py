@@ -88,20 +88,20 @@ class CRF(PathDistribution):
                 where unmasked (elsewhere that is a device-side assertion).
         """
         check_reduction(reduction)
-        if class_weights is None and label_smoothing == 0:
-            problem = self._problem(emissions, mask, tags, allowed, pairwise)
-            likelihood = ops.log_likelihood(self._tags(tags), *problem)
-        else:
-            name = "label smoothing" if class_weights is None else "class weights"
-            problem = self._problem(emissions, mask, tags, allowed, pairwise, reference_for=name)
-            check_fraction("label_smoothing", label_smoothing)
-            if class_weights is not None:
-                check_vector("class_weights", class_weights, self.num_tags)
-            likelihood = objectives.smoothed_log_likelihood(
-                self._tags(tags), problem, class_weights, label_smoothing
-            )
+        objective = ""  # what but the log-likelihood is to be maximised
+        if class_weights is not None:
+            objective = "class weights"
+            check_vector("class_weights", class_weights, self.num_tags)
+        elif label_smoothing != 0:
+            objective = "label smoothing"
+        check_fraction("label_smoothing", label_smoothing)
+        problem = self._problem(emissions, mask, tags, allowed, pairwise, reference_for=objective)
+        tags = self._tags(tags)
         if weights is not None:
-            check_vector("weights", weights, likelihood.shape[0])
+            check_vector("weights", weights, tags.shape[0])
+        if not objective:
+            return ops.reduced_log_likelihood(tags, problem, reduction, weights)
+        likelihood = objectives.smoothed_log_likelihood(tags, problem, class_weights, label_smoothing)
         return reduce(likelihood, problem.chain.mask, reduction, weights)
 
     def partial_log_likelihood(

@@ -26,7 +26,15 @@ except ImportError as error:
     ) from error
 
 _SUFFIX = {torch.float32: "float32", torch.float64: "float64"}
-_OPERATIONS = ("log_partition", "gradient", "viterbi", "k_best", "log_alphas", "sample")
+_OPERATIONS = (
+    "log_partition",
+    "gradient",
+    "value_and_gradient",
+    "viterbi",
+    "k_best",
+    "log_alphas",
+    "sample",
+)
 _KERNELS = {
     (operation, dtype): getattr(_native, f"{operation}_{suffix}")
     for operation in _OPERATIONS
@@ -35,6 +43,7 @@ _KERNELS = {
 
 _Pair = tuple[Tensor, Tensor]
 _Triple = tuple[Tensor, Tensor, Tensor]
+_Gradients = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
 def instruction_set() -> str:
@@ -92,7 +101,7 @@ def gradient(
     end: Tensor,
     messages: Tensor,
     log_z: Tensor,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+) -> _Gradients:
     """Gradient of ``(grad * log_z).sum()``, or of ``(grad * likelihood).sum()`` where ``tags`` are given.
 
     Args:
@@ -116,21 +125,53 @@ def gradient(
     _check("messages", messages, emissions.shape, dtype)
     _check("log_z", log_z, batch, dtype)
     grad, messages, log_z = grad.contiguous(), messages.contiguous(), log_z.contiguous()
-    d_emissions, d_start = _empty_like(emissions), _empty_like(start)
-    d_transitions, d_end = _empty_like(transitions), _empty_like(end)
+    gradients = _empty_like(emissions), _empty_like(start), _empty_like(transitions), _empty_like(end)
     _KERNELS["gradient", dtype](
         problem,
         _paths(tags, mask),
         grad.data_ptr(),
         messages.data_ptr(),
         log_z.data_ptr(),
-        d_emissions.data_ptr(),
-        d_start.data_ptr(),
-        d_transitions.data_ptr(),
-        d_end.data_ptr(),
+        *map(Tensor.data_ptr, gradients),
         torch.get_num_threads(),
     )
-    return d_emissions, d_start, d_transitions, d_end
+    return gradients
+
+
+def value_and_gradient(
+    grad: Tensor,
+    tags: Tensor | None,
+    emissions: Tensor,
+    mask: Tensor,
+    start: Tensor,
+    transitions: Tensor,
+    end: Tensor,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """The value of :func:`log_likelihood`, or of :func:`log_partition`, and what :func:`gradient` returns.
+
+    The same bits, sooner: a row's gradient is computed while its messages are in the cache, and they are not
+    kept.
+
+    Raises:
+        ValueError: sizes, dtypes or devices do not fit together, or an unmasked tag is none; names the first.
+    """
+    problem = _problem(emissions, mask, start, transitions, end)
+    dtype = emissions.dtype
+    _check("grad", grad, emissions.shape[:1], dtype)
+    grad = grad.contiguous()
+    value = torch.empty_like(grad)
+    gradients = _empty_like(emissions), _empty_like(start), _empty_like(transitions), _empty_like(end)
+    wrong = _KERNELS["value_and_gradient", dtype](
+        problem,
+        _paths(tags, mask),
+        grad.data_ptr(),
+        value.data_ptr(),
+        *map(Tensor.data_ptr, gradients),
+        torch.get_num_threads(),
+    )
+    if wrong >= 0 and tags is not None:
+        check_tags(tags, mask, emissions.shape[2])  # says which
+    return value, *gradients
 
 
 def viterbi(emissions: Tensor, mask: Tensor, start: Tensor, transitions: Tensor, end: Tensor) -> _Pair:

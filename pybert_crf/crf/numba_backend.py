@@ -91,6 +91,25 @@ def gradient(
     )
 
 
+def value_and_gradient(
+    grad: Tensor,
+    tags: Tensor | None,
+    emissions: Tensor,
+    mask: Tensor,
+    start: Tensor,
+    transitions: Tensor,
+    end: Tensor,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Both at once; see :func:`pybert_crf.crf.native.value_and_gradient`."""
+    chain = (emissions, mask, start, transitions, end)
+    if tags is None:
+        log_z, messages = log_partition(*chain)
+        value = log_z
+    else:
+        value, log_z, messages = log_likelihood(tags, *chain)
+    return value, *gradient(grad, tags, *chain, messages, log_z)
+
+
 def viterbi(emissions: Tensor, mask: Tensor, start: Tensor, transitions: Tensor, end: Tensor) -> _Pair:
     """The best paths and their scores; see :func:`pybert_crf.crf.native.viterbi`."""
     scores = _array(emissions)

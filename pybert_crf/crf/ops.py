@@ -16,12 +16,12 @@ from torch import Tensor
 
 from pybert_crf.crf import reference
 from pybert_crf.crf.backends import load
-from pybert_crf.crf.chain import Chain
-from pybert_crf.crf.library import differentiate, is_traced, kernel
+from pybert_crf.crf.chain import Chain, Problem
+from pybert_crf.crf.library import differentiate, is_traced, kernel, refuse_second_derivatives
+from pybert_crf.crf.reduction import reduce, row_factors
 
 _Pair = tuple[Tensor, Tensor]
 _Triple = tuple[Tensor, Tensor, Tensor]
-_Gradients = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
 def log_partition(chain: Chain, backend: str, pairwise: Tensor | None = None) -> Tensor:
@@ -46,6 +46,28 @@ def log_likelihood(tags: Tensor, chain: Chain, backend: str, pairwise: Tensor | 
     return cast(Tensor, _Value.apply(tags, *chain, backend))  # type: ignore[no-untyped-call]
 
 
+def reduced_log_likelihood(
+    tags: Tensor, problem: Problem, reduction: str, weights: Tensor | None = None
+) -> Tensor:
+    """:func:`log_likelihood`, as :func:`pybert_crf.crf.reduction.reduce` makes one number of it.
+
+    Where it is to be differentiated the gradient is computed at once, which is faster than later: backward
+    only multiplies it.
+    """
+    chain, backend, _ = problem
+    at_once = (
+        reduction != "none"
+        and backend != "reference"
+        and torch.is_grad_enabled()
+        and any(part.requires_grad for part in chain)
+        and not (weights is not None and weights.requires_grad)
+        and not is_traced(chain)
+    )
+    if not at_once:
+        return reduce(log_likelihood(tags, *problem), chain.mask, reduction, weights)
+    return cast(Tensor, _Reduced.apply(reduction, weights, tags, *chain, backend))  # type: ignore[no-untyped-call]
+
+
 def marginals(chain: Chain, backend: str, pairwise: Tensor | None = None) -> Tensor:
     """The gradient of log Z with respect to the emissions (B, T, K); differentiable with the reference."""
     if backend == "reference":
@@ -53,10 +75,8 @@ def marginals(chain: Chain, backend: str, pairwise: Tensor | None = None) -> Ten
         ones = torch.ones_like(log_z)
         return reference.gradient(ones, None, *chain, messages, log_z, pairwise)[0]
     with torch.no_grad():
-        log_z, messages = kernel("log_partition", chain, backend)(*chain)
-        ones = torch.ones_like(log_z)
-        gradients: _Gradients = kernel("gradient", chain, backend)(ones, None, *chain, messages, log_z)
-        return gradients[0]
+        ones = chain.emissions.new_ones(chain.emissions.shape[0])
+        return cast(Tensor, kernel("value_and_gradient", chain, backend)(ones, None, *chain)[1])
 
 
 def log_alphas(chain: Chain, backend: str, pairwise: Tensor | None = None) -> Tensor:
@@ -91,12 +111,12 @@ def sample(uniforms: Tensor, chain: Chain, backend: str, pairwise: Tensor | None
     return cast(Tensor, kernel("sample", chain, backend)(uniforms, *chain))
 
 
-class _Value(torch.autograd.Function):
-    """The log-likelihood of tags, or log Z where they are None.
+# The functions are in the old form, with the context in `forward`: the new one binds its arguments by name at
+# every call, which takes three times as long.
 
-    In the old form, with the context in ``forward``: the new one binds its arguments by name at every call,
-    which takes three times as long.
-    """
+
+class _Value(torch.autograd.Function):
+    """The log-likelihood of tags, or log Z where they are None."""
 
     @staticmethod
     def forward(ctx: Any, tags: Tensor | None, *arguments: Any) -> Tensor:
@@ -113,3 +133,37 @@ class _Value(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         return differentiate(ctx, grad)
+
+
+class _Reduced(torch.autograd.Function):
+    """The reduced log-likelihood of tags, and its gradient in the same call."""
+
+    @staticmethod
+    def forward(ctx: Any, reduction: str, weights: Tensor | None, tags: Tensor, *arguments: Any) -> Tensor:
+        *parts, backend = arguments
+        chain = Chain(*parts)
+        # Of the negative, which is the loss: then backward has nothing left to multiply.
+        factors = -row_factors(chain.emissions, chain.mask, reduction, weights)
+        value, *gradients = load(backend).value_and_gradient(factors, tags, *chain)
+        ctx.save_for_backward(next(part for part in chain if part.requires_grad), *gradients)
+        return reduce(value, chain.mask, reduction, weights)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        scores, *gradients = ctx.saved_tensors
+        if torch.is_grad_enabled():  # to be differentiated once more
+            gradients = _Scaled.apply(scores, -grad, *gradients)  # type: ignore[no-untyped-call]
+        elif grad.item() != -1:
+            gradients = [-grad * gradient for gradient in gradients]
+        d_emissions, d_start, d_transitions, d_end = gradients
+        return None, None, None, d_emissions, None, d_start, d_transitions, d_end, None
+
+
+class _Scaled(torch.autograd.Function):
+    """The gradients times a number, as a function of scores: to be differentiated, which is refused."""
+
+    @staticmethod
+    def forward(ctx: Any, scores: Tensor, factor: Tensor, *gradients: Tensor) -> tuple[Tensor, ...]:
+        return tuple(factor * gradient for gradient in gradients)
+
+    backward = staticmethod(refuse_second_derivatives)

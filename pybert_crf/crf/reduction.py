@@ -31,6 +31,19 @@ def reduce(likelihood: Tensor, mask: Tensor, reduction: str, weights: Tensor | N
     return likelihood.sum() / mask.sum().clamp(min=1)
 
 
+def row_factors(emissions: Tensor, mask: Tensor, reduction: str, weights: Tensor | None = None) -> Tensor:
+    """The derivative (B,) of what :func:`reduce` returns with respect to the rows' log-likelihoods."""
+    B = emissions.shape[0]
+    if weights is not None:
+        factors = weights.to(emissions.dtype)
+        return factors if reduction == "sum" else factors / _count(factors, mask, reduction)
+    if reduction == "sum":
+        return emissions.new_ones(B)
+    if reduction == "mean":
+        return emissions.new_full((B,), 1 / max(1, B))
+    return (1 / mask.sum().clamp(min=1)).to(emissions.dtype).expand(B)
+
+
 def _weighted(likelihood: Tensor, mask: Tensor, reduction: str, weights: Tensor) -> Tensor:
     weights = weights.to(likelihood.dtype)
     likelihood = likelihood.masked_fill((weights == 0) & likelihood.isinf(), 0.0) * weights  # 0 * -inf is NaN
@@ -38,5 +51,10 @@ def _weighted(likelihood: Tensor, mask: Tensor, reduction: str, weights: Tensor)
         return likelihood
     if reduction == "sum":
         return likelihood.sum()
+    return likelihood.sum() / _count(weights, mask, reduction)
+
+
+def _count(weights: Tensor, mask: Tensor, reduction: str) -> Tensor:
+    """What is divided by: rows or positions, each as often as its row counts."""
     count = (weights if reduction == "mean" else weights * mask.sum(dim=1)).sum()
-    return likelihood.sum() / torch.where(count == 0, 1.0, count)
+    return torch.where(count == 0, 1.0, count)

@@ -21,6 +21,8 @@ def arguments(name: str, case: Problem, backend: str) -> tuple[Any, ...]:
     if name in ("log_partition", "log_likelihood"):
         for scores in (chain.emissions, chain.start, chain.transitions, chain.end):
             scores.requires_grad_()
+    if name == "value_and_gradient":
+        return torch.linspace(0, 1, 3), case.tags, *chain, backend
     if name == "gradient":
         log_z, messages = OPS.log_partition(*chain, backend)
         return torch.ones_like(log_z), case.tags, *chain, messages, log_z, backend
@@ -34,7 +36,17 @@ def arguments(name: str, case: Problem, backend: str) -> tuple[Any, ...]:
 
 @each(COMPILED)
 @pytest.mark.parametrize(
-    "name", ["log_partition", "log_likelihood", "gradient", "viterbi", "k_best", "log_alphas", "sample"]
+    "name",
+    [
+        "log_partition",
+        "log_likelihood",
+        "gradient",
+        "value_and_gradient",
+        "viterbi",
+        "k_best",
+        "log_alphas",
+        "sample",
+    ],
 )
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_torch_checks_the_ops(name: str, backend: str) -> None:
@@ -80,7 +92,7 @@ def test_a_tracer_sees_ops(backend: str) -> None:
 
     graph = make_fx(both)(case.emissions)
     called = {str(node.target) for node in graph.graph.nodes if node.op == "call_function"}
-    wanted = {f"pybert_crf.{name}.default" for name in ("log_likelihood", "viterbi", "gradient")}
+    wanted = {f"pybert_crf.{name}.default" for name in ("log_likelihood", "viterbi", "value_and_gradient")}
     assert wanted <= called
     torch.testing.assert_close(graph(case.emissions), both(case.emissions))
 
