@@ -77,8 +77,8 @@ class Chain:
         """A result as the caller wants it: without its axis for rows where the emissions came without."""
         return result.squeeze(axis)[()] if self.is_one_row else result
 
-    def forward(self, paths: Array | None) -> tuple[Array, Array, Array]:
-        """The log-likelihood of paths, or log Z where none are given; log Z; and messages for `gradient`.
+    def forward(self, paths: Array | None) -> Array:
+        """The log-likelihood of paths, or log Z where none are given.
 
         Raises:
             ValueError: a tag is out of range where unmasked; names the first and its place.
@@ -86,26 +86,33 @@ class Chain:
         B = len(self.mask)
         value, log_z, messages = self._empty(B), self._empty(B), self._empty(*self.emissions.shape)
         wrong = self._call("log_partition", _view(paths), *map(_address, (value, log_z, messages)))
+        self._check_paths(wrong, paths)
+        return value
+
+    def value_and_gradient(
+        self, paths: Array | None, weights: ArrayLike | None = None
+    ) -> tuple[Array, Array, Array, Array, Array]:
+        """`forward`'s value, and the gradient of its sum over rows, times weights: emissions, start,
+        transitions, end. Raises ValueError as `forward`.
+        """
+        (B, _, K), dtype = self.emissions.shape, self.emissions.dtype
+        shape = self.mask.shape[self.is_one_row : 1]
+        given = np.ones(shape) if weights is None else _sized("weights", np.asarray(weights), shape)
+        grad = np.ascontiguousarray(given, dtype).reshape(B)
+        value, d_emissions = self._empty(B), self._empty(*self.emissions.shape)
+        outputs = (value, d_emissions, self._empty(K), self._empty(K, K), self._empty(K))
+        wrong = self._call("value_and_gradient", _view(paths), *map(_address, (grad, *outputs)))
+        self._check_paths(wrong, paths)
+        return outputs
+
+    def _check_paths(self, wrong: int, paths: Array | None) -> None:
+        """Raise ValueError for the tag that a kernel found wrong; at -1 it found none."""
         if wrong >= 0 and paths is not None:
             row, position = divmod(wrong, paths.shape[1])
             raise ValueError(
                 f"tag {paths[row, position]} at batch row {row}, position {position} is out of range: "
                 f"expected 0 <= tag < {len(self.start)} where the mask is on"
             )
-        return value, log_z, messages
-
-    def gradient(
-        self, paths: Array | None, weights: ArrayLike | None, log_z: Array, messages: Array
-    ) -> tuple[Array, Array, Array, Array]:
-        """Of the sum over rows of weights times `forward`'s value: emissions, start, transitions, end."""
-        (B, _, K), dtype = self.emissions.shape, self.emissions.dtype
-        shape = self.mask.shape[self.is_one_row : 1]
-        given = np.ones(shape) if weights is None else _sized("weights", np.asarray(weights), shape)
-        grad = np.ascontiguousarray(given, dtype).reshape(B)
-        outputs = (self._empty(*self.emissions.shape), self._empty(K), self._empty(K, K), self._empty(K))
-        addresses = map(_address, (grad, messages, log_z, *outputs))
-        self._call("gradient", _view(paths), *addresses)
-        return outputs
 
     def best(self) -> tuple[Array, Array]:
         """The best paths (B, T) int64 and their scores (B,)."""

@@ -79,7 +79,7 @@ def log_partition(
     0 for a row with nothing unmasked, -inf for one with no legal path.
     """
     chain = Chain.of(emissions, transitions, start, end, mask, threads)
-    return chain.leave(chain.forward(None)[0])
+    return chain.leave(chain.forward(None))
 
 
 def log_likelihood(
@@ -104,7 +104,7 @@ def log_likelihood(
         ValueError: a tag is out of range where unmasked; names it and its place.
     """
     chain = Chain.of(emissions, transitions, start, end, mask, threads)
-    return chain.leave(chain.forward(chain.paths(tags))[0])
+    return chain.leave(chain.forward(chain.paths(tags)))
 
 
 def value_and_gradient(
@@ -131,8 +131,7 @@ def value_and_gradient(
     """
     chain = Chain.of(emissions, transitions, start, end, mask, threads)
     paths = None if tags is None else chain.paths(tags)
-    value, log_z, messages = chain.forward(paths)
-    d_emissions, *d_parameters = chain.gradient(paths, weights, log_z, messages)
+    value, d_emissions, *d_parameters = chain.value_and_gradient(paths, weights)
     return chain.leave(value), Gradient(chain.leave(d_emissions), *d_parameters)
 
 
@@ -147,8 +146,7 @@ def marginals(
 ) -> Array:
     """The posterior probabilities (B, T, K) of the tags; 0 where masked or where no path is legal."""
     chain = Chain.of(emissions, transitions, start, end, mask, threads)
-    _, log_z, messages = chain.forward(None)
-    return chain.leave(chain.gradient(None, None, log_z, messages)[0])
+    return chain.leave(chain.value_and_gradient(None)[1])
 
 
 def viterbi(

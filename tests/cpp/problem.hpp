@@ -3,10 +3,12 @@
 // Buffers have exactly the size that the layout needs, so that an address sanitizer sees any step outside.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <cstring>
 #include <limits>
 #include <random>
 #include <stdexcept>
@@ -14,6 +16,7 @@
 #include <vector>
 
 #include "chain.hpp"
+#include "check.hpp"
 
 using pybert_crf::Chains;
 using pybert_crf::Paths;
@@ -140,6 +143,41 @@ struct Results {
         threads);
   }
 };
+
+template <class T>
+bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
+}
+
+// Value and gradient in one call are those of two.
+template <class Real>
+void test_together(Problem<Real>& problem, const Results<Real>& apart, int threads) {
+  const auto& kernels = pybert_crf::cpu::operations<Real>();
+  const Paths none{nullptr, {0, 0}};
+  const Paths given{problem.tags_given.data(), {problem.time, 1}};
+  std::vector<Real> value(apart.value), emissions(apart.d_emissions), start(apart.d_start),
+      transitions(apart.d_transitions), end(apart.d_end);
+  const auto run = [&](const Paths& paths) {
+    for (auto* out : {&value, &emissions, &start, &transitions, &end})
+      std::fill(out->begin(), out->end(), Real{7});
+    const auto wrong =
+        kernels.value_and_gradient(problem.chains(), paths, problem.grad.data(), value.data(),
+                                   {emissions.data(), start.data(), transitions.data(), end.data()}, threads);
+    CHECK(wrong == -1);
+  };
+  run(none);
+  CHECK(same_bits(value, apart.value));
+  CHECK(same_bits(emissions, apart.d_emissions));
+  CHECK(same_bits(start, apart.d_start));
+  CHECK(same_bits(transitions, apart.d_transitions));
+  CHECK(same_bits(end, apart.d_end));
+  run(given);
+  CHECK(same_bits(value, apart.likelihood));
+  CHECK(same_bits(emissions, apart.t_emissions));
+  CHECK(same_bits(start, apart.t_start));
+  CHECK(same_bits(transitions, apart.t_transitions));
+  CHECK(same_bits(end, apart.t_end));
+}
 
 // Whether the instruction set that PYBERT_CRF_ISA names can be used here; says which is.
 inline bool has_instruction_set() {

@@ -133,6 +133,7 @@ void check_all_close(const std::vector<Real>& got, const std::vector<double>& ex
 template <class Real>
 void test_problem(Problem<Real> problem, double tolerance, bool exact_ties) {
   const Results<Real> got(problem, 2);
+  test_together(problem, got, 2);
   Expected expected(problem.start.size());
   for (std::ptrdiff_t row = 0; row < problem.batch; ++row) {
     const Oracle<Real> oracle(problem, row);

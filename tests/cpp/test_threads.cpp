@@ -6,18 +6,12 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cstring>
 #include <stdexcept>
 #include <thread>
 
 #include "check.hpp"
 #include "cpu/parallel.hpp"
 #include "problem.hpp"
-
-template <class T>
-bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
-}
 
 template <class Real>
 void test_same_bits(std::ptrdiff_t batch, std::ptrdiff_t time, std::ptrdiff_t tags) {
@@ -40,6 +34,7 @@ void test_same_bits(std::ptrdiff_t batch, std::ptrdiff_t time, std::ptrdiff_t ta
     CHECK(same_bits(one.d_end, many.d_end));
     CHECK(same_bits(one.tags, many.tags));
     CHECK(same_bits(one.scores, many.scores));
+    test_together(problem, one, threads);
   }
 }
 
