@@ -11,15 +11,17 @@ from torch.autograd import gradcheck, gradgradcheck
 MASK = torch.tensor([[1, 1, 1, 1, 1], [0, 1, 0, 1, 1], [0, 0, 1, 0, 0], [0, 0, 0, 0, 0]]).bool()
 
 
-def as_function(case: Problem, backend: str):  # type: ignore[no-untyped-def]
+def as_function(  # type: ignore[no-untyped-def]
+    case: Problem, backend: str, reduction: str = "none", weights: Tensor | None = None
+):
     """The log-likelihoods as a function of emissions and parameters, and a point to differentiate it at."""
     crf = layer(case, backend)
     names = ("start_transitions", "transitions", "end_transitions")
 
     def likelihood(emissions: Tensor, *parameters: Tensor) -> Tensor:
         replaced = dict(zip(names, parameters, strict=True))
-        arguments = (emissions, case.tags, case.mask, "none")
-        result: Tensor = torch.func.functional_call(crf, replaced, arguments)
+        arguments = (emissions, case.tags, case.mask, reduction)
+        result: Tensor = torch.func.functional_call(crf, replaced, arguments, {"weights": weights})
         return result
 
     point = (case.emissions, case.start, case.transitions, case.end)
@@ -31,6 +33,40 @@ def as_function(case: Problem, backend: str):  # type: ignore[no-untyped-def]
 def test_first_derivatives(backend: str, num_tags: int) -> None:
     function, point = as_function(problem(4, 5, num_tags)._replace(mask=MASK), backend)
     assert gradcheck(function, point)
+
+
+@each_backend
+@pytest.mark.parametrize("weights", [None, torch.tensor([0.5, 2.0, 0.0, 1.0])])
+@pytest.mark.parametrize("reduction", ["sum", "mean", "token_mean"])
+def test_first_derivatives_of_a_reduction(backend: str, reduction: str, weights: Tensor | None) -> None:
+    case = problem(4, 5, 3)._replace(mask=MASK.clone())
+    case.emissions[2] = -torch.inf  # no legal path
+    if weights is None:
+        case.mask[2] = False
+    function, point = as_function(case, backend, reduction, weights)
+    gradients = torch.autograd.grad(function(*point), point, retain_graph=True)
+    rows, _ = as_function(case, backend)
+    likelihood = rows(*point)
+    counts = torch.ones(4, dtype=torch.float64) if weights is None else weights.double()
+    over = {"sum": 1.0, "mean": counts.sum(), "token_mean": (counts * case.mask.sum(1)).sum()}[reduction]
+    kept = likelihood.isfinite()
+    assert kept.tolist() == [True, True, weights is None, True]
+    value = (likelihood * counts)[kept].sum() / over
+    torch.testing.assert_close(function(*point), value)
+    torch.testing.assert_close(gradients, torch.autograd.grad(value, point))
+    for factor in (-1.0, 0.25):  # a loss is the negative
+        loss = factor * function(*point)
+        for _ in range(2):
+            again = torch.autograd.grad(loss, point, retain_graph=True)
+            torch.testing.assert_close(again, tuple(factor * gradient for gradient in gradients))
+
+
+def test_weights_that_are_learned_have_a_gradient() -> None:
+    case = problem(3, 4, 2)
+    weights = torch.tensor([1.0, 2.0, 0.5], dtype=torch.float64, requires_grad=True)
+    crf = layer(case, "auto")
+    crf(case.emissions, case.tags, case.mask, weights=weights).backward()
+    torch.testing.assert_close(weights.grad, crf(case.emissions, case.tags, case.mask, "none").detach())
 
 
 def test_second_derivatives_of_reference() -> None:
@@ -50,6 +86,11 @@ def test_second_derivatives_elsewhere_say_where_to_get_them(backend: str) -> Non
     emissions = case.emissions.requires_grad_()
     log_z = layer(case, backend).log_partition(emissions)
     (gradient,) = torch.autograd.grad(log_z.sum(), emissions, create_graph=True)
+    with pytest.raises(NotImplementedError, match="reference"):
+        torch.autograd.backward(gradient.square().sum())
+    loss = -layer(case, backend)(emissions, case.tags)
+    (gradient,) = torch.autograd.grad(loss, emissions, create_graph=True)
+    torch.testing.assert_close(gradient, torch.autograd.grad(loss, emissions)[0])
     with pytest.raises(NotImplementedError, match="reference"):
         torch.autograd.backward(gradient.square().sum())
 
