@@ -9,7 +9,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pybert_crf.crf import CRF, backends
+    from pybert_crf.constraints import tag_constraints
+    from pybert_crf.crf import CRF, Constraints, backends
     from pybert_crf.encoders import Encoder, EncoderConfig
     from pybert_crf.entities import Entity
     from pybert_crf.model import BertCRF
@@ -22,6 +23,7 @@ __version__ = "0.1.0"
 __all__ = [
     "CRF",
     "BertCRF",
+    "Constraints",
     "Encoder",
     "EncoderConfig",
     "Entity",
@@ -29,12 +31,15 @@ __all__ = [
     "TrainOptions",
     "__version__",
     "backends",
+    "tag_constraints",
     "train",
 ]
 
 _HOME = {
     "CRF": "pybert_crf.crf",
+    "Constraints": "pybert_crf.crf",
     "backends": "pybert_crf.crf",
+    "tag_constraints": "pybert_crf.constraints",
     "Encoder": "pybert_crf.encoders",
     "EncoderConfig": "pybert_crf.encoders",
     "BertCRF": "pybert_crf.model",

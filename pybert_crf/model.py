@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from pybert_crf.batches import Batch
-from pybert_crf.crf import CRF, Constraints
+from pybert_crf.constraints import tag_constraints
+from pybert_crf.crf import CRF
 from pybert_crf.encoders import (
     CheckpointError,
     ConfigError,
@@ -24,7 +24,6 @@ from pybert_crf.encoders import (
 )
 from pybert_crf.encoders.families import family_of
 from pybert_crf.files import write_json
-from pybert_crf.text.schemes import OUTSIDE, is_legal
 
 HEAD = {"classifier.": "linear.", "crf.": "crf."}
 """Where linear layer and CRF stand in ``model.safetensors`` (left) and in `BertCRF` (right)."""
@@ -47,7 +46,7 @@ class BertCRF(nn.Module):
         dropout: probability of dropping a hidden feature before the linear layer, in training.
 
     Raises:
-        ValueError: no labels, a label twice, or no such scheme.
+        ValueError: no labels, a label twice, no such scheme, or a label that is none of the scheme's.
     """
 
     def __init__(
@@ -61,14 +60,10 @@ class BertCRF(nn.Module):
         self.encoder = encoder
         self.dropout = nn.Dropout(dropout)
         self.linear = nn.Linear(encoder.config.hidden_size, len(labels))
-        self.crf = CRF(len(labels), batch_first=True, constraints=self._constraints())
+        constraints = None if scheme is None else tag_constraints(self.labels, scheme)
+        self.crf = CRF(len(labels), batch_first=True, constraints=constraints)
         nn.init.normal_(self.linear.weight, std=0.02)
         nn.init.zeros_(self.linear.bias)
-
-    def _constraints(self) -> Constraints | None:
-        if self.scheme is None:
-            return None
-        return Constraints.from_rule(self.labels, OUTSIDE, partial(is_legal, scheme=self.scheme))
 
     def emissions(self, batch: Batch) -> Tensor:
         """Scores of every tag for every unit: (batch, time, tags)."""

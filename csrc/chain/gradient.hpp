@@ -1,4 +1,4 @@
-// The gradient of log Z, which is marginals: sweeps that go on from the middle of a row and meet the
+// The gradient of log Z, which is marginals (eq. 6): sweeps that go on from the middle of a row and meet the
 // messages.
 #pragma once
 

@@ -36,7 +36,8 @@ struct LogScratch {
   double* ratios;
 };
 
-// log sum_i exp(alpha_i + transitions_ij), from the scores themselves.
+// log sum_i exp(alpha_i + transitions_ij), from the scores themselves: where a sum of products is too small
+// to be exact (eq. 19).
 template <class Real>
 double column_log_sum(const double* alpha, const View<const Real, 2>& transitions, std::ptrdiff_t tags,
                       std::ptrdiff_t j) {
@@ -53,7 +54,7 @@ double column_log_sum(const double* alpha, const View<const Real, 2>& transition
   return top + std::log(sum);
 }
 
-// powers_i = exp(alpha_i); sums_j = sum_i powers_i W_ij.
+// powers_i = exp(alpha_i); sums_j = sum_i powers_i W_ij (eq. 18).
 template <class Lanes>
 void step_sums(const Weights<Lanes>& weights, const LogScratch& scratch) {
   const Shape<Lanes>& shape = weights.shape;

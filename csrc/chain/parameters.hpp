@@ -50,7 +50,7 @@ struct Shape {
   }
 };
 
-// exp of the scores, each relative to the greatest of its kind.
+// exp of the scores, each relative to the greatest of its kind (eq. 8).
 template <class Lanes>
 struct Weights {
   using Work = typename Lanes::Work;

@@ -24,9 +24,10 @@ namespace pybert_crf::cpu {
 
 namespace {
 
-// How long a thread looks for the next job before it goes to sleep: longer than it takes from a forward pass
-// to its backward pass, shorter than anybody would notice.
-constexpr auto patience = std::chrono::microseconds(100);
+// How long a thread looks for the next job before it goes to sleep, from which it takes up to 100
+// microseconds to wake: longer than PyTorch takes from one call of the layer to the next where nothing else
+// is done, and next to nothing where an encoder runs in between.
+constexpr auto patience = std::chrono::microseconds(400);
 
 // Waits until ready() or for as long as `patience`; returns ready().
 template <class Ready>

@@ -58,8 +58,8 @@ class PathDistribution(ChainLayer):
     ) -> tuple[Tensor, Tensor]:
         """The most probable tag of each position by itself, and its posterior probability (max-marginal).
 
-        It makes the fewest wrong tags in expectation, where :meth:`viterbi` makes the most whole rows right.
-        The tags together may be no legal path. Among equals the lowest wins.
+        It makes the fewest wrong tags in expectation (docs/crf.md, eq. 25), where :meth:`viterbi` makes the
+        most whole rows right. The tags together may be no legal path. Among equals the lowest wins.
 
         Returns:
             tags (B, T) int64, -1 where masked or where no path is legal, and probabilities (B, T), 0 there.

@@ -22,7 +22,7 @@ from pybert_crf.crf.numba_weights import weigh
 from pybert_crf.crf.threads import run_in_threads
 
 _CHUNKS = 16
-_WORTH_A_THREAD = 1 << 17  # operations below which handing work to another thread takes longer than doing it
+_WORTH_A_THREAD = 1 << 19  # operations below which handing work to another thread takes longer than doing it
 
 _Pair = tuple[Tensor, Tensor]
 _Triple = tuple[Tensor, Tensor, Tensor]

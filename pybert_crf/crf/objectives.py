@@ -1,4 +1,7 @@
-"""What can be maximised in the place of the log-likelihood. In plain PyTorch: for the reference backend."""
+"""What can be maximised in the place of the log-likelihood: docs/crf.md, sections 17 and 18.
+
+In plain PyTorch, for the reference backend, but for partial labels.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from pybert_crf.crf.log_space import NEG_INF, finite_or_zero, log_softmax, widen
 
 
 def partial_log_likelihood(problem: Problem, candidates: Tensor) -> Tensor:
-    """log P(every y_t is one of its candidates | x) (B,): log Z of those paths less log Z.
+    """log P(every y_t is one of its candidates | x) (B,): log Z of those paths less log Z (eq. 30).
 
     By any backend. -inf for a row with no legal path, and where none goes through candidates alone.
     """
@@ -26,7 +29,7 @@ def partial_log_likelihood(problem: Problem, candidates: Tensor) -> Tensor:
 def smoothed_log_likelihood(
     tags: Tensor, problem: Problem, class_weights: Tensor | None, smoothing: float
 ) -> Tensor:
-    """(1 - smoothing) * the log-likelihood (B,) of ``tags``, weighed, + smoothing * that of any tags.
+    """(1 - smoothing) * the log-likelihood (B,) of ``tags``, weighed, + smoothing * that of any (eq. 32).
 
     See :meth:`pybert_crf.crf.CRF.forward`, whose arguments these are.
     """
@@ -42,7 +45,7 @@ def smoothed_log_likelihood(
 
 
 def _weighted_log_likelihood(tags: Tensor, problem: Problem, weights: Tensor) -> Tensor:
-    """sum_t w[y_t] log P(y_t | y_{t+1}, x), exactly the log-likelihood where all weights are 1.
+    """sum_t w[y_t] log P(y_t | y_{t+1}, x), exactly the log-likelihood where all weights are 1 (eq. 31).
 
     The factors are those of :mod:`pybert_crf.crf.posterior`. -inf for a row with no legal path; what is
     impossible but of weight 0 counts as 0.

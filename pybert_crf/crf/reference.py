@@ -49,7 +49,7 @@ def log_partition(
     end: Tensor,
     pairwise: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """The forward algorithm.
+    """The forward algorithm (docs/crf.md, eq. 3 and 4).
 
     Args:
         emissions: (B, T, K) floating point, any strides; anything at masked positions.
@@ -93,7 +93,7 @@ def log_likelihood(
     end: Tensor,
     pairwise: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The score of the paths ``tags`` less log Z.
+    """The score of the paths ``tags`` less log Z (docs/crf.md, eq. 2).
 
     Args:
         tags: (B, T) int64, read only where unmasked; the others as for :func:`log_partition`.
@@ -129,6 +129,8 @@ def gradient(
     pairwise: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The gradient of ``(grad * log_z).sum()``; with ``tags``, of ``(grad * log_likelihood).sum()``.
+
+    Expected counts, which are marginals (docs/crf.md, eq. 6).
 
     That of log Z is the posterior marginals, of tags and of pairs of them; that of a score is how often the
     path uses each. Differentiable through the ``messages``.

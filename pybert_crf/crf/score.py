@@ -20,7 +20,7 @@ def path_score(
     end: Tensor,
     pairwise: Tensor | None = None,
 ) -> Tensor:
-    """The score (B,) of each row's path of ``tags``: the sum that :class:`pybert_crf.crf.CRF` describes.
+    """The score (B,) of each row's path of ``tags``: docs/crf.md, eq. 1.
 
     Differentiable to any order; summed in double precision where the device has it.
 

@@ -1,5 +1,7 @@
 """The posterior probability of given spans of tags, exactly, from the forward pass alone.
 
+Docs/crf.md, eq. 27.
+
 Given the next tag, the chain so far is independent of all that follows::
 
     P(y_s..y_l | x) = P(y_l | x) prod_{t = s}^{l - 1} P(y_t | y_{t+1}, x)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import runpy
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -61,6 +63,61 @@ def test_the_number_of_threads_changes_no_bit(dtype: torch.dtype) -> None:
         results.append((log_z, *gradients, *native.viterbi(*chain)))
     for more in results[1:]:
         assert all(map(torch.equal, results[0], more))
+
+
+def test_other_threads_run_during_a_call() -> None:
+    """No thread is made to give up the GIL: another one runs only if the call lets go of it."""
+    chain = random_chain(48, 512, 128).to(torch.float32)
+    begun, ended = threading.Event(), threading.Event()
+
+    def call() -> None:
+        begun.set()
+        native.viterbi(*chain)
+        ended.set()
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1000)
+    try:
+        thread = threading.Thread(target=call)
+        thread.start()
+        begun.wait()
+        was_under_way = not ended.is_set()
+        thread.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert was_under_way
+
+
+PEAK = """
+import torch
+from pybert_crf import CRF
+
+def resident(field):
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) * 1024 for line in status if line.startswith(field + ":"))
+
+def train(time):
+    emissions = torch.randn(32, time, 128, requires_grad=True)
+    tags = torch.randint(128, (32, time))
+    with open("/proc/self/clear_refs", "w") as marks:
+        marks.write("5")
+    before = resident("VmRSS")
+    (-crf(emissions, tags)).backward()
+    return (resident("VmHWM") - before) / emissions.nbytes
+
+crf = CRF(128, batch_first=True, backend="native")
+train(2)
+print(train(512))
+"""
+
+
+@pytest.mark.skipif(not os.access("/proc/self/clear_refs", os.W_OK), reason="no mark of peak memory here")
+def test_peak_memory_of_loss_and_backward() -> None:
+    """Beyond the emissions themselves; without a process of its own the allocator's leavings would count."""
+    command = [sys.executable, "-W", "ignore", "-c", PEAK]
+    done = subprocess.run(command, timeout=120, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert 0.9 < float(done.stdout) < 3  # the gradient alone is 1
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no fork")

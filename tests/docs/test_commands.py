@@ -91,7 +91,7 @@ def test_the_commands_run(file: str, place: Path) -> None:
 @pytest.mark.parametrize("file", READMES)
 def test_the_python_runs(file: str, place: Path) -> None:
     found = blocks(file, "python")
-    assert len(found) == 3
+    assert len(found) == 4
     for number, block in enumerate(found):
         code = block.replace('out="my-tagger"', f'out="python-{file}", epochs=1')
         done = subprocess.run(
