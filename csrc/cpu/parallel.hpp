@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "chain.hpp"
+#include "cpu/memory.hpp"
 #include "cpu/pool.hpp"
 
 namespace pybert_crf::PYBERT_CRF_TARGET {

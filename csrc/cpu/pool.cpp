@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <exception>
 #include <mutex>
-#include <new>
 #include <thread>
 #include <vector>
 
@@ -179,14 +178,6 @@ void run_on_threads(int threads, void (*work)(void*), void* context) {
   } else {
     pool().run(threads, work, context);
   }
-}
-
-void* allocate(std::size_t bytes) {
-  return ::operator new(bytes, std::align_val_t{64});
-}
-
-void release(void* memory) noexcept {
-  ::operator delete(memory, std::align_val_t{64});
 }
 
 }  // namespace pybert_crf::cpu

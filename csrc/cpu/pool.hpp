@@ -1,7 +1,5 @@
-// Threads that wait for work between calls, and memory. Compiled once, for the baseline.
+// Threads that wait for work between calls. Compiled once, for the baseline.
 #pragma once
-
-#include <cstddef>
 
 namespace pybert_crf::cpu {
 
@@ -12,9 +10,5 @@ namespace pybert_crf::cpu {
 // The threads outlive the call, for a millisecond's work is done before a new thread has started. A forked
 // child has none of them and makes its own.
 void run_on_threads(int threads, void (*work)(void* context), void* context);
-
-// At a multiple of 64 bytes. Throws std::bad_alloc.
-void* allocate(std::size_t bytes);
-void release(void* memory) noexcept;
 
 }  // namespace pybert_crf::cpu

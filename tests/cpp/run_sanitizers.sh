@@ -7,7 +7,7 @@ for sanitizers in address,undefined thread; do
   build="$root/build/sanitizers-$sanitizers"
   cmake -S "$root" -B "$build" -DCMAKE_BUILD_TYPE=None -DPYBERT_CRF_MODULE=OFF -DPYBERT_CRF_TESTS=ON \
     -DPYBERT_CRF_WERROR=ON \
-    -DCMAKE_CXX_FLAGS="-O1 -g1 -fsanitize=$sanitizers -fno-sanitize-recover=all -fno-omit-frame-pointer" >/dev/null
+    -DCMAKE_CXX_FLAGS="-O1 -g1 -fsanitize=$sanitizers -fno-sanitize-recover=all -fno-omit-frame-pointer -DPYBERT_CRF_SANITIZED" >/dev/null
   cmake --build "$build" --parallel 2
   (cd "$build" && ctest --output-on-failure)
 done
