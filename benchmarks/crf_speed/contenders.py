@@ -147,7 +147,7 @@ class Reference(Ours):
 class NativeKernel(Contender):
     """The compiled functions behind `pybert_crf.crf.native`: no checks, no autograd, outputs made before.
 
-    What is timed is one or two calls from Python into the extension.
+    What is timed is one call from Python into the extension.
     """
 
     name = "native kernel"
@@ -161,9 +161,9 @@ class NativeKernel(Contender):
     def __init__(self, case: Problem) -> None:
         super().__init__(case)
         native, scores = self.load(), (case.emissions, case.start, case.transitions, case.end)
-        self.forward, self.backward, self.best_paths = (
+        self.forward, self.both, self.best_paths = (
             native._KERNELS[operation, case.emissions.dtype]
-            for operation in ("log_partition", "gradient", "viterbi")
+            for operation in ("log_partition", "value_and_gradient", "viterbi")
         )
         self.problem = native._problem(case.emissions, case.mask, *scores[1:])
         self.paths = native._paths(case.tags, case.mask)
@@ -173,7 +173,7 @@ class NativeKernel(Contender):
         self.result = emissions, start, transitions, end
         self.best_tags, self.messages = torch.empty_like(case.tags), torch.empty_like(case.emissions)
         self.forward_outputs = [part.data_ptr() for part in (self.value, self.log_z, self.messages)]
-        self.backward_tensors = [part.data_ptr() for part in (self.messages, self.log_z, *self.result)]
+        self.both_outputs = [part.data_ptr() for part in (self.value, *self.result)]
         self.best_outputs = [part.data_ptr() for part in (self.best_tags, self.value)]
 
     def loss(self) -> Tensor:
@@ -189,16 +189,14 @@ class NativeKernel(Contender):
     def forward_backward(self) -> tuple[Tensor, Gradients]:
         """log Z (B,) and the gradient of its sum."""
         self._both(None, self.up)
-        return self.log_z, self.result
+        return self.value, self.result
 
     def viterbi(self) -> Tensor:
         self.best_paths(self.problem, *self.best_outputs, torch.get_num_threads())
         return self.best_tags
 
     def _both(self, paths: Any, grad: Tensor) -> None:
-        number = torch.get_num_threads()
-        self.forward(self.problem, paths, *self.forward_outputs, number)
-        self.backward(self.problem, paths, grad.data_ptr(), *self.backward_tensors, number)
+        self.both(self.problem, paths, grad.data_ptr(), *self.both_outputs, torch.get_num_threads())
 
 
 OURS: tuple[type[Contender], ...] = (Native, Numba, Reference, NativeKernel)

@@ -8,10 +8,17 @@
 
 namespace pybert_crf::PYBERT_CRF_TARGET {
 
+// A number for each tag at each of many steps.
+template <class Work>
+struct Steps {
+  const Work* first;
+  std::ptrdiff_t along;  // from a step to the next
+};
+
 // counts[i, j] += sum over the steps of from[i] * to[j]
 template <class Lanes, bool OneBlock>
-void count_pairs(const Shape<Lanes>& shape, std::ptrdiff_t steps, const typename Lanes::Work* from,
-                 const typename Lanes::Work* to, typename Lanes::Work* counts) {
+void count_pairs(const Shape<Lanes>& shape, std::ptrdiff_t steps, const Steps<typename Lanes::Work>& from,
+                 const Steps<typename Lanes::Work>& to, typename Lanes::Work* counts) {
   using Values = typename Lanes::Values;
   const std::ptrdiff_t padded = OneBlock ? Lanes::width : shape.padded;
   for (std::ptrdiff_t block = 0; block < padded; block += Lanes::width) {
@@ -19,9 +26,9 @@ void count_pairs(const Shape<Lanes>& shape, std::ptrdiff_t steps, const typename
       auto* row = counts + block * shape.rows + i * Lanes::width;
       Values sums[4];
       for (std::ptrdiff_t k = 0; k < Lanes::partials; ++k) sums[k] = Lanes::load(row + k * Lanes::width);
-      const auto* entered = to + block;
-      const auto* left_from = from + i;
-      for (std::ptrdiff_t step = 0; step < steps; ++step, entered += padded, left_from += padded) {
+      const auto* entered = to.first + block;
+      const auto* left_from = from.first + i;
+      for (std::ptrdiff_t step = 0; step < steps; ++step, entered += to.along, left_from += from.along) {
         const Values into = Lanes::load(entered);
         sums[0] = Lanes::fma(Lanes::all(left_from[0]), into, sums[0]);
         if constexpr (Lanes::partials > 1) sums[1] = Lanes::fma(Lanes::all(left_from[1]), into, sums[1]);
@@ -67,7 +74,7 @@ void share_out(const Shape<Lanes>& shape, HalfGradient<Lanes, Real>& half, std::
     const Real* message = half.messages + t * shape.tags;
     Real* d_emission = half.d_emissions + t * shape.tags;
     const Work* reached = half.stretch.reached + step * padded;
-    Work* share = half.stretch.emitted + step * padded;
+    Work* share = half.stretch.emitted + step * half.stretch.along;
     const Values first_block = Lanes::load_some(message, shape.tags);
     Values products = Lanes::load(reached) * first_block;
     for (std::ptrdiff_t block = Lanes::width; block < padded; block += Lanes::width)
@@ -85,10 +92,10 @@ void share_out(const Shape<Lanes>& shape, HalfGradient<Lanes, Real>& half, std::
   }
   half.exact = exact;
   if (first + count < half.count) return;
-  const std::ptrdiff_t last = (count - 1) * padded;
+  const Work* share = half.stretch.emitted + (count - 1) * half.stretch.along;
+  const Work* reached = half.stretch.reached + (count - 1) * padded;
   for (std::ptrdiff_t block = 0; block < padded; block += Lanes::width)
-    Lanes::store(half.edge + block, Lanes::load(half.stretch.emitted + last + block) *
-                                        Lanes::load(half.stretch.reached + last + block));
+    Lanes::store(half.edge + block, Lanes::load(share + block) * Lanes::load(reached + block));
 }
 
 // Phase 4: the pairs of neighbours of these steps. The pair in the middle of the row is counted on the left
@@ -98,8 +105,10 @@ void count_stretch(const Shape<Lanes>& shape, const HalfGradient<Lanes, Real>& h
                    std::ptrdiff_t count) {
   if (half.row.length == 1) return;
   const std::ptrdiff_t skipped = first == 0 && half.start == left ? 1 : 0;
-  const auto* carried = half.stretch.vectors + skipped * (OneBlock ? Lanes::width : shape.padded);
-  const auto* met = half.stretch.emitted + skipped * (OneBlock ? Lanes::width : shape.padded);
+  const std::ptrdiff_t padded = OneBlock ? Lanes::width : shape.padded;
+  const auto& stretch = half.stretch;
+  const Steps<typename Lanes::Work> carried{stretch.vectors + skipped * padded, padded};
+  const Steps<typename Lanes::Work> met{stretch.emitted + skipped * stretch.along, stretch.along};
   count_pairs<Lanes, OneBlock>(shape, count - skipped, half.start == left ? carried : met,
                                half.start == left ? met : carried, half.counts);
 }
@@ -128,8 +137,9 @@ void gradient_halves(const Weights<Lanes>& weights, HalfGradient<Lanes, Real>* c
   take_through<Lanes, OneBlock>(
       weights, halves, false, alone,
       [&](Gradient& half, std::ptrdiff_t first, std::ptrdiff_t count) {
-        weigh_emissions<Lanes, OneBlock>(weights, half.row, half.start, half.row.length - half.count + first,
-                                         count, half.stretch.emitted, half.watch);
+        const std::ptrdiff_t step = half.row.length - half.count + first;
+        find_kept(padded, step, half);
+        if (half.kept == nullptr) weigh_emissions<Lanes, OneBlock>(weights, step, count, half);
       },
       [&](Gradient& half, std::ptrdiff_t first, std::ptrdiff_t count) {
         share_out<Lanes, OneBlock>(shape, half, first, count);

@@ -45,6 +45,8 @@ PYBERT_CRF_INLINE typename Lanes::Values load_emission(const Weights<Lanes>& wei
 template <class Work>
 struct Stretch {
   Work* emitted;  // (steps, padded): exp of the emissions, relative to the greatest at the position
+  std::ptrdiff_t along;  // from a step's `emitted` to the next one's: padded, or where they are kept in the
+                         // order of the row, by a sweep that comes from the right, -padded
   Work* reached;  // (steps, padded): what the sweep brings to the position, before its emission
   Work* vectors;  // (steps + 1, padded): the sweep before each step, and after the last
   Work* scales;   // (steps + 1): what brings each of those to a maximum in [1, 2)
@@ -64,7 +66,7 @@ struct Stretch {
   template <class Lanes>
   static PYBERT_CRF_INLINE Stretch at(const Shape<Lanes>& shape, Work* memory) {
     const std::ptrdiff_t whole = steps(shape) * shape.padded;
-    return {memory, memory + whole, memory + 2 * whole, memory + 3 * whole + shape.padded};
+    return {memory, shape.padded, memory + whole, memory + 2 * whole, memory + 3 * whole + shape.padded};
   }
 };
 
@@ -73,39 +75,7 @@ PYBERT_CRF_INLINE std::ptrdiff_t position_of(Side start, std::ptrdiff_t length, 
   return start == left ? step : length - 1 - step;
 }
 
-// Phase 1: exp(emission - top) at the steps first..first+count-1 of a sweep from `start`. Returns the sum of
-// the tops.
-template <class Lanes, bool OneBlock, class Real>
-double weigh_emissions(const Weights<Lanes>& weights, const Row<Real>& row, Side start, std::ptrdiff_t first,
-                       std::ptrdiff_t count, typename Lanes::Work* emitted, Watch<Lanes>& watch) {
-  using Work = typename Lanes::Work;
-  using Values = typename Lanes::Values;
-  constexpr Work nothing = -std::numeric_limits<Work>::infinity();
-  const std::ptrdiff_t padded = OneBlock ? Lanes::width : weights.shape.padded;
-  double tops = 0;
-  Values least = watch.emission;
-  for (std::ptrdiff_t step = 0; step < count; ++step, emitted += padded) {
-    const Real* emission = row.emission(position_of(start, row.length, first + step));
-    const Values first_block = load_emission(weights, emission, 0);
-    Values greatest = first_block;
-    for (std::ptrdiff_t block = Lanes::width; block < padded; block += Lanes::width)
-      greatest = Lanes::max(load_emission(weights, emission, block), greatest);
-    const Work highest = Lanes::greatest(greatest);
-    const Work top = highest > nothing ? highest : 0;
-    tops += static_cast<double>(top);
-    for (std::ptrdiff_t block = 0; block < padded; block += Lanes::width) {
-      const Values x = (OneBlock ? first_block : load_emission(weights, emission, block)) - Lanes::all(top);
-      least = Lanes::least_finite(least, x);
-      Lanes::store(emitted + block, x);
-    }
-  }
-  Lanes::template exp_all<exp_degree_for<Real>>(emitted - count * padded, count * padded);
-  watch.emission = least;
-  Lanes::sync();
-  return tops;
-}
-
-// Where the recursion of a sweep stands.
+// Where the sweep stands.
 template <class Lanes>
 struct Course {
   typename Lanes::Work scale = 1;  // of the vector at hand
@@ -121,16 +91,65 @@ struct Half {
   Row<Real> row;
   Side start;            // the end of the row that the sweep comes from
   std::ptrdiff_t count;  // of steps in all
+  typename Lanes::Work* kept;  // null, or (length, padded): a row's `emitted`, which the sweeps of the forward
+                               // pass leave to those of the gradient
   Course<Lanes> course;
   Watch<Lanes> watch;
 };
 
+// Points a stretch that begins `step` steps from the start of the row to what is kept, if anything is.
+template <class Lanes, class Real>
+PYBERT_CRF_INLINE void find_kept(std::ptrdiff_t padded, std::ptrdiff_t step, Half<Lanes, Real>& half) {
+  if (half.kept == nullptr) return;
+  half.stretch.along = half.start == left ? padded : -padded;
+  half.stretch.emitted = half.kept + position_of(half.start, half.row.length, step) * padded;
+}
+
+// Phase 1: exp(emission - top) at the `count` steps that begin `first` steps from the start of the row.
+// Returns the sum of the tops.
+template <class Lanes, bool OneBlock, class Real>
+double weigh_emissions(const Weights<Lanes>& weights, std::ptrdiff_t first, std::ptrdiff_t count,
+                       Half<Lanes, Real>& half) {
+  using Work = typename Lanes::Work;
+  using Values = typename Lanes::Values;
+  constexpr Work nothing = -std::numeric_limits<Work>::infinity();
+  const std::ptrdiff_t padded = OneBlock ? Lanes::width : weights.shape.padded;
+  const std::ptrdiff_t along = half.stretch.along;
+  const Row<Real> row = half.row;
+  Work* emitted = half.stretch.emitted;
+  double tops = 0;
+  Values least = half.watch.emission;
+  for (std::ptrdiff_t step = 0; step < count; ++step, emitted += along) {
+    const Real* emission = row.emission(position_of(half.start, row.length, first + step));
+    const Values first_block = load_emission(weights, emission, 0);
+    Values greatest = first_block;
+    for (std::ptrdiff_t block = Lanes::width; block < padded; block += Lanes::width)
+      greatest = Lanes::max(load_emission(weights, emission, block), greatest);
+    const Work highest = Lanes::greatest(greatest);
+    const Work top = highest > nothing ? highest : 0;
+    tops += static_cast<double>(top);
+    for (std::ptrdiff_t block = 0; block < padded; block += Lanes::width) {
+      const Values x = (OneBlock ? first_block : load_emission(weights, emission, block)) - Lanes::all(top);
+      least = Lanes::least_finite(least, x);
+      Lanes::store(emitted + block, x);
+    }
+  }
+  Work* const lowest = along > 0 ? half.stretch.emitted : emitted - along;
+  Lanes::template exp_all<exp_degree_for<Real>>(lowest, count * padded);
+  half.watch.emission = least;
+  Lanes::sync();
+  return tops;
+}
+
 // Phase 2, the end of a step for one block of tags: what is reached, times its emission.
 template <class Lanes>
-PYBERT_CRF_INLINE void settle(const Stretch<typename Lanes::Work>& stretch, std::ptrdiff_t at,
-                              std::ptrdiff_t padded, const typename Lanes::Values& reached,
-                              Course<Lanes>& course, typename Lanes::Values& peak) {
-  const auto value = reached * (Lanes::load(stretch.emitted + at) * Lanes::all(course.scale));
+PYBERT_CRF_INLINE void settle(const Stretch<typename Lanes::Work>& stretch, std::ptrdiff_t step,
+                              std::ptrdiff_t block, std::ptrdiff_t padded,
+                              const typename Lanes::Values& reached, Course<Lanes>& course,
+                              typename Lanes::Values& peak) {
+  const std::ptrdiff_t at = step * padded + block;
+  const auto value =
+      reached * (Lanes::load(stretch.emitted + step * stretch.along + block) * Lanes::all(course.scale));
   Lanes::store(stretch.vectors + padded + at, value);
   Lanes::store(stretch.reached + at, reached);
   course.least = Lanes::least_positive(course.least, value);
@@ -150,7 +169,7 @@ PYBERT_CRF_INLINE void advance(const Weights<Lanes>& weights, bool at_boundary, 
   for (std::ptrdiff_t block = 0; block < padded; block += Lanes::width) {
     const Values reached = at_boundary ? Lanes::load(weights.boundary[half.start] + block)
                                        : propagate(weights.shape, vector, weights.table[half.start], block);
-    settle(half.stretch, step * padded + block, padded, reached, half.course, peak);
+    settle(half.stretch, step, block, padded, reached, half.course, peak);
   }
   Lanes::sync();
   half.course.scale = scale_to_one(Lanes::greatest(peak), half.course.exponent);
@@ -188,7 +207,7 @@ PYBERT_CRF_INLINE void advance_together(const Weights<Lanes>& weights, std::ptrd
     }
     PYBERT_CRF_UNROLL
     for (int h = 0; h < rows_together; ++h)
-      settle(halves[h]->stretch, step * padded + block, padded, sums[h], halves[h]->course, peaks[h]);
+      settle(halves[h]->stretch, step, block, padded, sums[h], halves[h]->course, peaks[h]);
   }
   Lanes::sync();
   PYBERT_CRF_UNROLL

@@ -40,8 +40,8 @@ void sweep_halves(const Weights<Lanes>& weights, HalfSweep<Lanes, Real>* const (
   take_through<Lanes, OneBlock>(
       weights, halves, true, false,
       [&](Sweep& half, std::ptrdiff_t first, std::ptrdiff_t count) {
-        half.offset += weigh_emissions<Lanes, OneBlock>(weights, half.row, half.start, first, count,
-                                                        half.stretch.emitted, half.watch);
+        find_kept(OneBlock ? Lanes::width : weights.shape.padded, first, half);
+        half.offset += weigh_emissions<Lanes, OneBlock>(weights, first, count, half);
       },
       [&](Sweep& half, std::ptrdiff_t first, std::ptrdiff_t count) {
         store_messages<Lanes, OneBlock>(weights.shape, half, first, count);

@@ -40,8 +40,8 @@ class GradientRow {
         scratch_(2 * scratch_size(weights.shape)),
         counts_{left_counts, right_counts} {}
 
-  // `messages`: (time, tags), the row's.
-  void begin(std::ptrdiff_t row, const Real* messages) {
+  // `messages`: (time, tags), the row's; `kept`: see Half.
+  void begin(std::ptrdiff_t row, const Real* messages, Work* kept = nullptr) {
     const Shape<Lanes>& shape = weights_.shape;
     row_ = row;
     d_emissions_ = call_.out.emissions + row * call_.chains.time * shape.tags;
@@ -56,6 +56,7 @@ class GradientRow {
                         memory_[side],
                         opposite(side),
                         positions_of(side, memory_.length()),
+                        kept,
                         {},
                         {}},
                        weight(),
@@ -174,15 +175,15 @@ class GradientGroup {
         table_(weights.shape.table()),
         rows_(call, weights, table_.data(), table_.data()) {}
 
-  // `messages_of(row, place)`: those of a row, which is at this place in the group.
-  template <class MessagesOf>
-  void run(const RowOrder& order, std::ptrdiff_t first, std::ptrdiff_t number, const MessagesOf& messages_of,
+  // `begin_row(row, number, place)`: begins the row of that number, which is at this place in the group.
+  template <class BeginRow>
+  void run(const RowOrder& order, std::ptrdiff_t first, std::ptrdiff_t number, const BeginRow& begin_row,
            const Counts& counts) {
     bool any = false;
     bool together = number == size;
     for (std::ptrdiff_t r = 0; r < number; ++r) {
       auto& row = rows_.each[r];
-      row.begin(order[first + r], messages_of(order[first + r], r));
+      begin_row(row, order[first + r], r);
       any |= row.scaled();
       together &= row.scaled() && row.length() > 1;
     }
@@ -251,9 +252,7 @@ void gradient(const Chains<Real>& chains, const Paths& paths, const Real* grad, 
   Weights<Lanes>& weights = *parameters;
   weigh_parameters(chains, weights);
   const GradientCall<Real> call{chains, paths, grad, log_z, out};
-  const auto messages_of = [&](std::ptrdiff_t row, std::ptrdiff_t = 0) {
-    return messages + row * chains.time * chains.tags;
-  };
+  const auto messages_of = [&](std::ptrdiff_t row) { return messages + row * chains.time * chains.tags; };
   using Group = GradientGroup<Lanes, OneBlock, Real>;
   const std::ptrdiff_t groups =
       chains.batch < rows_to_cut ? chains.batch : (chains.batch + Group::size - 1) / Group::size;
@@ -266,11 +265,14 @@ void gradient(const Chains<Real>& chains, const Paths& paths, const Real* grad, 
         [](State& state, Side side) { state.work(side); });
   } else {
     const RowOrder order(chains);
+    const auto begin_row = [&](auto& row, std::ptrdiff_t number, std::ptrdiff_t) {
+      row.begin(number, messages_of(number));
+    };
     for_each_task(counts.chunks(), 2 * count_steps(chains), threads, [&] {
       return [&, group = Group(call, weights)](std::ptrdiff_t chunk) mutable {
         for (std::ptrdiff_t at = counts.first_of(chunk); at < counts.first_of(chunk + 1); ++at)
           group.run(order, at * Group::size, lesser(Group::size, chains.batch - at * Group::size),
-                    messages_of, counts[chunk]);
+                    begin_row, counts[chunk]);
       };
     });
   }

@@ -28,8 +28,8 @@ class LogPartitionRow {
         memory_(chains),
         stretches_(2 * Stretch<Work>::size(weights.shape)) {}
 
-  // `messages`: (time, tags), the row's.
-  void begin(std::ptrdiff_t row, Real* messages) {
+  // `messages`: (time, tags), the row's; `kept`: see Half.
+  void begin(std::ptrdiff_t row, Real* messages, Work* kept = nullptr) {
     row_ = row;
     messages_ = messages;
     memory_.find(row);
@@ -40,6 +40,7 @@ class LogPartitionRow {
                         memory_[side],
                         side,
                         positions_of(side, memory_.length()),
+                        kept,
                         {},
                         {}},
                        messages_,

@@ -9,34 +9,49 @@
 
 namespace pybert_crf::PYBERT_CRF_TARGET {
 
+// Memory of a thread that still lies in its second cache: up to it, emissions that were exponentiated once are
+// kept.
+constexpr std::ptrdiff_t most_kept_bytes = std::ptrdiff_t{1} << 20;
+
 // A group of rows that one thread takes.
 template <class Lanes, bool OneBlock, class Real>
 class ValueAndGradientGroup {
  public:
+  using Work = typename Lanes::Work;
   static constexpr std::ptrdiff_t size = rows_in_a_group<OneBlock>;
 
   ValueAndGradientGroup(const GradientCall<Real>& call, const LogPartition<Real>& out,
                         const Weights<Lanes>& weights)
       : weights_(weights),
         message_size_(call.chains.time * call.chains.tags),
+        kept_size_(numbers_to_keep(call.chains, weights.shape)),
         messages_(size * message_size_),
+        kept_(size * kept_size_),
         rows_(call.chains, weights, call.paths, out),
         gradients_(call, weights) {}
 
   void run(const RowOrder& order, std::ptrdiff_t first, std::ptrdiff_t number, const Counts& counts) {
-    const auto messages_of = [&](std::ptrdiff_t, std::ptrdiff_t place) {
-      return messages_.data() + place * message_size_;
+    const auto begin_row = [&](auto& row, std::ptrdiff_t index, std::ptrdiff_t place) {
+      row.begin(index, messages_.data() + place * message_size_,
+                kept_size_ > 0 ? kept_.data() + place * kept_size_ : nullptr);
     };
-    for (std::ptrdiff_t r = 0; r < number; ++r)
-      rows_.each[r].begin(order[first + r], messages_of(order[first + r], r));
+    for (std::ptrdiff_t r = 0; r < number; ++r) begin_row(rows_.each[r], order[first + r], r);
     sweep_rows<Lanes, OneBlock>(weights_, rows_.each, number);
-    gradients_.run(order, first, number, messages_of, counts);
+    gradients_.run(order, first, number, begin_row, counts);
   }
 
  private:
+  // How many numbers a row keeps; 0 where a group would keep too many.
+  static std::ptrdiff_t numbers_to_keep(const Chains<Real>& chains, const Shape<Lanes>& shape) {
+    const std::ptrdiff_t numbers = chains.time * shape.padded;
+    return numbers <= most_kept_bytes / (size * static_cast<std::ptrdiff_t>(sizeof(Work))) ? numbers : 0;
+  }
+
   const Weights<Lanes>& weights_;
   std::ptrdiff_t message_size_;
+  std::ptrdiff_t kept_size_;
   Buffer<Real> messages_;
+  Buffer<Work> kept_;  // (size, time, padded) or nothing: the rows' emissions, exponentiated
   Several<LogPartitionRow<Lanes, OneBlock, Real>, size> rows_;
   GradientGroup<Lanes, OneBlock, Real> gradients_;
 };

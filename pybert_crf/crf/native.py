@@ -188,8 +188,8 @@ def viterbi(emissions: Tensor, mask: Tensor, start: Tensor, transitions: Tensor,
         ValueError: sizes, dtypes or devices do not fit together.
     """
     problem = _problem(emissions, mask, start, transitions, end)
-    tags = torch.empty(mask.shape, dtype=torch.int64)
-    scores = torch.empty(mask.shape[:1], dtype=emissions.dtype)
+    tags = torch.empty_like(mask, dtype=torch.int64, memory_format=torch.contiguous_format)
+    scores = emissions.new_empty(mask.shape[0])
     _KERNELS["viterbi", emissions.dtype](problem, tags.data_ptr(), scores.data_ptr(), torch.get_num_threads())
     return tags, scores
 
@@ -250,7 +250,7 @@ def _forward(
 ) -> _Triple:
     problem = _problem(emissions, mask, start, transitions, end)
     batch, dtype = emissions.shape[:1], emissions.dtype
-    value = torch.empty(batch, dtype=dtype)
+    value = emissions.new_empty(batch)
     log_z = torch.empty_like(value)
     messages = _empty_like(emissions)
     wrong = _KERNELS["log_partition", dtype](

@@ -18,7 +18,7 @@ from pybert_crf.crf import reference
 from pybert_crf.crf.backends import load
 from pybert_crf.crf.chain import Chain, Problem
 from pybert_crf.crf.library import differentiate, is_traced, kernel, refuse_second_derivatives
-from pybert_crf.crf.reduction import reduce, row_factors
+from pybert_crf.crf.reduction import loss_factors, reduce
 
 _Pair = tuple[Tensor, Tensor]
 _Triple = tuple[Tensor, Tensor, Tensor]
@@ -143,7 +143,7 @@ class _Reduced(torch.autograd.Function):
         *parts, backend = arguments
         chain = Chain(*parts)
         # Of the negative, which is the loss: then backward has nothing left to multiply.
-        factors = -row_factors(chain.emissions, chain.mask, reduction, weights)
+        factors = loss_factors(chain.emissions, chain.mask, reduction, weights)
         value, *gradients = load(backend).value_and_gradient(factors, tags, *chain)
         ctx.save_for_backward(next(part for part in chain if part.requires_grad), *gradients)
         return reduce(value, chain.mask, reduction, weights)

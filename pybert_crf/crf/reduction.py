@@ -31,17 +31,17 @@ def reduce(likelihood: Tensor, mask: Tensor, reduction: str, weights: Tensor | N
     return likelihood.sum() / mask.sum().clamp(min=1)
 
 
-def row_factors(emissions: Tensor, mask: Tensor, reduction: str, weights: Tensor | None = None) -> Tensor:
-    """The derivative (B,) of what :func:`reduce` returns with respect to the rows' log-likelihoods."""
+def loss_factors(emissions: Tensor, mask: Tensor, reduction: str, weights: Tensor | None = None) -> Tensor:
+    """The derivative (B,) of the negative of what :func:`reduce` returns, with respect to the rows'."""
     B = emissions.shape[0]
     if weights is not None:
-        factors = weights.to(emissions.dtype)
-        return factors if reduction == "sum" else factors / _count(factors, mask, reduction)
+        factors = -weights.to(emissions.dtype)
+        return factors if reduction == "sum" else factors / _count(-factors, mask, reduction)
     if reduction == "sum":
-        return emissions.new_ones(B)
+        return emissions.new_full((B,), -1.0)
     if reduction == "mean":
-        return emissions.new_full((B,), 1 / max(1, B))
-    return (1 / mask.sum().clamp(min=1)).to(emissions.dtype).expand(B)
+        return emissions.new_full((B,), -1.0 / max(1, B))
+    return (-1.0 / mask.sum().clamp(min=1)).to(emissions.dtype).expand(B)
 
 
 def _weighted(likelihood: Tensor, mask: Tensor, reduction: str, weights: Tensor) -> Tensor:
