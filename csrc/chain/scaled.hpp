@@ -44,12 +44,12 @@ PYBERT_CRF_INLINE typename Lanes::Values load_emission(const Weights<Lanes>& wei
 // so that a phase is a loop of independent operations, but for the recursion itself, which is then short.
 template <class Work>
 struct Stretch {
-  Work* emitted;  // (steps, padded): exp of the emissions, relative to the greatest at the position
+  Work* emitted;         // (steps, padded): exp of the emissions, relative to the greatest at the position
   std::ptrdiff_t along;  // from a step's `emitted` to the next one's: padded, or where they are kept in the
                          // order of the row, by a sweep that comes from the right, -padded
-  Work* reached;  // (steps, padded): what the sweep brings to the position, before its emission
-  Work* vectors;  // (steps + 1, padded): the sweep before each step, and after the last
-  Work* scales;   // (steps + 1): what brings each of those to a maximum in [1, 2)
+  Work* reached;         // (steps, padded): what the sweep brings to the position, before its emission
+  Work* vectors;         // (steps + 1, padded): the sweep before each step, and after the last
+  Work* scales;          // (steps + 1): what brings each of those to a maximum in [1, 2)
 
   // As many steps as stay in the first cache.
   template <class Lanes>
@@ -89,10 +89,10 @@ template <class Lanes, class Real>
 struct Half {
   Stretch<typename Lanes::Work> stretch;
   Row<Real> row;
-  Side start;            // the end of the row that the sweep comes from
-  std::ptrdiff_t count;  // of steps in all
-  typename Lanes::Work* kept;  // null, or (length, padded): a row's `emitted`, which the sweeps of the forward
-                               // pass leave to those of the gradient
+  Side start;                  // the end of the row that the sweep comes from
+  std::ptrdiff_t count;        // of steps in all
+  typename Lanes::Work* kept;  // null, or (length, padded): a row's `emitted`, which the sweeps of the
+                               // forward pass leave to those of the gradient
   Course<Lanes> course;
   Watch<Lanes> watch;
 };

@@ -271,8 +271,8 @@ void gradient(const Chains<Real>& chains, const Paths& paths, const Real* grad, 
     for_each_task(counts.chunks(), 2 * count_steps(chains), threads, [&] {
       return [&, group = Group(call, weights)](std::ptrdiff_t chunk) mutable {
         for (std::ptrdiff_t at = counts.first_of(chunk); at < counts.first_of(chunk + 1); ++at)
-          group.run(order, at * Group::size, lesser(Group::size, chains.batch - at * Group::size),
-                    begin_row, counts[chunk]);
+          group.run(order, at * Group::size, lesser(Group::size, chains.batch - at * Group::size), begin_row,
+                    counts[chunk]);
       };
     });
   }

@@ -9,8 +9,8 @@
 
 namespace pybert_crf::PYBERT_CRF_TARGET {
 
-// Memory of a thread that still lies in its second cache: up to it, emissions that were exponentiated once are
-// kept.
+// Memory of a thread that still lies in its second cache: up to it, emissions that were exponentiated once
+// are kept.
 constexpr std::ptrdiff_t most_kept_bytes = std::ptrdiff_t{1} << 20;
 
 // A group of rows that one thread takes.
