@@ -30,6 +30,8 @@ def command() -> None:
     ]
     console.print(f"devices: {', '.join(devices)}; {torch.get_num_threads()} threads", highlight=False)
     table = Table("CRF backend", "usable", "why", box=None, pad_edge=False)
-    for name, status in pybert_crf.backends().items():
-        table.add_row(name, "yes" if status.usable else "no", status.reason)
+    for kind in ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",):
+        for name, status in pybert_crf.backends(kind).items():
+            where = name if kind == "cpu" else f"{name}, {kind}"
+            table.add_row(where, "yes" if status.usable else "no", status.reason)
     console.print(table)

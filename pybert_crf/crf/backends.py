@@ -12,20 +12,29 @@ from typing import NamedTuple
 
 import torch
 
-NAMES = ("native", "numba", "reference")  # fastest first: the order of preference on the CPU
+NAMES = ("native", "numba", "reference")  # fastest first: the order of preference
 VARIABLE = "PYBERT_CRF_BACKEND"
+_DEVICES = ("cpu", "cuda")  # that there are kernels for
 
 
 class BackendStatus(NamedTuple):
-    """Whether a backend can be used on this machine, and in a sentence what it is or why not."""
+    """Whether a backend can be used for a device's tensors, and in a sentence what it is or why not."""
 
     usable: bool
     reason: str
 
 
-def backends() -> dict[str, BackendStatus]:
-    """The status of every backend by name, fastest first. Nothing heavy is imported to find out."""
-    return {"native": _native_status(), "numba": _numba_status(), "reference": _REFERENCE}
+def backends(device: str = "cpu") -> dict[str, BackendStatus]:
+    """The status of every backend by name, fastest first, for tensors on ``device`` ("cpu", "cuda", ...).
+
+    For the CPU nothing heavy is imported to find out; for "cuda", where torch sees a GPU, numba.cuda.
+    """
+    if device == "cpu":
+        return {"native": _native_status(), "numba": _numba_status(), "reference": _REFERENCE}
+    if device == "cuda":
+        return {"native": _native_cuda_status(), "numba": _numba_cuda_status(), "reference": _REFERENCE}
+    nothing = BackendStatus(False, f"no kernels for {device!r} tensors")
+    return {"native": nothing, "numba": nothing, "reference": _REFERENCE}
 
 
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
@@ -33,8 +42,8 @@ def choose(backend: str, device: str) -> str:
     """The name of the backend for tensors on ``device`` (its type: "cpu", "cuda", ...).
 
     "auto" means what the environment variable ``PYBERT_CRF_BACKEND`` names; where that is unset or "auto"
-    itself, the fastest usable one: native, then numba, then reference on the CPU; reference elsewhere, with
-    one warning.
+    itself, the fastest usable one: native, then numba, then reference. If that is reference elsewhere than on
+    the CPU, one warning says why.
 
     Raises:
         ValueError: there is no such backend, or it has no kernels for this device.
@@ -46,22 +55,26 @@ def choose(backend: str, device: str) -> str:
 
 @functools.cache
 def _choose(wanted: str, device: str) -> str:
-    if wanted == "auto":
-        if device == "cpu":
-            return next(name for name, status in backends().items() if status.usable)
-        warnings.warn(
-            f"the CRF has no fast backend for {device!r} tensors: using 'reference' (a loop over time)",
-            stacklevel=2,
-        )
-        return "reference"
     check_name(wanted)
-    status = backends()[wanted]
-    if not status.usable:
-        raise RuntimeError(f"CRF backend {wanted!r} cannot be used: {status.reason}")
-    if wanted != "reference" and device != "cpu":
-        raise ValueError(
-            f"CRF backend {wanted!r} has no kernels for {device!r} tensors; use 'auto' or 'reference'"
-        )
+    found = backends(device)
+    if wanted == "auto":
+        name = next(name for name, status in found.items() if status.usable)
+        if name == "reference" and device != "cpu":
+            why = "; ".join(
+                f"{other}: {status.reason}" for other, status in found.items() if not status.usable
+            )
+            warnings.warn(
+                f"the CRF has no fast backend for {device!r} tensors: using 'reference' (a loop over time); "
+                f"{why}",
+                stacklevel=2,
+            )
+        return name
+    if not found[wanted].usable:
+        if device not in _DEVICES:
+            raise ValueError(
+                f"CRF backend {wanted!r} has no kernels for {device!r} tensors; use 'auto' or 'reference'"
+            )
+        raise RuntimeError(f"CRF backend {wanted!r} cannot be used: {found[wanted].reason}")
     return wanted
 
 
@@ -72,9 +85,11 @@ def check_name(backend: str) -> None:
 
 
 @functools.cache
-def load(backend: str) -> ModuleType:
-    """The module with a backend's functions: those that :mod:`pybert_crf.crf.ops` calls."""
+def load(backend: str, device: str = "cpu") -> ModuleType:
+    """The module with a backend's functions for ``device``: those that :mod:`pybert_crf.crf.ops` calls."""
     home = {"native": ".native", "numba": ".numba_backend", "reference": ".reference"}[backend]
+    if (backend, device) == ("numba", "cuda"):
+        home = ".numba_cuda_backend"
     return importlib.import_module(home, __package__)
 
 
@@ -90,8 +105,30 @@ def _native_status() -> BackendStatus:
     return BackendStatus(True, "compiled C++, on the CPU")
 
 
+def _native_cuda_status() -> BackendStatus:
+    """What the compiled extension has for CUDA tensors: nothing yet."""
+    return BackendStatus(False, "compiled without CUDA")
+
+
 @functools.cache
 def _numba_status() -> BackendStatus:
     if importlib.util.find_spec("numba") is None:
         return BackendStatus(False, "the package numba is not installed")
     return BackendStatus(True, "compiled by Numba at first use, on the CPU")
+
+
+@functools.cache
+def _numba_cuda_status() -> BackendStatus:
+    if not _numba_status().usable:
+        return _numba_status()
+    if not torch.cuda.is_available():
+        return BackendStatus(False, "torch sees no CUDA device")
+    try:
+        is_available = importlib.import_module("numba.cuda").is_available()
+    except Exception as error:  # where its parts do not fit together, it may be anything
+        return BackendStatus(False, f"numba.cuda cannot be imported ({error})")
+    if not is_available:
+        return BackendStatus(
+            False, "numba.cuda finds no driver or no NVVM: install numba-cuda[cu12] or numba-cuda[cu13]"
+        )
+    return BackendStatus(True, "compiled by numba.cuda at first use, on CUDA devices")

@@ -1,8 +1,9 @@
 """The chain's operations as ``torch.library`` ops, and their derivative.
 
 ``pybert_crf::log_partition``, ``::log_likelihood``, ``::gradient``, ``::value_and_gradient``, ``::viterbi``,
-``::k_best``, ``::log_alphas`` and ``::sample`` take CPU tensors and the name of a backend. To torch.compile,
-torch.export and whatever traces, each is one opaque op. :mod:`pybert_crf.crf.ops` is the way to call them.
+``::k_best``, ``::log_alphas`` and ``::sample`` take CPU or CUDA tensors and the name of a backend. To
+torch.compile, torch.export and whatever traces, each is one opaque op. :mod:`pybert_crf.crf.ops` is the way
+to call them.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ def kernel(name: str, chain: Chain, backend: str) -> Callable[..., Any]:
     """The backend's function of this name, or the op in its place where something traces."""
     if is_traced(chain):
         return lambda *arguments: getattr(torch.ops.pybert_crf, name)(*arguments, backend)
-    return cast(Callable[..., Any], getattr(load(backend), name))
+    return cast(Callable[..., Any], getattr(load(backend, chain.emissions.device.type), name))
 
 
 def is_traced(chain: Chain) -> bool:
@@ -65,7 +66,8 @@ _CHAIN = "Tensor emissions, Tensor mask, Tensor start, Tensor transitions, Tenso
 
 
 def _log_partition_fake(emissions: Tensor, *rest: Any) -> _Pair:
-    messages = torch.float64 if rest[-1] == "reference" else emissions.dtype
+    is_wide = rest[-1] == "reference" or (rest[-1] == "numba" and emissions.device.type == "cuda")
+    messages = torch.float64 if is_wide else emissions.dtype
     return emissions.new_empty(emissions.shape[0]), emissions.new_empty(emissions.shape, dtype=messages)
 
 
@@ -123,12 +125,12 @@ _OPS: dict[str, tuple[str, Callable[..., Any]]] = {
 }
 
 
-def _run(name: str) -> Callable[..., Any]:
-    """The op's kernel: the backend's function of its name. The last argument names the backend."""
+def _run(name: str, device: str) -> Callable[..., Any]:
+    """The op's kernel for a device: the function of its name, of the backend that the last argument names."""
 
     def kernel(*arguments: Any) -> Any:
         *inputs, backend = arguments
-        return getattr(load(backend), name)(*inputs)
+        return getattr(load(backend, device), name)(*inputs)
 
     return kernel
 
@@ -136,7 +138,8 @@ def _run(name: str) -> Callable[..., Any]:
 _LIBRARY = torch.library.Library("pybert_crf", "DEF")  # type: ignore[no-untyped-call]
 for _name, (_schema, _fake) in _OPS.items():
     _LIBRARY.define(_name + _schema)  # type: ignore[no-untyped-call]
-    torch.library.impl(_LIBRARY, _name, "CPU")(_run(_name))
+    for _device in ("cpu", "cuda"):
+        torch.library.impl(_LIBRARY, _name, _device.upper())(_run(_name, _device))
     torch.library.register_fake(f"pybert_crf::{_name}", _fake, lib=_LIBRARY)
 
 

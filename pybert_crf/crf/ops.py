@@ -121,11 +121,12 @@ class _Value(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, tags: Tensor | None, *arguments: Any) -> Tensor:
         *chain, backend = arguments
+        functions = load(backend, chain[0].device.type)
         if tags is None:
-            log_z, messages = load(backend).log_partition(*chain)
+            log_z, messages = functions.log_partition(*chain)
             value = log_z
         else:
-            value, log_z, messages = load(backend).log_likelihood(tags, *chain)
+            value, log_z, messages = functions.log_likelihood(tags, *chain)
         ctx.save_for_backward(tags, *chain, messages, log_z)
         ctx.backend = backend
         return cast(Tensor, value)
@@ -144,7 +145,8 @@ class _Reduced(torch.autograd.Function):
         chain = Chain(*parts)
         # Of the negative, which is the loss: then backward has nothing left to multiply.
         factors = loss_factors(chain.emissions, chain.mask, reduction, weights)
-        value, *gradients = load(backend).value_and_gradient(factors, tags, *chain)
+        functions = load(backend, chain.emissions.device.type)
+        value, *gradients = functions.value_and_gradient(factors, tags, *chain)
         ctx.save_for_backward(next(part for part in chain if part.requires_grad), *gradients)
         return reduce(value, chain.mask, reduction, weights)
 
@@ -153,7 +155,7 @@ class _Reduced(torch.autograd.Function):
         scores, *gradients = ctx.saved_tensors
         if torch.is_grad_enabled():  # to be differentiated once more
             gradients = _Scaled.apply(scores, -grad, *gradients)  # type: ignore[no-untyped-call]
-        elif grad.item() != -1:
+        elif not grad.is_cpu or grad.item() != -1:  # elsewhere the look would wait for the device
             gradients = [-grad * gradient for gradient in gradients]
         d_emissions, d_start, d_transitions, d_end = gradients
         return None, None, None, d_emissions, None, d_start, d_transitions, d_end, None

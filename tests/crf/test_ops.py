@@ -8,9 +8,11 @@ import pytest
 import torch
 from cases import COMPILED, Problem, chain_of, each, problem
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from pybert_crf.crf import ops
+from pybert_crf.crf import library, ops
+from pybert_crf.crf.chain import Chain
 
 OPS = torch.ops.pybert_crf
 
@@ -107,3 +109,19 @@ def test_functional_gradients_of_reference() -> None:
 
     expected = ops.marginals(chain, "reference")
     torch.testing.assert_close(torch.func.grad(total)(case.emissions), expected)
+
+
+@pytest.mark.parametrize("device", ["CPU", "CUDA"])
+@pytest.mark.parametrize("name", sorted(library._OPS))
+def test_the_ops_are_there_for_each_kind_of_device(name: str, device: str) -> None:
+    assert torch._C._dispatch_has_kernel_for_dispatch_key(f"pybert_crf::{name}", device)
+
+
+@pytest.mark.parametrize(("backend", "messages"), [("native", torch.float32), ("numba", torch.float64)])
+def test_what_the_ops_promise_for_cuda_tensors(backend: str, messages: torch.dtype) -> None:
+    given = [part.to("meta") for part in chain_of(problem(2, 5, 3).to(torch.float32))]
+    with FakeTensorMode() as mode:
+        chain = Chain(*(FakeTensor(mode, part, torch.device("cuda:0")) for part in given))
+        log_z, alphas = torch.ops.pybert_crf.log_partition(*chain, backend)
+    assert log_z.device == alphas.device == torch.device("cuda:0")
+    assert (log_z.dtype, alphas.dtype) == (torch.float32, messages)
