@@ -116,7 +116,7 @@ class Comparison:
 
     def _tokenizer(self) -> UnitTokenizer:
         if self.task.pretrained:
-            return UnitTokenizer.from_directory(self.options.model)
+            return UnitTokenizer.from_directory(self.options.model, self.data.unit)
         return UnitTokenizer.build(
             (s.tokens for s in self.data.train.sentences),
             self.data.unit,

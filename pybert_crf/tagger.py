@@ -72,7 +72,7 @@ class Tagger:
         directory = resolve(name_or_directory, revision=revision, local_files_only=local_files_only)
         own = read_tagger_config(directory)[SECTION]
         model = BertCRF.from_pretrained(directory).to(device)
-        return cls(model, UnitTokenizer.from_directory(directory), own["unit"])
+        return cls(model, UnitTokenizer.from_directory(directory, own["unit"]), own["unit"])
 
     def save_pretrained(self, directory: str | Path) -> None:
         """Write one directory that `from_pretrained` opens: configuration, all weights, tokenizer files."""

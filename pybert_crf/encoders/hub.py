@@ -23,6 +23,11 @@ CONFIG_AND_TOKENIZER = (
     "special_tokens_map.json",
     "added_tokens.json",
     "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "sentencepiece.bpe.model",
+    "spiece.model",
+    "spm.model",
 )
 # The same weights are often there in both formats: one is enough, safetensors where there is a choice.
 _WEIGHTS = (

@@ -1,28 +1,30 @@
 """Units (characters or words) in, vocabulary pieces out, every unit with at least one piece of its own.
 
-The pieces are those of the `tokenizers` library, one unit at a time: nothing merges across units ("7", ".",
-"7" stay three), and a unit that the normaliser swallows (U+200E, a control character, a lone variation
-selector) becomes [UNK], so that emissions stay aligned to the original units. A unit spelled like a special
-piece ("[SEP]") gets that piece's id, as in transformers.
+Each unit is read by itself: nothing merges across units ("7", ".", "7" stay three), and a unit of which the
+rules leave nothing (U+200E, a control character, a lone variation selector) becomes the unknown piece, so
+that emissions stay aligned to the original units. A unit spelt like a special piece ("[SEP]") gets that
+piece's id, as in transformers.
+
+Byte-level and sentencepiece vocabularies spell the space before a word as part of it. A word is read as if a
+space stood before it, as in transformers with ``is_split_into_words`` (and ``add_prefix_space``). A character
+is not: in Chinese text there is none, and the space would often become a piece of its own before each.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
-
-from pybert_crf.files import write_json, write_text
+from pybert_crf.files import write_json
+from pybert_crf.text.pieces import Pieces
+from pybert_crf.text.tokenizer_directory import open_directory
+from pybert_crf.text.tokenizer_families import BRACKETED
+from pybert_crf.text.units import UNITS
 from pybert_crf.text.vocabulary import SPECIAL, character_vocabulary, wordpiece_vocabulary
+from pybert_crf.text.wordpiece import WordPieces, build_wordpiece
 
-_NAMES = ("unk", "cls", "sep", "pad", "mask")
-_DEFAULT_NAMES = {name: f"[{name.upper()}]" for name in _NAMES}
-_SURROGATES = re.compile("[\ud800-\udfff]")
 _MEMO_LIMIT = 200_000  # distinct units remembered; some 40 MB at most
 
 
@@ -37,63 +39,53 @@ class UnitTokenizer:
     """A piece vocabulary and the rules that lead to it. Make one with `from_directory` or `build`.
 
     Attributes:
-        cls_id, sep_id, pad_id, unk_id: ids of the special pieces.
+        cls_id, sep_id: ids of the pieces before and after a text.
+        pad_id, unk_id: ids of the padding and the unknown piece.
+        mask_id: id of the mask; None where the vocabulary has none.
         vocab_size: rows that an embedding table needs: the highest id, plus one.
     """
 
-    def __init__(self, tokenizer: Tokenizer, names: dict[str, str] | None = None, origin: str = "") -> None:
-        """Wrap `tokenizer`; `names` maps unk, cls, sep, pad, mask to the special pieces' spelling.
+    def __init__(self, pieces: Pieces, names: Mapping[str, str], origin: str = "") -> None:
+        """Wrap `pieces`; `names` maps unk, cls, sep, pad, mask to the special pieces' spelling.
 
         Raises:
-            ValueError: the vocabulary lacks the unknown, [CLS], [SEP] or [PAD] piece.
+            ValueError: the vocabulary lacks the unknown piece, or one of those around and after texts.
         """
-        vocab = tokenizer.get_vocab(with_added_tokens=True)
-        self._names = {**_DEFAULT_NAMES, **(names or {})}
-        if self._names["mask"] not in vocab:  # the one that nothing here needs
-            del self._names["mask"]
-        missing = [
-            self._names[name] for name in ("unk", "cls", "sep", "pad") if self._names[name] not in vocab
-        ]
+        vocab = pieces.vocab()
+        missing = [names[name] for name in ("unk", "cls", "sep", "pad") if names[name] not in vocab]
         if missing:
             raise ValueError(f"the vocabulary{origin and f' of {origin}'} lacks {', '.join(missing)}")
-        tokenizer.no_truncation()  # a tokenizer.json may bring both, and would cut units without a word
-        tokenizer.no_padding()
-        self._tokenizer = tokenizer
+        self._names = {name: piece for name, piece in names.items() if piece in vocab}
+        self._pieces = pieces
         self._memo: dict[str, list[int]] = {}
-        self.unk_id = vocab[self._names["unk"]]
-        self.cls_id = vocab[self._names["cls"]]
-        self.sep_id = vocab[self._names["sep"]]
-        self.pad_id = vocab[self._names["pad"]]
+        self.unk_id = vocab[names["unk"]]
+        self.cls_id = vocab[names["cls"]]
+        self.sep_id = vocab[names["sep"]]
+        self.pad_id = vocab[names["pad"]]
+        self.mask_id = vocab.get(names["mask"])
         self.vocab_size = max(vocab.values()) + 1
 
     @classmethod
-    def from_directory(cls, directory: str | os.PathLike[str]) -> UnitTokenizer:
-        """Open a Hugging Face tokenizer directory: ``tokenizer.json``, or else a BERT ``vocab.txt``.
+    def from_directory(cls, directory: str | os.PathLike[str], unit: str = "word") -> UnitTokenizer:
+        """Open the tokenizer of a Hugging Face checkpoint of any family, by the files that it has.
 
-        ``tokenizer_config.json``, where there is one, gives the special pieces' names and, for ``vocab.txt``,
-        ``do_lower_case`` (default true), ``strip_accents`` and ``tokenize_chinese_chars``.
+        ``tokenizer.json``, or else the family's own: WordPiece ``vocab.txt``, ``vocab.json`` with
+        ``merges.txt``, a sentencepiece ``.model``. ``tokenizer_config.json`` and ``config.json``, where they
+        are, say which family it is, and give the special pieces and options, as for transformers.
+
+        Args:
+            directory: where the files are.
+            unit: ``"char"`` or ``"word"``: whether a unit is read without or with a space before it.
 
         Raises:
-            FileNotFoundError: neither file is there.
-            ValueError: a file cannot be read, or the vocabulary lacks a special piece.
+            FileNotFoundError: a file is missing.
+            ImportError: XLM's rules need a package that is not installed.
+            ValueError: a file cannot be read, the family is not to be seen, the vocabulary lacks a special
+                piece, or `unit` is neither.
         """
-        directory = Path(directory)
-        config = _read_config(directory / "tokenizer_config.json")
-        names = {name: _spelling(config[f"{name}_token"]) for name in _NAMES if config.get(f"{name}_token")}
-        whole, vocab = directory / "tokenizer.json", directory / "vocab.txt"
-        if whole.is_file():
-            try:
-                tokenizer = Tokenizer.from_str(whole.read_text(encoding="utf-8"))
-            except Exception as error:  # the library raises bare Exception
-                raise ValueError(
-                    f"{whole}: not a tokenizer that the tokenizers library reads: {error}"
-                ) from error
-        elif vocab.is_file():
-            options = {key: config[key] for key in _BERT_OPTIONS if key in config}
-            tokenizer = _bert(_read_vocab(vocab), {**_DEFAULT_NAMES, **names}, **options)
-        else:
-            raise FileNotFoundError(f"no tokenizer in {directory}: looked for tokenizer.json and vocab.txt")
-        return cls(tokenizer, names, str(directory))
+        _check_unit(unit)
+        pieces, names = open_directory(Path(directory), space_before=unit == "word")
+        return cls(pieces, names, str(directory))
 
     @classmethod
     def build(
@@ -117,12 +109,13 @@ class UnitTokenizer:
         Raises:
             ValueError: `unit` is neither, or `size` leaves no room.
         """
-        if unit not in ("char", "word"):
-            raise ValueError(f"unit must be 'char' or 'word', got {unit!r}")
-        bare = _bert({piece: index for index, piece in enumerate(SPECIAL)}, _DEFAULT_NAMES, lowercase)
+        _check_unit(unit)
+        config = {"do_lower_case": lowercase}
+        bare = build_wordpiece({piece: index for index, piece in enumerate(SPECIAL)}, BRACKETED, config)
         make = character_vocabulary if unit == "char" else wordpiece_vocabulary
         pieces = make(bare, token_sequences, size, min_count)
-        return cls(_bert({piece: index for index, piece in enumerate(pieces)}, _DEFAULT_NAMES, lowercase))
+        vocab = {piece: index for index, piece in enumerate(pieces)}
+        return cls(WordPieces(build_wordpiece(vocab, BRACKETED, config)), BRACKETED)
 
     def encode(self, units: Sequence[str]) -> Encoded:
         """The pieces of each unit, one after the other; U units give U entries in `first`, all distinct."""
@@ -137,19 +130,13 @@ class UnitTokenizer:
         return Encoded(ids, first)
 
     def save(self, directory: str | os.PathLike[str]) -> None:
-        """Write ``tokenizer.json``, ``tokenizer_config.json`` and, for WordPiece, ``vocab.txt``, which
-        transformers' ``BertTokenizerFast`` opens to the same ids."""
+        """Write the files that transformers' ``AutoTokenizer`` opens to the same ids (of lists of units, with
+        ``is_split_into_words``): ``tokenizer.json``, XLM's ``vocab.json`` and ``merges.txt``,
+        ``tokenizer_config.json`` and, for WordPiece, ``vocab.txt``."""
         directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
-        write_text(directory / "tokenizer.json", self._tokenizer.to_str(pretty=True))
         config: dict[str, Any] = {f"{name}_token": spelling for name, spelling in self._names.items()}
-        if isinstance(self._tokenizer.model, models.WordPiece):
-            config = {"tokenizer_class": "BertTokenizer", **_bert_options(self._tokenizer), **config}
-            pieces = {index: piece for piece, index in self._tokenizer.get_vocab().items()}
-            # A piece listed twice in an old vocab.txt leaves a hole; ids must not move up.
-            lines = [pieces.get(index, f"[gap{index}]") for index in range(self.vocab_size)]
-            write_text(directory / "vocab.txt", "".join(f"{piece}\n" for piece in lines))
-        write_json(directory / "tokenizer_config.json", config)
+        write_json(directory / "tokenizer_config.json", config | self._pieces.save(directory))
 
     def _remember(self, units: set[str]) -> dict[str, list[int]]:
         """A memo that holds all of `units`."""
@@ -157,70 +144,12 @@ class UnitTokenizer:
             self._memo = {}  # not clear(): another thread may be reading the old one
         memo = self._memo
         for unit in units.difference(memo):
-            # One by one: encode_batch would start threads, after which forked data loaders must not use it.
-            # A lone surrogate is no text to the library; U+FFFD is what BERT drops, so it becomes [UNK].
-            encoding = self._tokenizer.encode(_SURROGATES.sub("\ufffd", unit), add_special_tokens=False)
-            memo[unit] = encoding.ids or [self.unk_id]
+            # One by one: the library's encode_batch would start threads, after which forked data loaders must
+            # not use it.
+            memo[unit] = self._pieces.ids(unit) or [self.unk_id]
         return memo
 
 
-_BERT_OPTIONS = ("do_lower_case", "strip_accents", "tokenize_chinese_chars")
-
-
-def _bert(
-    vocab: dict[str, int],
-    names: dict[str, str],
-    do_lower_case: bool = True,
-    strip_accents: bool | None = None,
-    tokenize_chinese_chars: bool = True,
-) -> Tokenizer:
-    """BERT's tokenizer (Devlin et al., 2019), put together as transformers does."""
-    tokenizer = Tokenizer(models.WordPiece(vocab, unk_token=names["unk"]))
-    tokenizer.normalizer = normalizers.BertNormalizer(
-        clean_text=True,
-        handle_chinese_chars=tokenize_chinese_chars,
-        strip_accents=strip_accents,
-        lowercase=do_lower_case,
-    )
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.decoder = decoders.WordPiece(prefix="##")
-    tokenizer.add_special_tokens([names[name] for name in _NAMES if names[name] in vocab])
-    if names["cls"] in vocab and names["sep"] in vocab:
-        tokenizer.post_processor = processors.BertProcessing(
-            (names["sep"], vocab[names["sep"]]), (names["cls"], vocab[names["cls"]])
-        )
-    return tokenizer
-
-
-def _bert_options(tokenizer: Tokenizer) -> dict[str, Any]:
-    """What `_bert` was given, read back from the normaliser."""
-    rules = json.loads(tokenizer.to_str())["normalizer"] or {}
-    keys = ("lowercase", "strip_accents", "handle_chinese_chars")
-    return {option: rules[key] for option, key in zip(_BERT_OPTIONS, keys, strict=True) if key in rules}
-
-
-def _read_config(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path}: not JSON: {error}") from error
-    if not isinstance(config, dict):
-        raise ValueError(f"{path}: expected a JSON object")
-    return config
-
-
-def _spelling(token: str | dict[str, Any]) -> str:
-    """A special piece in a tokenizer_config.json is a string, or an object that holds one."""
-    return token if isinstance(token, str) else str(token["content"])
-
-
-def _read_vocab(path: Path) -> dict[str, int]:
-    """One piece a line, its id the line's number from 0; of a repeated piece the last, as in transformers."""
-    try:
-        text = path.read_bytes().decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not UTF-8: {error}") from error
-    # Only \n ends a line: U+2028 and U+0085 are pieces of real vocabularies.
-    return {line.removesuffix("\r"): index for index, line in enumerate(text.removesuffix("\n").split("\n"))}
+def _check_unit(unit: str) -> None:
+    if unit not in UNITS:
+        raise ValueError(f"unit must be 'char' or 'word', got {unit!r}")

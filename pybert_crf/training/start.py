@@ -52,7 +52,7 @@ def build_tagger(data: Data, options: TrainOptions) -> Tagger:
         encoder = Encoder.from_size(options.model, vocab_size=tokenizer.vocab_size, pad_id=tokenizer.pad_id)
     else:
         directory = resolve(options.model, revision=options.revision)
-        tokenizer = UnitTokenizer.from_directory(directory)
+        tokenizer = UnitTokenizer.from_directory(directory, data.unit)
         encoder = Encoder.from_pretrained(directory)
         if tokenizer.vocab_size > encoder.config.vocab_size:
             raise ValueError(

@@ -176,7 +176,7 @@ def test_vocab_with_windows_line_ends_and_other_special_names(tmp_path: Path) ->
 
 
 def test_missing_files_and_pieces_are_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"looked for tokenizer\.json and vocab\.txt"):
+    with pytest.raises(FileNotFoundError, match=r"looked for tokenizer\.json, vocab\.txt, vocab\.json"):
         UnitTokenizer.from_directory(tmp_path)
     write_vocab(tmp_path, ["[UNK]", "[CLS]", "a"])
     with pytest.raises(ValueError, match=r"vocabulary of .* lacks \[SEP\], \[PAD\]"):

@@ -1,0 +1,90 @@
+"""Byte-level byte-pair encoding of RoBERTa and DeBERTa v1: ``vocab.json`` and ``merges.txt``.
+
+Every byte has a piece, so nothing is unknown; the space before a word is its first byte, spelt Ġ (Radford et
+al., 2019).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
+
+
+def build_byte_pairs(
+    vocab: dict[str, int], merges: list[tuple[str, str]], names: Mapping[str, str], space_before: bool
+) -> Tokenizer:
+    """The tokenizer of these pieces.
+
+    Args:
+        vocab: ids of the pieces.
+        merges: pairs of pieces, the first to be merged first.
+        names: spelling of the special pieces.
+        space_before: whether a unit is read as if a space stood before it.
+
+    Raises:
+        ValueError: the merges do not fit the vocabulary.
+    """
+    try:
+        model = models.BPE(vocab, merges, fuse_unk=False)
+    except Exception as error:  # the library raises bare Exception
+        raise ValueError(f"the merges do not fit the vocabulary: {error}") from error
+    tokenizer = Tokenizer(model)
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=space_before)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens(special_tokens(names, vocab))
+    if names["cls"] in vocab and names["sep"] in vocab:
+        tokenizer.post_processor = processors.RobertaProcessing(
+            (names["sep"], vocab[names["sep"]]),
+            (names["cls"], vocab[names["cls"]]),
+            add_prefix_space=space_before,
+        )
+    return tokenizer
+
+
+def special_tokens(names: Mapping[str, str], vocab: Mapping[str, int]) -> list[AddedToken]:
+    """The special pieces that the vocabulary has; the mask takes along the space before it, as words do."""
+    return [
+        AddedToken(piece, lstrip=name == "mask", normalized=False, special=True)
+        for name, piece in names.items()
+        if piece in vocab
+    ]
+
+
+def read_vocab_json(path: Path) -> dict[str, int]:
+    """Pieces and ids.
+
+    Raises:
+        ValueError: the file is no JSON object of numbers.
+    """
+    try:
+        vocab = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: not JSON: {error}") from error
+    if not isinstance(vocab, dict) or not all(isinstance(index, int) for index in vocab.values()):
+        raise ValueError(f"{path}: expected a JSON object of pieces and their ids")
+    return vocab
+
+
+def read_merges(path: Path) -> list[tuple[str, str]]:
+    """One pair a line, first come first merged; a count after the pair and a ``#version`` line are skipped.
+
+    Raises:
+        ValueError: a line holds no pair.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not UTF-8: {error}") from error
+    merges = []
+    # Only \n ends a line and only a space parts the pair: others are pieces of real vocabularies.
+    for number, line in enumerate(text.split("\n"), 1):
+        pair = line.removesuffix("\r").split(" ")
+        if line.startswith("#version") or pair == [""]:
+            continue
+        if len(pair) < 2 or not all(pair[:2]):
+            raise ValueError(f"{path}, line {number}: expected two pieces, got {line!r}")
+        merges.append((pair[0], pair[1]))
+    return merges

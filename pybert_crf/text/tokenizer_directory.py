@@ -1,0 +1,166 @@
+"""From a checkpoint's directory to the rules of its tokenizer, as transformers' ``AutoTokenizer`` finds them.
+
+``tokenizer_class`` in ``tokenizer_config.json``, or else ``model_type`` in ``config.json``, says which
+family's rules apply; ``tokenizer.json`` is taken before the vocabulary files.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tokenizers import AddedToken
+
+from pybert_crf.text.pieces import (
+    LibraryPieces,
+    Pieces,
+    library_tokenizer,
+    read_tokenizer_json,
+    set_space_before,
+)
+from pybert_crf.text.tokenizer_families import BERT, BRACKETED, TOKENIZER_FAMILIES, TokenizerFamily
+from pybert_crf.text.wordpiece import WordPieces, set_options
+
+WHOLE = "tokenizer.json"
+
+# Classes of transformers that stand for no family.
+_GENERIC = ("PreTrainedTokenizer", "TokenizersBackend", "PythonBackend")
+
+
+def open_directory(directory: Path, space_before: bool) -> tuple[Pieces, dict[str, str]]:
+    """The rules, and the spelling of the special pieces unk, cls, sep, pad, mask, where known bos and eos.
+
+    Args:
+        directory: of a checkpoint.
+        space_before: whether a unit is read as if a space stood before it, in families that care.
+
+    Raises:
+        FileNotFoundError: a vocabulary file is missing.
+        ValueError: a file cannot be read, or what family's rules apply is not to be seen.
+    """
+    config = _read_object(directory / "tokenizer_config.json")
+    if "added_tokens_decoder" not in config:  # as newer files have, which make this one a mere copy
+        config |= _read_object(directory / "special_tokens_map.json")
+    whole = directory / WHOLE
+    family = _family(directory, config, whole.is_file())
+    names = dict(family.names if family else BRACKETED)
+    for name in (*names, "bos", "eos"):
+        if config.get(f"{name}_token"):
+            names[name] = _spelling(config[f"{name}_token"])
+    if family is None or (family.library and whole.is_file()):
+        return _from_whole(whole, family, config, space_before), names
+    pieces = _from_files(directory, family, names, config, space_before)
+    return pieces, {**names, "cls": names["bos"]} if family.bos_first else names
+
+
+def _family(directory: Path, config: Mapping[str, Any], has_whole: bool) -> TokenizerFamily | None:
+    """The family whose rules apply; None where `tokenizer.json` alone says it all."""
+    stated = str(config.get("tokenizer_class") or "").removesuffix("Fast")
+    for family in TOKENIZER_FAMILIES:
+        if stated == family.tokenizer_class:
+            return family
+    if stated and (has_whole or stated not in _GENERIC):
+        if not has_whole:
+            known = ", ".join(family.tokenizer_class for family in TOKENIZER_FAMILIES)
+            raise ValueError(
+                f"{directory / 'tokenizer_config.json'}: tokenizer_class {stated!r} can be opened only with "
+                f"a {WHOLE}; without one: {known}"
+            )
+        return None
+    model_type = _read_object(directory / "config.json").get("model_type")
+    for family in TOKENIZER_FAMILIES:
+        if model_type == family.model_type:
+            return family
+    if has_whole:
+        return None
+    if (directory / "vocab.txt").is_file() and model_type is None:
+        return BERT
+    files = dict.fromkeys(file for family in TOKENIZER_FAMILIES for file in family.files)
+    if any((directory / file).is_file() for file in files):
+        raise ValueError(
+            f"{directory} has no {WHOLE}, and what its vocabulary files mean is not to be seen: neither "
+            "tokenizer_config.json (tokenizer_class) nor config.json (model_type) names a known family"
+        )
+    raise FileNotFoundError(f"no tokenizer in {directory}: looked for {WHOLE}, {', '.join(files)}")
+
+
+def _from_whole(
+    path: Path, family: TokenizerFamily | None, config: Mapping[str, Any], space_before: bool
+) -> Pieces:
+    state = read_tokenizer_json(path)
+    set_space_before(state.get("pre_tokenizer"), space_before)
+    wordpiece = family is not None and family.files == BERT.files
+    if wordpiece:
+        set_options(state.get("normalizer"), config)
+    tokenizer = library_tokenizer(state, path)
+    if family is not None and wordpiece and state["model"].get("type", "WordPiece") == "WordPiece":
+        return WordPieces(tokenizer, family.saved_as)
+    return LibraryPieces(tokenizer)
+
+
+def _from_files(
+    directory: Path,
+    family: TokenizerFamily,
+    names: Mapping[str, str],
+    config: Mapping[str, Any],
+    space_before: bool,
+) -> Pieces:
+    files = [directory / name for name in family.files]
+    missing = [path.name for path in files if not path.is_file()]
+    if missing:
+        looked = f"{WHOLE} or {' and '.join(family.files)}" if family.library else " and ".join(family.files)
+        pickled = (
+            " (bpe_encoder.bin, a pickle, is not read)" if (directory / "bpe_encoder.bin").exists() else ""
+        )
+        raise FileNotFoundError(
+            f"no {family.model_type} tokenizer in {directory}: looked for {looked}, "
+            f"{', '.join(missing)} missing{pickled}"
+        )
+    try:
+        pieces = family.open(files, names, config, space_before)
+    except ValueError as error:
+        named = str(error).startswith(str(directory))
+        raise error if named else ValueError(f"{files[0]}: {error}") from error
+    if isinstance(pieces, LibraryPieces):
+        _add_tokens(directory, pieces, config)
+    return pieces
+
+
+def _add_tokens(directory: Path, pieces: LibraryPieces, config: Mapping[str, Any]) -> None:
+    """Add what was added to the vocabulary after training; each must get the id that it is said to have."""
+    added: dict[int, AddedToken] = {}
+    source = directory / "added_tokens.json"
+    if "added_tokens_decoder" in config:
+        source = directory / "tokenizer_config.json"
+        for index, token in config["added_tokens_decoder"].items():
+            added[int(index)] = AddedToken(**token)
+    else:
+        special = {_spelling(value) for key, value in config.items() if key.endswith("_token") and value}
+        for text, index in _read_object(source).items():
+            added[index] = AddedToken(text, normalized=text not in special, special=text in special)
+    for index, token in sorted(added.items()):
+        add = pieces.tokenizer.add_special_tokens if token.special else pieces.tokenizer.add_tokens
+        add([token])
+        got = pieces.tokenizer.token_to_id(token.content)
+        if got != index:
+            raise ValueError(f"{source}: {token.content!r} should have the id {index}, but gets {got}")
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    """A JSON object, empty where there is no such file."""
+    if not path.is_file():
+        return {}
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise ValueError(f"{path}: expected a JSON object")
+    return value
+
+
+def _spelling(token: str | dict[str, Any]) -> str:
+    """A special piece is a string, or an object that holds one."""
+    return token if isinstance(token, str) else str(token["content"])

@@ -1,0 +1,142 @@
+"""The families of tokenizers: their files, the spelling of their special pieces, and the rules that apply."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pybert_crf.text.byte_pairs import build_byte_pairs, read_merges, read_vocab_json
+from pybert_crf.text.pieces import LibraryPieces, Pieces
+from pybert_crf.text.sentencepiece import SentencePieceRules, build_sentencepiece
+from pybert_crf.text.sentencepiece_model import read_model
+from pybert_crf.text.wordpiece import WordPieces, build_wordpiece, read_vocab
+from pybert_crf.text.xlm import XlmPieces
+
+Open = Callable[[Sequence[Path], Mapping[str, str], Mapping[str, Any], bool], Pieces]
+"""Vocabulary files, special pieces, tokenizer_config.json, whether a space is before a unit → the rules."""
+
+BRACKETED = {"unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "pad": "[PAD]", "mask": "[MASK]"}
+"""Special pieces as BERT spells them."""
+
+_ANGLED = {"unk": "<unk>", "cls": "<s>", "sep": "</s>", "pad": "<pad>", "mask": "<mask>"}
+_ENDS = {"bos": "<s>", "eos": "</s>"}
+
+
+@dataclass(frozen=True)
+class TokenizerFamily:
+    """How one family's tokenizer is kept.
+
+    Attributes:
+        model_type: in ``config.json``.
+        tokenizer_class: in ``tokenizer_config.json``, without "Fast".
+        files: the vocabulary files, all needed where there is no ``tokenizer.json``.
+        names: spelling of the special pieces, where no file says otherwise.
+        open: from the files to the rules.
+        bos_first: the piece before a text is ``bos_token``, not ``cls_token``.
+        library: a ``tokenizer.json`` may stand for the files.
+        saved_as: the class of transformers that is to open what is saved; the generic one takes
+            ``tokenizer.json`` at its word, where a family's own would leave some of the rules out.
+    """
+
+    model_type: str
+    tokenizer_class: str
+    files: tuple[str, ...]
+    names: Mapping[str, str]
+    open: Open
+    bos_first: bool = False
+    library: bool = True
+    saved_as: str = "PreTrainedTokenizerFast"
+
+
+def _wordpiece(saved_as: str) -> Open:
+    def open_wordpiece(
+        files: Sequence[Path], names: Mapping[str, str], config: Mapping[str, Any], space_before: bool
+    ) -> Pieces:
+        return WordPieces(build_wordpiece(read_vocab(files[0]), names, config), saved_as)
+
+    return open_wordpiece
+
+
+def _byte_pairs(
+    files: Sequence[Path], names: Mapping[str, str], config: Mapping[str, Any], space_before: bool
+) -> Pieces:
+    vocab, merges = read_vocab_json(files[0]), read_merges(files[1])
+    return LibraryPieces(build_byte_pairs(vocab, merges, names, space_before))
+
+
+def _xlm(
+    files: Sequence[Path], names: Mapping[str, str], config: Mapping[str, Any], space_before: bool
+) -> Pieces:
+    return XlmPieces(read_vocab_json(files[0]), read_merges(files[1]), names, config)
+
+
+def _sentencepiece(rules: SentencePieceRules) -> Open:
+    def open_sentencepiece(
+        files: Sequence[Path], names: Mapping[str, str], config: Mapping[str, Any], space_before: bool
+    ) -> Pieces:
+        return LibraryPieces(build_sentencepiece(read_model(files[0]), rules, names, config, space_before))
+
+    return open_sentencepiece
+
+
+def _bert(model_type: str, tokenizer_class: str, saved_as: str = "BertTokenizer") -> TokenizerFamily:
+    return TokenizerFamily(
+        model_type, tokenizer_class, ("vocab.txt",), BRACKETED, _wordpiece(saved_as), saved_as=saved_as
+    )
+
+
+BERT = _bert("bert", "BertTokenizer")
+
+TOKENIZER_FAMILIES = (
+    BERT,
+    _bert("distilbert", "DistilBertTokenizer", "DistilBertTokenizer"),
+    _bert("electra", "ElectraTokenizer"),
+    _bert("ernie", "ErnieTokenizer"),
+    TokenizerFamily(
+        "roberta", "RobertaTokenizer", ("vocab.json", "merges.txt"), {**_ANGLED, **_ENDS}, _byte_pairs
+    ),
+    TokenizerFamily("deberta", "DebertaTokenizer", ("vocab.json", "merges.txt"), BRACKETED, _byte_pairs),
+    TokenizerFamily(
+        "xlm",
+        "XLMTokenizer",
+        ("vocab.json", "merges.txt"),
+        {**_ANGLED, **_ENDS, "cls": "</s>", "mask": "<special1>"},
+        _xlm,
+        bos_first=True,
+        library=False,
+    ),
+    TokenizerFamily(
+        "xlm-roberta",
+        "XLMRobertaTokenizer",
+        ("sentencepiece.bpe.model",),
+        {**_ANGLED, **_ENDS},
+        _sentencepiece(SentencePieceRules({}, fairseq_ids=True)),
+    ),
+    TokenizerFamily(
+        "albert",
+        "AlbertTokenizer",
+        ("spiece.model",),
+        {**BRACKETED, "unk": "<unk>", "pad": "<pad>"},
+        _sentencepiece(
+            SentencePieceRules(
+                {"do_lower_case": True, "keep_accents": False}, quotes=True, split_number_commas=True
+            )
+        ),
+    ),
+    TokenizerFamily(
+        "deberta-v2",
+        "DebertaV2Tokenizer",
+        ("spm.model",),
+        BRACKETED,
+        _sentencepiece(SentencePieceRules({"do_lower_case": False, "split_by_punct": False})),
+    ),
+    TokenizerFamily(
+        "big_bird",
+        "BigBirdTokenizer",
+        ("spiece.model",),
+        {**BRACKETED, **_ENDS, "unk": "<unk>", "pad": "<pad>"},
+        _sentencepiece(SentencePieceRules({})),
+    ),
+)

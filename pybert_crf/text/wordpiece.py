@@ -1,0 +1,81 @@
+"""BERT's WordPiece (Devlin et al., 2019), also of DistilBERT and ELECTRA: ``vocab.txt`` and three options."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+
+from pybert_crf.files import write_text
+from pybert_crf.text.pieces import LibraryPieces
+
+OPTIONS = {"do_lower_case": True, "strip_accents": None, "tokenize_chinese_chars": True}
+"""The options in ``tokenizer_config.json`` and their defaults; accents go where letters are lower-cased."""
+
+_NORMALIZER_KEYS = {
+    "do_lower_case": "lowercase",
+    "strip_accents": "strip_accents",
+    "tokenize_chinese_chars": "handle_chinese_chars",
+}
+
+
+class WordPieces(LibraryPieces):
+    """A WordPiece tokenizer, saved as the family's own class of transformers opens it."""
+
+    def __init__(self, tokenizer: Tokenizer, tokenizer_class: str = "BertTokenizer") -> None:
+        super().__init__(tokenizer)
+        self._class = tokenizer_class
+
+    def save(self, directory: Path) -> dict[str, Any]:
+        super().save(directory)
+        pieces = {index: piece for piece, index in self.vocab().items()}
+        # A piece listed twice in an old vocab.txt leaves a hole; ids must not move up.
+        lines = [pieces.get(index, f"[gap{index}]") for index in range(max(pieces) + 1)]
+        write_text(directory / "vocab.txt", "".join(f"{piece}\n" for piece in lines))
+        rules = json.loads(self.tokenizer.to_str())["normalizer"] or {}
+        options = {option: rules[key] for option, key in _NORMALIZER_KEYS.items() if key in rules}
+        return {"tokenizer_class": self._class, **options}
+
+
+def build_wordpiece(vocab: dict[str, int], names: Mapping[str, str], config: Mapping[str, Any]) -> Tokenizer:
+    """BERT's tokenizer, put together as transformers does.
+
+    Args:
+        vocab: ids of the pieces.
+        names: spelling of the special pieces unk, cls, sep, pad, mask.
+        config: where it has one of `OPTIONS`, the default does not hold.
+    """
+    options = {key: config.get(option, OPTIONS[option]) for option, key in _NORMALIZER_KEYS.items()}
+    tokenizer = Tokenizer(models.WordPiece(vocab, unk_token=names["unk"]))
+    tokenizer.normalizer = normalizers.BertNormalizer(clean_text=True, **options)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece(prefix="##")
+    tokenizer.add_special_tokens([piece for piece in names.values() if piece in vocab])
+    if names["cls"] in vocab and names["sep"] in vocab:
+        tokenizer.post_processor = processors.BertProcessing(
+            (names["sep"], vocab[names["sep"]]), (names["cls"], vocab[names["cls"]])
+        )
+    return tokenizer
+
+
+def set_options(normalizer: dict[str, Any] | None, config: Mapping[str, Any]) -> None:
+    """Set a ``tokenizer.json``'s normaliser by ``tokenizer_config.json``, or `OPTIONS`, as transformers."""
+    if normalizer is not None and normalizer.get("type") == "BertNormalizer":
+        normalizer |= {key: config.get(option, OPTIONS[option]) for option, key in _NORMALIZER_KEYS.items()}
+
+
+def read_vocab(path: Path) -> dict[str, int]:
+    """One piece a line, its id the line's number from 0; of a repeated piece the last, as in transformers.
+
+    Raises:
+        ValueError: the file is not UTF-8.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not UTF-8: {error}") from error
+    # Only \n ends a line: U+2028 and U+0085 are pieces of real vocabularies.
+    return {line.removesuffix("\r"): index for index, line in enumerate(text.removesuffix("\n").split("\n"))}
