@@ -3,98 +3,22 @@
 from __future__ import annotations
 
 import json
-import shutil
 import unicodedata
-import warnings
-from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from tokenizer_layouts import HOSTILE, LAYOUTS, clean, sentencepiece_pieces
-from tokenizers import Tokenizer
+from tokenizer_layouts import HOSTILE, LAYOUTS, Make
+from tokenizer_peers import auto, clean, converted, expected, own, sentencepiece_pieces
 
 from pybert_crf.encoders.families import FAMILIES
 from pybert_crf.encoders.hub import CONFIG_AND_TOKENIZER
 from pybert_crf.text.tokenizer import UnitTokenizer
 from pybert_crf.text.tokenizer_families import TOKENIZER_FAMILIES
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # of an import that is not ours
-    import transformers.convert_slow_tokenizer as conversion
-    from transformers import AutoTokenizer  # type: ignore[attr-defined]  # known at run time only
-
-EVERY = pytest.mark.parametrize("model_type", LAYOUTS)
 UNIT = pytest.mark.parametrize("unit", ["word", "char"])
 # transformers 5 opens these without their sentencepiece model's normalisation.
 NOT_NORMALISED = ("deberta-v2", "big_bird")
-Make = Callable[..., Path]
-
-
-@pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """The directory of a family's own files; to be copied, not changed."""
-    made: dict[int, Path] = {}
-
-    def directory(model_type: str) -> Path:
-        write = LAYOUTS[model_type].write
-        if id(write) not in made:
-            made[id(write)] = tmp_path_factory.mktemp(model_type)
-            write(made[id(write)])
-        return made[id(write)]
-
-    return directory
-
-
-@pytest.fixture
-def make(tmp_path: Path, trained: Callable[[str], Path]) -> Make:
-    """A new checkpoint's directory with the family's own files and configuration."""
-
-    def checkpoint(model_type: str, **config: Any) -> Path:
-        directory = tmp_path / "checkpoint"
-        shutil.copytree(trained(model_type), directory)
-        (directory / "config.json").write_text(json.dumps({"model_type": model_type}))
-        if config:
-            (directory / "tokenizer_config.json").write_text(json.dumps(config))
-        return directory
-
-    return checkpoint
-
-
-def auto(directory: Path, unit: str) -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return AutoTokenizer.from_pretrained(directory, add_prefix_space=unit == "word")
-
-
-def expected(theirs: Any, unit: str) -> list[int]:
-    """The ids that transformers gives a unit; unknown where it drops it or has no way to take it."""
-    ids: list[int] = theirs([clean(unit)], is_split_into_words=True, add_special_tokens=False)["input_ids"]
-    return ids or [theirs.unk_token_id]
-
-
-def converted(model_type: str, directory: Path, config: dict[str, Any], space_before: bool) -> Tokenizer:
-    """What transformers' converter, written for its slow tokenizers, makes of a sentencepiece model."""
-    converter = {
-        "albert": conversion.AlbertConverter,
-        "deberta-v2": conversion.DebertaV2Converter,
-        "big_bird": conversion.BigBirdConverter,
-    }[model_type]
-    options = {"do_lower_case": False, "keep_accents": False, "split_by_punct": False} | config
-    slow = SimpleNamespace(
-        vocab_file=str(directory / LAYOUTS[model_type].model),
-        add_prefix_space=space_before,
-        convert_tokens_to_ids=lambda piece: 0,
-        **options,
-    )
-    tokenizer: Tokenizer = converter(slow).converted()
-    tokenizer.add_special_tokens(list(LAYOUTS[model_type].special))
-    return tokenizer
-
-
-def own(ours: UnitTokenizer, unit: str) -> list[int]:
-    return ours.encode([unit]).ids
 
 
 def test_every_encoder_has_a_tokenizer() -> None:
@@ -116,20 +40,23 @@ OTHER_CASE = pytest.mark.parametrize(
 @UNIT
 @CASE
 def test_pieces_are_those_of_transformers(
-    model_type: str, config: dict[str, Any], unit: str, make: Make
+    model_type: str, config: dict[str, Any], unit: str, make_checkpoint: Make
 ) -> None:
-    directory = make(model_type, **config)
-    theirs, ours = auto(directory, unit), UnitTokenizer.from_directory(directory, unit)
+    directory = make_checkpoint(model_type, **config)
+    theirs, ours = (
+        auto(directory, add_prefix_space=unit == "word"),
+        UnitTokenizer.from_directory(directory, unit),
+    )
     assert [text for text in HOSTILE if own(ours, text) != expected(theirs, text)] == []
 
 
 @UNIT
 @OTHER_CASE
 def test_pieces_are_those_of_transformers_converter(
-    model_type: str, config: dict[str, Any], unit: str, make: Make
+    model_type: str, config: dict[str, Any], unit: str, make_checkpoint: Make
 ) -> None:
     """Of transformers' own conversion of the model, that is; its class, where normalisation has no work."""
-    directory = make(model_type, **config)
+    directory = make_checkpoint(model_type, **config)
     ours = UnitTokenizer.from_directory(directory, unit)
     theirs = converted(model_type, directory, config, unit == "word")
     space = theirs.token_to_id("▁")
@@ -140,7 +67,7 @@ def test_pieces_are_those_of_transformers_converter(
             continue  # no character has a space in it
         assert own(ours, text) == (ids if ids not in ([], [space]) else [ours.unk_id]), ascii(text)
     if unit == "word":
-        theirs = auto(directory, unit)
+        theirs = auto(directory, add_prefix_space=True)
         plain = [t for t in HOSTILE if unicodedata.normalize("NFKC", t) == t and t.isprintable()]
         plain = [t for t in plain if t not in ("▁", "\ufffd", " ")]  # to the model a space, or nothing
         assert len(plain) > 30

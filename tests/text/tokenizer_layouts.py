@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import sentencepiece
-from sentencepiece import sentencepiece_model_pb2 as protobuf
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 TEXT = (
@@ -62,6 +61,10 @@ HOSTILE = [
     *["x" * 300, "北" * 200, "the" * 100, "[b]", "<c>"],
 ]
 """Units of the kinds that tokenizers differ on."""
+
+
+Make = Callable[..., Path]
+"""Of the fixture `make_checkpoint`."""
 
 
 @dataclass(frozen=True)
@@ -143,25 +146,6 @@ def train_sentencepiece(path: Path, **options: Any) -> None:
         num_threads=1,
         **settings,
     )
-
-
-def sentencepiece_pieces(path: Path, space_before: bool) -> Callable[[str], tuple[list[int], list[str]]]:
-    """What sentencepiece itself makes of a unit: ids and pieces."""
-    proto = protobuf.ModelProto()
-    proto.ParseFromString(path.read_bytes())
-    proto.normalizer_spec.add_dummy_prefix = space_before
-    processor = sentencepiece.SentencePieceProcessor(model_proto=proto.SerializeToString())
-
-    def pieces(unit: str) -> tuple[list[int], list[str]]:
-        ids = processor.encode(clean(unit))
-        return ids, processor.encode(clean(unit), out_type=str)
-
-    return pieces
-
-
-def clean(unit: str) -> str:
-    """What can be said of a lone surrogate to a library that knows none."""
-    return unit.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 BERT = Layout(
