@@ -59,19 +59,19 @@ def _family(directory: Path, config: Mapping[str, Any], has_whole: bool) -> Toke
     """The family whose rules apply; None where `tokenizer.json` alone says it all."""
     stated = str(config.get("tokenizer_class") or "").removesuffix("Fast")
     for family in TOKENIZER_FAMILIES:
-        if stated == family.tokenizer_class:
+        if stated in family.tokenizer_classes:
             return family
-    if stated and (has_whole or stated not in _GENERIC):
-        if not has_whole:
-            known = ", ".join(family.tokenizer_class for family in TOKENIZER_FAMILIES)
-            raise ValueError(
-                f"{directory / 'tokenizer_config.json'}: tokenizer_class {stated!r} can be opened only with "
-                f"a {WHOLE}; without one: {known}"
-            )
+    if stated and has_whole:
         return None
+    if stated and stated not in _GENERIC:
+        known = ", ".join(name for family in TOKENIZER_FAMILIES for name in family.tokenizer_classes)
+        raise ValueError(
+            f"{directory / 'tokenizer_config.json'}: tokenizer_class {stated!r} can be opened only with "
+            f"a {WHOLE}; without one: {known}"
+        )
     model_type = _read_object(directory / "config.json").get("model_type")
     for family in TOKENIZER_FAMILIES:
-        if model_type == family.model_type:
+        if model_type in family.model_types:
             return family
     if has_whole:
         return None
@@ -115,7 +115,7 @@ def _from_files(
             " (bpe_encoder.bin, a pickle, is not read)" if (directory / "bpe_encoder.bin").exists() else ""
         )
         raise FileNotFoundError(
-            f"no {family.model_type} tokenizer in {directory}: looked for {looked}, "
+            f"no {family.model_types[0]} tokenizer in {directory}: looked for {looked}, "
             f"{', '.join(missing)} missing{pickled}"
         )
     try:

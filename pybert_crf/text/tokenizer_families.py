@@ -29,8 +29,8 @@ class TokenizerFamily:
     """How one family's tokenizer is kept.
 
     Attributes:
-        model_type: in ``config.json``.
-        tokenizer_class: in ``tokenizer_config.json``, without "Fast".
+        model_types: in ``config.json``, of the encoders that use it.
+        tokenizer_classes: in ``tokenizer_config.json``, without "Fast".
         files: the vocabulary files, all needed where there is no ``tokenizer.json``.
         names: spelling of the special pieces, where no file says otherwise.
         open: from the files to the rules.
@@ -40,8 +40,8 @@ class TokenizerFamily:
             ``tokenizer.json`` at its word, where a family's own would leave some of the rules out.
     """
 
-    model_type: str
-    tokenizer_class: str
+    model_types: tuple[str, ...]
+    tokenizer_classes: tuple[str, ...]
     files: tuple[str, ...]
     names: Mapping[str, str]
     open: Open
@@ -81,26 +81,34 @@ def _sentencepiece(rules: SentencePieceRules) -> Open:
     return open_sentencepiece
 
 
-def _bert(model_type: str, tokenizer_class: str, saved_as: str = "BertTokenizer") -> TokenizerFamily:
-    return TokenizerFamily(
-        model_type, tokenizer_class, ("vocab.txt",), BRACKETED, _wordpiece(saved_as), saved_as=saved_as
-    )
-
-
-BERT = _bert("bert", "BertTokenizer")
+BERT = TokenizerFamily(
+    ("bert", "electra", "ernie"),
+    ("BertTokenizer", "ElectraTokenizer", "ErnieTokenizer"),
+    ("vocab.txt",),
+    BRACKETED,
+    _wordpiece("BertTokenizer"),
+    saved_as="BertTokenizer",
+)
 
 TOKENIZER_FAMILIES = (
     BERT,
-    _bert("distilbert", "DistilBertTokenizer", "DistilBertTokenizer"),
-    _bert("electra", "ElectraTokenizer"),
-    _bert("ernie", "ErnieTokenizer"),
     TokenizerFamily(
-        "roberta", "RobertaTokenizer", ("vocab.json", "merges.txt"), {**_ANGLED, **_ENDS}, _byte_pairs
+        ("distilbert",),
+        ("DistilBertTokenizer",),
+        ("vocab.txt",),
+        BRACKETED,
+        _wordpiece("DistilBertTokenizer"),
+        saved_as="DistilBertTokenizer",
     ),
-    TokenizerFamily("deberta", "DebertaTokenizer", ("vocab.json", "merges.txt"), BRACKETED, _byte_pairs),
     TokenizerFamily(
-        "xlm",
-        "XLMTokenizer",
+        ("roberta",), ("RobertaTokenizer",), ("vocab.json", "merges.txt"), {**_ANGLED, **_ENDS}, _byte_pairs
+    ),
+    TokenizerFamily(
+        ("deberta",), ("DebertaTokenizer",), ("vocab.json", "merges.txt"), BRACKETED, _byte_pairs
+    ),
+    TokenizerFamily(
+        ("xlm",),
+        ("XLMTokenizer",),
         ("vocab.json", "merges.txt"),
         {**_ANGLED, **_ENDS, "cls": "</s>", "mask": "<special1>"},
         _xlm,
@@ -108,15 +116,15 @@ TOKENIZER_FAMILIES = (
         library=False,
     ),
     TokenizerFamily(
-        "xlm-roberta",
-        "XLMRobertaTokenizer",
+        ("xlm-roberta", "xlm-roberta-xl"),
+        ("XLMRobertaTokenizer",),
         ("sentencepiece.bpe.model",),
         {**_ANGLED, **_ENDS},
         _sentencepiece(SentencePieceRules({}, fairseq_ids=True)),
     ),
     TokenizerFamily(
-        "albert",
-        "AlbertTokenizer",
+        ("albert",),
+        ("AlbertTokenizer",),
         ("spiece.model",),
         {**BRACKETED, "unk": "<unk>", "pad": "<pad>"},
         _sentencepiece(
@@ -126,15 +134,15 @@ TOKENIZER_FAMILIES = (
         ),
     ),
     TokenizerFamily(
-        "deberta-v2",
-        "DebertaV2Tokenizer",
+        ("deberta-v2",),
+        ("DebertaV2Tokenizer",),
         ("spm.model",),
         BRACKETED,
         _sentencepiece(SentencePieceRules({"do_lower_case": False, "split_by_punct": False})),
     ),
     TokenizerFamily(
-        "big_bird",
-        "BigBirdTokenizer",
+        ("big_bird",),
+        ("BigBirdTokenizer",),
         ("spiece.model",),
         {**BRACKETED, **_ENDS, "unk": "<unk>", "pad": "<pad>"},
         _sentencepiece(SentencePieceRules({})),

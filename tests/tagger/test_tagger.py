@@ -11,13 +11,15 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 from pybert_crf.batches import Example, collate
-from pybert_crf.encoders import CheckpointError, ConfigError
+from pybert_crf.encoders import CheckpointError, ConfigError, Encoder, EncoderConfig
 from pybert_crf.encoders.checkpoint import read_tensors, write_tensors
 from pybert_crf.model import BertCRF
 from pybert_crf.tagger import Tagger
 from pybert_crf.text.schemes import illegal_positions
+from pybert_crf.text.tokenizer import UnitTokenizer
 
 Make = Callable[..., Tagger]
 
@@ -162,6 +164,31 @@ def test_saved_and_loaded_it_says_the_same(make_tagger: Make, tmp_path: Path) ->
         torch.testing.assert_close(again.model.state_dict()[name], tensor, rtol=0, atol=0)
     text = "张三在北京工作7.7年。"
     assert again(text) == tagger(text)
+
+
+def test_a_saved_tagger_knows_whether_a_space_stands_before_a_unit(make_tagger: Make, tmp_path: Path) -> None:
+    """To a byte-level vocabulary it makes a difference; in transformers it opens to the same ids."""
+    transformers = pytest.importorskip("transformers")
+    trained = Tokenizer(models.BPE())
+    trained.pre_tokenizer = pre_tokenizers.ByteLevel()
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=400, special_tokens=special, initial_alphabet=alphabet)
+    trained.train_from_iterator(["张三在北京工作 in Peking"] * 9, trainer)
+    trained.model.save(str(tmp_path))
+    (tmp_path / "tokenizer_config.json").write_text('{"tokenizer_class": "RobertaTokenizer"}')
+    labels = ["O", "B-LOC", "I-LOC"]
+    expected = {"char": ["å¼ł", "P"], "word": ["Ġå¼ł", "Ġ", "P"]}
+    for unit, pieces in expected.items():
+        tokenizer = UnitTokenizer.from_directory(tmp_path, unit)
+        config = EncoderConfig(tokenizer.vocab_size, 12, 2, 3, 20, max_positions=64)
+        Tagger(BertCRF(Encoder(config), labels, "BIO"), tokenizer, unit).save_pretrained(tmp_path / unit)
+        again = Tagger.from_pretrained(tmp_path / unit)
+        ids = again.tokenizer.encode(["张", "P"]).ids
+        assert again.unit == unit
+        assert [trained.id_to_token(index) for index in ids] == pieces
+        theirs = transformers.AutoTokenizer.from_pretrained(tmp_path / unit)
+        assert theirs(["张", "P"], is_split_into_words=True)["input_ids"] == [0, *ids, 2]
 
 
 def test_the_encoder_of_a_saved_tagger_opens_in_transformers(make_tagger: Make, tmp_path: Path) -> None:

@@ -168,6 +168,26 @@ def test_added_tokens_keep_their_ids(newer: bool, make_checkpoint: Make) -> None
         UnitTokenizer.from_directory(directory)
 
 
+@UNIT
+def test_an_older_tokenizer_json_obeys_the_unit(unit: str, make_checkpoint: Make) -> None:
+    """The space before a word was spelt otherwise in the files of 2020."""
+    directory = make_checkpoint("xlm-roberta")
+    ours = UnitTokenizer.from_directory(directory, unit)
+    ours.save(directory)
+    state = json.loads((directory / "tokenizer.json").read_text(encoding="utf-8"))
+    metaspace = {"type": "Metaspace", "replacement": "▁", "str_rep": "▁", "add_prefix_space": True}
+    state["pre_tokenizer"]["pretokenizers"][-1] = metaspace
+    (directory / "tokenizer.json").write_text(json.dumps(state), encoding="utf-8")
+    assert UnitTokenizer.from_directory(directory, unit).encode(HOSTILE) == ours.encode(HOSTILE)
+
+
+def test_relatives_share_a_tokenizer(make_checkpoint: Make) -> None:
+    directory = make_checkpoint("xlm-roberta")
+    ours = UnitTokenizer.from_directory(directory)
+    (directory / "config.json").write_text(json.dumps({"model_type": "xlm-roberta-xl"}))
+    assert UnitTokenizer.from_directory(directory).encode(HOSTILE) == ours.encode(HOSTILE)
+
+
 def test_special_pieces_of_an_older_checkpoint(make_checkpoint: Make) -> None:
     directory = make_checkpoint("roberta")
     (directory / "special_tokens_map.json").write_text(json.dumps({"pad_token": {"content": "<mask>"}}))

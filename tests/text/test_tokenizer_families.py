@@ -22,8 +22,10 @@ NOT_NORMALISED = ("deberta-v2", "big_bird")
 
 
 def test_every_encoder_has_a_tokenizer() -> None:
-    assert set(FAMILIES) <= set(LAYOUTS)
-    assert {family.model_type for family in TOKENIZER_FAMILIES} == set(LAYOUTS)
+    model_types = {name for family in TOKENIZER_FAMILIES for name in family.model_types}
+    assert set(FAMILIES) <= model_types
+    assert all(set(LAYOUTS) & set(family.model_types) for family in TOKENIZER_FAMILIES)  # tried below
+    assert set(LAYOUTS) <= model_types
     files = {file for family in TOKENIZER_FAMILIES for file in family.files}
     assert files | {"tokenizer.json", "tokenizer_config.json"} <= set(CONFIG_AND_TOKENIZER)
 
