@@ -52,6 +52,22 @@ def test_pieces_are_those_of_transformers(
     assert [text for text in HOSTILE if own(ours, text) != expected(theirs, text)] == []
 
 
+@pytest.mark.parametrize("model_type", LAYOUTS)
+def test_pieces_of_characters_from_all_of_unicode(model_type: str, make_checkpoint: Make) -> None:
+    directory = make_checkpoint(model_type)
+    ours = UnitTokenizer.from_directory(directory)
+    characters = [chr(code) for code in range(0x21, 0x20000, 29) if not 0xD800 <= code < 0xE000]
+    if model_type in NOT_NORMALISED:
+        tokenizer = converted(model_type, directory, {}, space_before=True)
+        encodings = [tokenizer.encode(c, add_special_tokens=False) for c in characters]
+        ids = [e.ids if e.tokens not in ([], ["▁"]) else [ours.unk_id] for e in encodings]
+    else:
+        theirs = auto(directory, add_prefix_space=True)
+        ids = [expected(theirs, character) for character in characters]
+    pairs = zip(characters, ids, strict=True)
+    assert [ascii(character) for character, theirs in pairs if own(ours, character) != theirs] == []
+
+
 @UNIT
 @OTHER_CASE
 def test_pieces_are_those_of_transformers_converter(
