@@ -22,7 +22,7 @@ class SentencePieceRules:
     """What a family does with a model, beyond what the model says itself.
 
     Attributes:
-        fairseq_ids: <s>, <pad>, </s>, <unk> come first and the mask last, whatever the model has (XLM-R).
+        fairseq_ids: <s>, <pad>, </s>, <unk> come first, whatever comes first in the model (XLM-R).
         options: what may stand in ``tokenizer_config.json``, and its default: ``do_lower_case``,
             ``keep_accents``, ``split_by_punct``.
         quotes: `` and '' become " (ALBERT).
@@ -86,7 +86,7 @@ def _segmentation(
         if any(piece.type not in (spm.UNKNOWN, spm.CONTROL) for piece in model.pieces[:3]):
             raise ValueError("its first three pieces should be the special ones <unk>, <s>, </s>")
         first = [(names[name], 0.0) for name in ("bos", "pad", "eos", "unk")]
-        pieces, unk_id = [*first, *pieces[3:], (names["mask"], 0.0)], 3
+        pieces, unk_id = [*first, *pieces[3:]], 3
     if rules.split_number_commas:
         pieces = [(text, score - 100 * _number_comma(text)) for text, score in pieces]
     if model.type == spm.UNIGRAM:

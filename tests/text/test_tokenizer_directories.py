@@ -53,6 +53,9 @@ def test_what_is_saved_opens_here_and_in_transformers(
         assert (again.cls_id, again.sep_id) == (ours.cls_id, ours.sep_id) == (around[0], around[-1])
         assert (theirs.pad_token_id, theirs.mask_token_id) == (again.pad_id, again.mask_id)
         assert again.vocab_size == ours.vocab_size == len(theirs)
+        if LAYOUTS[model_type].spaces:  # the mask stands for a word and the space before it
+            with_mask = theirs(f"the {theirs.mask_token}")["input_ids"]
+            assert with_mask == [*around[:-1], ours.mask_id, around[-1]]
     # What was opened for the other unit is read by this one's rule all the same.
     other = UnitTokenizer.from_directory(directory, "char" if unit == "word" else "word")
     assert (own(other, "the") != own(ours, "the")) == LAYOUTS[model_type].spaces
@@ -126,6 +129,19 @@ def test_a_character_is_a_word_to_xlm(make_checkpoint: Make) -> None:
     for unit in ("word", "char"):
         ours = UnitTokenizer.from_directory(directory, unit)
         assert own(ours, "北") == [vocab["北</w>"]]
+
+
+def test_what_xlm_merges_on_the_way_is_unknown(make_checkpoint: Make) -> None:
+    directory = make_checkpoint("xlm", do_lowercase_and_remove_accent=False)
+    theirs, ours = auto(directory), UnitTokenizer.from_directory(directory)
+    vocab = theirs.get_vocab()
+    lines = (directory / "merges.txt").read_text(encoding="utf-8").splitlines()
+    merged = ["".join(line.split()[:2]) for line in lines]
+    words = [piece.removesuffix("</w>") for piece in merged if piece.endswith("</w>") and piece not in vocab]
+    words = [word for word in words if word.isalpha()]
+    assert len(words) > 5
+    assert [own(ours, word) for word in words] == [expected(theirs, word) for word in words]
+    assert [own(ours, word) for word in words].count([ours.unk_id]) > 3
 
 
 def test_albert_has_no_piece_of_a_number_and_its_comma(make_checkpoint: Make) -> None:

@@ -123,7 +123,11 @@ def write_xlm(directory: Path) -> None:
     )
     tokenizer.model.save(str(directory))
     vocab = json.loads((directory / "vocab.json").read_text(encoding="utf-8"))
-    kept = [piece for piece in sorted(vocab, key=vocab.__getitem__) if piece in special or vocab[piece] % 7]
+    kept = [
+        piece
+        for piece in sorted(vocab, key=vocab.__getitem__)
+        if piece in special or len(piece.removesuffix("</w>")) == 1 or sum(map(ord, piece)) % 5
+    ]
     (directory / "vocab.json").write_text(json.dumps({piece: i for i, piece in enumerate(kept)}))
     merges = (directory / "merges.txt").read_text(encoding="utf-8").split("\n")[1:]
     (directory / "merges.txt").write_text("\n".join(f"{m} 1" if m else m for m in merges), encoding="utf-8")
