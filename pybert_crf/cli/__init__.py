@@ -20,7 +20,7 @@ def main() -> None:
     except BrokenPipeError:  # `pybert-crf predict … | head`: nobody reads on
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except (ValueError, OSError, RuntimeError) as error:
+    except (ValueError, OSError, RuntimeError, ImportError) as error:
         if os.environ.get("PYBERT_CRF_TRACEBACK"):
             raise
         print(f"error: {error}", file=sys.stderr)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 import subprocess
 import sys
 import typing
@@ -157,6 +158,21 @@ def test_info_names_every_backend_and_why(run: Run) -> None:
     assert done.returncode == 0
     for name in ("native", "numba", "reference"):
         assert name in done.stdout
+
+
+def test_a_missing_optional_package_is_one_clear_line(
+    run: Run, model: Path, train_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(model, tmp_path / "xlm")
+    (tmp_path / "xlm" / "tokenizer_config.json").write_text('{"tokenizer_class": "XLMTokenizer"}')
+    (tmp_path / "xlm" / "vocab.json").write_text('{"<s>": 0, "</s>": 1, "<pad>": 2, "<unk>": 3}')
+    (tmp_path / "xlm" / "merges.txt").touch()
+    monkeypatch.setitem(sys.modules, "sacremoses", None)
+    done = run("predict", tmp_path / "xlm", train_file)
+    assert done.returncode == 1
+    assert (
+        done.stderr == "error: XLM's tokenizer needs the package sacremoses: pip install 'pybert-crf[xlm]'\n"
+    )
 
 
 @pytest.mark.parametrize(
