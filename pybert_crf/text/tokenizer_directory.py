@@ -123,13 +123,15 @@ def _from_files(
     except ValueError as error:
         named = str(error).startswith(str(directory))
         raise error if named else ValueError(f"{files[0]}: {error}") from error
-    if isinstance(pieces, LibraryPieces):
-        _add_tokens(directory, pieces, config)
+    _add_tokens(directory, pieces, config)
     return pieces
 
 
-def _add_tokens(directory: Path, pieces: LibraryPieces, config: Mapping[str, Any]) -> None:
-    """Add what was added to the vocabulary after training; each must get the id that it is said to have."""
+def _add_tokens(directory: Path, pieces: Pieces, config: Mapping[str, Any]) -> None:
+    """Add what was added to the vocabulary after training; each must get the id that it is said to have.
+
+    To XLM's, which is no tokenizer of the library, nothing can be added.
+    """
     added: dict[int, AddedToken] = {}
     source = directory / "added_tokens.json"
     if "added_tokens_decoder" in config:
@@ -141,9 +143,12 @@ def _add_tokens(directory: Path, pieces: LibraryPieces, config: Mapping[str, Any
         for text, index in _read_object(source).items():
             added[index] = AddedToken(text, normalized=text not in special, special=text in special)
     for index, token in sorted(added.items()):
-        add = pieces.tokenizer.add_special_tokens if token.special else pieces.tokenizer.add_tokens
-        add([token])
-        got = pieces.tokenizer.token_to_id(token.content)
+        if isinstance(pieces, LibraryPieces):
+            add = pieces.tokenizer.add_special_tokens if token.special else pieces.tokenizer.add_tokens
+            add([token])
+            got = pieces.tokenizer.token_to_id(token.content)
+        else:
+            got = pieces.vocab().get(token.content)
         if got != index:
             raise ValueError(f"{source}: {token.content!r} should have the id {index}, but gets {got}")
 

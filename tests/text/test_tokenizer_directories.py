@@ -275,6 +275,9 @@ def test_what_xlm_needs_is_named(make_checkpoint: Make, monkeypatch: pytest.Monk
     with pytest.raises(ImportError, match=r"pip install 'pybert-crf\[xlm\]'"):
         UnitTokenizer.from_directory(directory)
     monkeypatch.undo()
+    (directory / "added_tokens.json").write_text('{"newword": 999}')
+    with pytest.raises(ValueError, match=r"'newword' should have the id 999, but gets None"):
+        UnitTokenizer.from_directory(directory)
     vocab = json.loads((directory / "vocab.json").read_text(encoding="utf-8"))
     (directory / "vocab.json").write_text(json.dumps({**vocab, "gap": len(vocab) + 7}))
     with pytest.raises(ValueError, match=r"vocab\.json: its ids do not run from 0 without gaps"):
