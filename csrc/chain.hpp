@@ -16,6 +16,11 @@
 #define PYBERT_CRF_TARGET baseline
 #endif
 #if defined(__CUDACC__)
+#define PYBERT_CRF_FUNCTION __host__ __device__
+#else
+#define PYBERT_CRF_FUNCTION
+#endif
+#if defined(__CUDACC__)
 #define PYBERT_CRF_INLINE __host__ __device__ __forceinline__
 #elif defined(__GNUC__)
 #define PYBERT_CRF_INLINE inline __attribute__((always_inline))
@@ -25,7 +30,7 @@
 
 // Before a loop over the registers of a group, which must not remain a loop: an array that is indexed at run
 // time is not kept in registers.
-#if defined(__clang__)
+#if defined(__clang__) || defined(__CUDA_ARCH__)
 #define PYBERT_CRF_UNROLL _Pragma("unroll")
 #elif defined(__GNUC__)
 #define PYBERT_CRF_UNROLL _Pragma("GCC unroll 16")

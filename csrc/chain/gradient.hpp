@@ -9,16 +9,17 @@
 namespace pybert_crf::PYBERT_CRF_TARGET {
 
 // A number for each tag at each of many steps.
-template <class Work>
+template <class Cell>
 struct Steps {
-  const Work* first;
+  const Cell* first;
   std::ptrdiff_t along;  // from a step to the next
 };
 
 // counts[i, j] += sum over the steps of from[i] * to[j]
 template <class Lanes, bool OneBlock>
-void count_pairs(const Shape<Lanes>& shape, std::ptrdiff_t steps, const Steps<typename Lanes::Work>& from,
-                 const Steps<typename Lanes::Work>& to, typename Lanes::Work* counts) {
+PYBERT_CRF_FUNCTION void count_pairs(const Shape<Lanes>& shape, std::ptrdiff_t steps,
+                                     const Steps<typename Lanes::Cell>& from,
+                                     const Steps<typename Lanes::Cell>& to, typename Lanes::Cell* counts) {
   using Values = typename Lanes::Values;
   const std::ptrdiff_t padded = OneBlock ? Lanes::width : shape.padded;
   for (std::ptrdiff_t block = 0; block < padded; block += Lanes::width) {
@@ -48,8 +49,8 @@ struct HalfGradient : Half<Lanes, Real> {
   double weight;                 // the gradient is that of weight * log_z
   const Real* messages;          // (time, tags) of the row
   Real* d_emissions;             // (time, tags)
-  typename Lanes::Work* counts;  // a table: pairs, yet to be multiplied by W; added to
-  typename Lanes::Work* edge;    // (padded): weight * P(tag) at the end of the row that the sweep goes to
+  typename Lanes::Cell* counts;  // a table: pairs, yet to be multiplied by W; added to
+  typename Lanes::Cell* edge;    // (padded): weight * P(tag) at the end of the row that the sweep goes to
   bool exact;
 };
 
@@ -63,8 +64,8 @@ PYBERT_CRF_INLINE std::ptrdiff_t position_of(const HalfGradient<Lanes, Real>& ha
 // Phase 3 (eq. 13): what is met at the steps first..first+count-1. Leaves message * weight / normaliser in
 // `emitted`, which is no longer needed.
 template <class Lanes, bool OneBlock, class Real>
-void share_out(const Shape<Lanes>& shape, HalfGradient<Lanes, Real>& half, std::ptrdiff_t first,
-               std::ptrdiff_t count) {
+PYBERT_CRF_FUNCTION void share_out(const Shape<Lanes>& shape, HalfGradient<Lanes, Real>& half,
+                                   std::ptrdiff_t first, std::ptrdiff_t count) {
   using Work = typename Lanes::Work;
   using Values = typename Lanes::Values;
   const std::ptrdiff_t padded = OneBlock ? Lanes::width : shape.padded;
@@ -73,8 +74,8 @@ void share_out(const Shape<Lanes>& shape, HalfGradient<Lanes, Real>& half, std::
     const std::ptrdiff_t t = half.row.positions[position_of(half, first + step)];
     const Real* message = half.messages + t * shape.tags;
     Real* d_emission = half.d_emissions + t * shape.tags;
-    const Work* reached = half.stretch.reached + step * padded;
-    Work* share = half.stretch.emitted + step * half.stretch.along;
+    const auto* reached = half.stretch.reached + step * padded;
+    auto* share = half.stretch.emitted + step * half.stretch.along;
     const Values first_block = Lanes::load_some(message, shape.tags);
     Values products = Lanes::load(reached) * first_block;
     for (std::ptrdiff_t block = Lanes::width; block < padded; block += Lanes::width)
@@ -92,8 +93,8 @@ void share_out(const Shape<Lanes>& shape, HalfGradient<Lanes, Real>& half, std::
   }
   half.exact = exact;
   if (first + count < half.count) return;
-  const Work* share = half.stretch.emitted + (count - 1) * half.stretch.along;
-  const Work* reached = half.stretch.reached + (count - 1) * padded;
+  const auto* share = half.stretch.emitted + (count - 1) * half.stretch.along;
+  const auto* reached = half.stretch.reached + (count - 1) * padded;
   for (std::ptrdiff_t block = 0; block < padded; block += Lanes::width)
     Lanes::store(half.edge + block, Lanes::load(share + block) * Lanes::load(reached + block));
 }
@@ -101,14 +102,14 @@ void share_out(const Shape<Lanes>& shape, HalfGradient<Lanes, Real>& half, std::
 // Phase 4: the pairs of neighbours of these steps. The pair in the middle of the row is counted on the left
 // half, by the sweep from the right.
 template <class Lanes, bool OneBlock, class Real>
-void count_stretch(const Shape<Lanes>& shape, const HalfGradient<Lanes, Real>& half, std::ptrdiff_t first,
-                   std::ptrdiff_t count) {
+PYBERT_CRF_FUNCTION void count_stretch(const Shape<Lanes>& shape, const HalfGradient<Lanes, Real>& half,
+                                       std::ptrdiff_t first, std::ptrdiff_t count) {
   if (half.row.length == 1) return;
   const std::ptrdiff_t skipped = first == 0 && half.start == left ? 1 : 0;
   const std::ptrdiff_t padded = OneBlock ? Lanes::width : shape.padded;
   const auto& stretch = half.stretch;
-  const Steps<typename Lanes::Work> carried{stretch.vectors + skipped * padded, padded};
-  const Steps<typename Lanes::Work> met{stretch.emitted + skipped * stretch.along, stretch.along};
+  const Steps<typename Lanes::Cell> carried{stretch.vectors + skipped * padded, padded};
+  const Steps<typename Lanes::Cell> met{stretch.emitted + skipped * stretch.along, stretch.along};
   count_pairs<Lanes, OneBlock>(shape, count - skipped, half.start == left ? carried : met,
                                half.start == left ? met : carried, half.counts);
 }
@@ -117,14 +118,16 @@ void count_stretch(const Shape<Lanes>& shape, const HalfGradient<Lanes, Real>& h
 // other side, where it meets the other sweep's messages. Where half.exact or its bounds say no, d_emissions
 // and counts mean nothing.
 template <class Lanes, bool OneBlock, int number, class Real>
-void gradient_halves(const Weights<Lanes>& weights, HalfGradient<Lanes, Real>* const (&halves)[number]) {
+PYBERT_CRF_FUNCTION void gradient_halves(const Weights<Lanes>& weights,
+                                         HalfGradient<Lanes, Real>* const (&halves)[number]) {
   using Gradient = HalfGradient<Lanes, Real>;
   const Shape<Lanes>& shape = weights.shape;
   const std::ptrdiff_t padded = OneBlock ? Lanes::width : shape.padded;
   bool alone =
       false;  // a row of one position has no neighbour to come from: of a group, all rows are alone or none
+  PYBERT_CRF_UNROLL
   for (Gradient* half : halves) {
-    half->stretch.scales[0] = 1;
+    Lanes::store_one(half->stretch.scales, 1);
     alone |= half->row.length == 1;
     if (half->row.length == 1 || half->count == 0) continue;
     const std::ptrdiff_t middle = positions_of(left, half->row.length);
@@ -143,6 +146,7 @@ void gradient_halves(const Weights<Lanes>& weights, HalfGradient<Lanes, Real>* c
       },
       [&](Gradient& half, std::ptrdiff_t first, std::ptrdiff_t count) {
         share_out<Lanes, OneBlock>(shape, half, first, count);
+        Lanes::sync();
         count_stretch<Lanes, OneBlock>(shape, half, first, count);
       });
 }

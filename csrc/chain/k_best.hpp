@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "chain/parameters.hpp"
+#include "chain/path_score.hpp"
 #include "chain/row.hpp"
 
 namespace pybert_crf::PYBERT_CRF_TARGET {
@@ -17,15 +18,17 @@ struct Origin {
 };
 
 // Working memory for a row: lists of k for each tag.
+template <class Lanes>
 struct KBestScratch {
-  double* before;   // (tags, k), best first
-  double* after;    // (tags, k)
-  Origin* origins;  // (length, tags, k)
+  typename Lanes::Cell* before;  // (tags, k), best first
+  typename Lanes::Cell* after;   // (tags, k)
+  Origin* origins;               // (length, tags, k)
 };
 
 // Puts a candidate in its place in a sorted list of k; after those that are equal, so that of ties those that
 // came first, from lower tags, stay first.
-PYBERT_CRF_INLINE void insert(double score, Origin origin, std::ptrdiff_t k, double* list, Origin* origins) {
+template <class Cell>
+PYBERT_CRF_INLINE void insert(double score, Origin origin, std::ptrdiff_t k, Cell* list, Origin* origins) {
   if (!(score > list[k - 1])) return;
   std::ptrdiff_t at = k - 1;
   for (; at > 0 && score > list[at - 1]; --at) {
@@ -36,19 +39,17 @@ PYBERT_CRF_INLINE void insert(double score, Origin origin, std::ptrdiff_t k, dou
   origins[at] = origin;
 }
 
-// The k best paths of a row of at least one position: found(rank, score) for each legal one, best first, and
-// step(rank, i, tag) for its tags. In double, relative to each step's greatest score.
-template <class Real, class Found, class Step>
-void k_best_paths(const Chains<Real>& chains, const Row<Real>& row, std::ptrdiff_t k, KBestScratch scratch,
-                  Found found, Step step) {
+// The k best paths of a row of at least one position: step(rank, i, tag) for the tags of each legal one, best
+// first, from its last position to its first. In double, relative to each step's greatest score.
+template <class Lanes, class Real, class Step>
+PYBERT_CRF_FUNCTION void k_best_paths(const Chains<Real>& chains, const Row<Real>& row, std::ptrdiff_t k,
+                                      KBestScratch<Lanes> scratch, Step step) {
   constexpr double nothing = -std::numeric_limits<double>::infinity();
   const std::ptrdiff_t tags = row.tags;
   for (std::ptrdiff_t i = 0; i < row.length; ++i) {
-    const Real* emission = row.emission(i);
     Origin* origins = scratch.origins + i * tags * k;
-    double top = nothing;
-    for (std::ptrdiff_t j = 0; j < tags; ++j) {
-      double* list = scratch.after + j * k;
+    Lanes::each(tags, [&](std::ptrdiff_t j) {
+      auto* list = scratch.after + j * k;
       for (std::ptrdiff_t rank = 0; rank < k; ++rank) list[rank] = nothing;
       if (i == 0) {
         list[0] = static_cast<double>(chains.start(j));
@@ -63,29 +64,65 @@ void k_best_paths(const Chains<Real>& chains, const Row<Real>& row, std::ptrdiff
           }
         }
       }
-      for (std::ptrdiff_t rank = 0; rank < k; ++rank) list[rank] += static_cast<double>(emission[j]);
-      top = list[0] > top ? list[0] : top;
-    }
-    for (std::ptrdiff_t at = 0; top > nothing && at < tags * k; ++at) scratch.after[at] -= top;
-    double* const before = scratch.before;
+      const auto emission = static_cast<double>(row.emission(i, j));
+      for (std::ptrdiff_t rank = 0; rank < k; ++rank) list[rank] = list[rank] + emission;
+    });
+    const double top =
+        Lanes::greatest_of(tags, [&](std::ptrdiff_t j) -> double { return scratch.after[j * k]; });
+    if (top > nothing)
+      Lanes::each(tags, [&](std::ptrdiff_t j) {
+        for (std::ptrdiff_t at = j * k; at < (j + 1) * k; ++at) scratch.after[at] = scratch.after[at] - top;
+      });
+    Lanes::sync();
+    auto* const before = scratch.before;
     scratch.before = scratch.after;
     scratch.after = before;
   }
   // The ends of the best k: a list like any other, whose origins go where those of no position were needed.
-  double* ends = scratch.after;
+  auto* ends = scratch.after;
   Origin* origins = scratch.origins;
-  for (std::ptrdiff_t rank = 0; rank < k; ++rank) ends[rank] = nothing;
-  for (std::ptrdiff_t from = 0; from < tags; ++from)
-    for (std::ptrdiff_t rank = 0; rank < k; ++rank)
-      insert(scratch.before[from * k + rank] + static_cast<double>(chains.end(from)),
-             {static_cast<std::uint32_t>(from), static_cast<std::uint32_t>(rank)}, k, ends, origins);
-  for (std::ptrdiff_t rank = 0; rank < k && ends[rank] > nothing; ++rank) {
+  Lanes::in_lane_of(0, [&] {
+    for (std::ptrdiff_t rank = 0; rank < k; ++rank) ends[rank] = nothing;
+    for (std::ptrdiff_t from = 0; from < tags; ++from)
+      for (std::ptrdiff_t rank = 0; rank < k; ++rank)
+        insert(scratch.before[from * k + rank] + static_cast<double>(chains.end(from)),
+               {static_cast<std::uint32_t>(from), static_cast<std::uint32_t>(rank)}, k, ends, origins);
+  });
+  Lanes::sync();
+  Lanes::each(k, [&](std::ptrdiff_t rank) {
+    if (!(ends[rank] > nothing)) return;
     Origin at = origins[rank];
     for (std::ptrdiff_t i = row.length - 1; i >= 0; --i) {
       step(rank, i, static_cast<std::ptrdiff_t>(at.tag));
       if (i > 0) at = scratch.origins[(i * tags + at.tag) * k + at.rank];
     }
-    found(rank);
+  });
+  Lanes::sync();
+}
+
+// The k best paths of the row `index` of a batch, as BestPaths has them.
+template <class Lanes, class Real>
+PYBERT_CRF_FUNCTION void k_best_of_row(const Chains<Real>& chains, const Row<Real>& row, std::ptrdiff_t index,
+                                       const BestPaths<Real>& out, const KBestScratch<Lanes>& scratch) {
+  const std::ptrdiff_t k = out.count;
+  const auto path = [&](std::ptrdiff_t rank) {
+    return out.tags + (rank * chains.batch + index) * chains.time;
+  };
+  Lanes::each(k, [&](std::ptrdiff_t rank) {
+    for (std::ptrdiff_t t = 0; t < chains.time; ++t) path(rank)[t] = -1;
+  });
+  if (row.length > 0)
+    k_best_paths<Lanes>(chains, row, k, scratch,
+                        [&](std::ptrdiff_t rank, std::ptrdiff_t i, std::ptrdiff_t tag) {
+                          path(rank)[row.positions[i]] = tag;
+                        });
+  for (std::ptrdiff_t rank = 0; rank < k; ++rank) {
+    double score = -std::numeric_limits<double>::infinity();
+    if (row.length == 0 ? rank == 0 : path(rank)[row.positions[0]] >= 0)  // an empty row has one path
+      score = path_score<Lanes>(chains, row, [&](std::ptrdiff_t i) {
+        return static_cast<std::ptrdiff_t>(path(rank)[row.positions[i]]);
+      });
+    Lanes::in_lane_of(rank, [&] { out.scores[rank * chains.batch + index] = static_cast<Real>(score); });
   }
 }
 

@@ -27,20 +27,33 @@ struct LogChain {
 };
 
 // Working memory, in double: (padded) each.
+template <class Lanes>
 struct LogScratch {
-  double* alpha;
-  double* powers;
-  double* sums;
-  double* joint;
-  double* marginal;
-  double* ratios;
+  using Cell = typename Lanes::Cell;
+  Cell* alpha;
+  Cell* powers;
+  Cell* sums;
+  Cell* joint;
+  Cell* marginal;
+  Cell* ratios;
+
+  static constexpr std::ptrdiff_t parts = 6;
+
+  static PYBERT_CRF_INLINE LogScratch at(std::ptrdiff_t padded, Cell* memory) {
+    return {memory,
+            memory + padded,
+            memory + 2 * padded,
+            memory + 3 * padded,
+            memory + 4 * padded,
+            memory + 5 * padded};
+  }
 };
 
 // log sum_i exp(alpha_i + transitions_ij), from the scores themselves: where a sum of products is too small
 // to be exact (eq. 19).
-template <class Real>
-double column_log_sum(const double* alpha, const View<const Real, 2>& transitions, std::ptrdiff_t tags,
-                      std::ptrdiff_t j) {
+template <class Cell, class Real>
+PYBERT_CRF_FUNCTION double column_log_sum(const Cell* alpha, const View<const Real, 2>& transitions,
+                                          std::ptrdiff_t tags, std::ptrdiff_t j) {
   constexpr double nothing = -std::numeric_limits<double>::infinity();
   double top = nothing;
   for (std::ptrdiff_t i = 0; i < tags; ++i) {
@@ -54,63 +67,65 @@ double column_log_sum(const double* alpha, const View<const Real, 2>& transition
   return top + std::log(sum);
 }
 
-// powers_i = exp(alpha_i); sums_j = sum_i powers_i W_ij (eq. 18).
+// powers_i = exp(alpha_i); sums_j = sum_i powers_i W_ij (eq. 18). Publishes the alphas too.
 template <class Lanes>
-void step_sums(const Weights<Lanes>& weights, const LogScratch& scratch) {
+PYBERT_CRF_FUNCTION void step_sums(const Weights<Lanes>& weights, const LogScratch<Lanes>& scratch) {
   const Shape<Lanes>& shape = weights.shape;
-  for (std::ptrdiff_t i = shape.tags; i < shape.padded; ++i)
-    scratch.alpha[i] = -std::numeric_limits<double>::infinity();
+  Lanes::each(shape.padded, [&](std::ptrdiff_t i) {
+    if (i >= shape.tags) scratch.alpha[i] = -std::numeric_limits<double>::infinity();
+  });
   for (std::ptrdiff_t block = 0; block < shape.padded; block += Lanes::width)
     Lanes::store(scratch.powers + block, Lanes::exp(Lanes::load(scratch.alpha + block)));
   Lanes::sync();
   for (std::ptrdiff_t block = 0; block < shape.padded; block += Lanes::width)
     Lanes::store(scratch.sums + block, propagate(shape, scratch.powers, weights.table[left], block));
-  Lanes::sync();
 }
 
-// log Z of a row of at least one position; visit(i, alphas) sees the alphas of its i-th position, relative to
-// the greatest of them.
+// log Z of a row of at least one position; visit(i, j, alpha) sees the alpha of each tag at its i-th
+// position, relative to the greatest of them, in the lane that owns the tag.
 template <class Lanes, class Real, class Visit>
-double log_forward(const Weights<Lanes>& weights, const LogChain<Real>& chain, const Row<Real>& row,
-                   const LogScratch& scratch, Visit visit) {
+PYBERT_CRF_FUNCTION double log_forward(const Weights<Lanes>& weights, const LogChain<Real>& chain,
+                                       const Row<Real>& row, const LogScratch<Lanes>& scratch, Visit visit) {
   constexpr double nothing = -std::numeric_limits<double>::infinity();
   const std::ptrdiff_t tags = row.tags;
-  double* alpha = scratch.alpha;
+  const auto& alpha = scratch.alpha;
+  const auto& joint = scratch.joint;
   double offset = 0;
   bool nan = row.length > 1 && weights.broken;
   for (std::ptrdiff_t at = 0; at < row.length; ++at) {
     if (at > 0) step_sums(weights, scratch);
-    const Real* emission = row.emission(at);
-    double top = nothing;
-    for (std::ptrdiff_t j = 0; j < tags; ++j) {
+    Lanes::each(tags, [&](std::ptrdiff_t j) {
       const double reached = at == 0 ? static_cast<double>(chain.start(j))
                              : scratch.sums[j] >= least_sum
                                  ? std::log(scratch.sums[j]) + weights.top
                                  : column_log_sum(alpha, chain.transitions, tags, j);
-      scratch.joint[j] = reached + static_cast<double>(emission[j]);
-      nan |= std::isnan(scratch.joint[j]);
-      top = scratch.joint[j] > top ? scratch.joint[j] : top;
-    }
+      joint[j] = reached + static_cast<double>(row.emission(at, j));
+    });
+    nan |= Lanes::any_of(tags, [&](std::ptrdiff_t j) { return is_nan(joint[j]); });
+    double top = Lanes::greatest_of(tags, [&](std::ptrdiff_t j) -> double { return joint[j]; });
     if (top == nothing) top = 0;
-    for (std::ptrdiff_t j = 0; j < tags; ++j) alpha[j] = scratch.joint[j] - top;
+    Lanes::sync();  // nobody reads the last alphas any more
+    Lanes::each(tags, [&](std::ptrdiff_t j) {
+      const double relative = joint[j] - top;
+      alpha[j] = relative;
+      visit(at, j, relative);
+    });
     offset += top;
-    visit(at, alpha);
   }
-  double top = nothing;
-  for (std::ptrdiff_t j = 0; j < tags; ++j) {
-    const double score = alpha[j] + static_cast<double>(chain.end(j));
-    nan |= std::isnan(score);
-    top = score > top ? score : top;
-  }
+  Lanes::sync();
+  const auto ending = [&](std::ptrdiff_t j) -> double {
+    return alpha[j] + static_cast<double>(chain.end(j));
+  };
+  nan |= Lanes::any_of(tags, [&](std::ptrdiff_t j) { return is_nan(ending(j)); });
+  const double top = Lanes::greatest_of(tags, ending);
   if (nan) return std::numeric_limits<double>::quiet_NaN();
   if (top == nothing) return nothing;
-  double sum = 0;
-  for (std::ptrdiff_t j = 0; j < tags; ++j)
-    sum += std::exp(alpha[j] + static_cast<double>(chain.end(j)) - top);
+  const double sum = Lanes::sum_of(tags, [&](std::ptrdiff_t j) { return std::exp(ending(j) - top); });
   return offset + top + std::log(sum);
 }
 
-// Expected counts of several rows, in double: thousands of small numbers go into each.
+// Expected counts of several rows, in double: thousands of small numbers go into each. What stands in row i
+// is added to by the lane that owns tag i.
 struct Counts {
   double* start;     // (padded)
   double* end;       // (padded)
@@ -121,50 +136,85 @@ struct Counts {
 // The gradient of weight * log_z of a row with a legal path, given its alphas (length, tags), by conditionals
 // from right to left (eq. 20): no second recursion can drift apart from the first.
 template <class Lanes, class Real>
-void log_gradient(const Weights<Lanes>& weights, const LogChain<Real>& chain, const Row<Real>& row,
-                  double weight, const double* alphas, const LogScratch& scratch, Real* d_emissions,
-                  const Counts& counts) {
+PYBERT_CRF_FUNCTION void log_gradient(const Weights<Lanes>& weights, const LogChain<Real>& chain,
+                                      const Row<Real>& row, double weight, const double* alphas,
+                                      const LogScratch<Lanes>& scratch, Real* d_emissions,
+                                      const Counts& counts) {
   const std::ptrdiff_t tags = row.tags;
   const Shape<Lanes>& shape = weights.shape;
-  double* marginal = scratch.marginal;
-  double* joint = scratch.joint;
+  const auto& alpha = scratch.alpha;
+  const auto& joint = scratch.joint;
+  const auto& marginal = scratch.marginal;
+  const auto& ratios = scratch.ratios;
   for (std::ptrdiff_t at = row.length - 1; at >= 0; --at) {
-    double* alpha = scratch.alpha;
-    for (std::ptrdiff_t i = 0; i < tags; ++i) alpha[i] = alphas[at * tags + i];
-    if (at == row.length - 1) {
-      double top = -std::numeric_limits<double>::infinity();
-      for (std::ptrdiff_t i = 0; i < tags; ++i) {
-        alpha[i] += static_cast<double>(chain.end(i));
-        top = alpha[i] > top ? alpha[i] : top;
-      }
-      for (std::ptrdiff_t i = 0; i < tags; ++i) joint[i] = std::exp(alpha[i] - top);
+    const bool last = at == row.length - 1;
+    Lanes::each(tags, [&](std::ptrdiff_t i) {
+      alpha[i] = alphas[at * tags + i] + (last ? static_cast<double>(chain.end(i)) : 0.0);
+    });
+    if (last) {
+      const double top = Lanes::greatest_of(tags, [&](std::ptrdiff_t i) -> double { return alpha[i]; });
+      Lanes::each(tags, [&](std::ptrdiff_t i) { joint[i] = std::exp(alpha[i] - top); });
     } else {
       step_sums(weights, scratch);
-      for (std::ptrdiff_t i = 0; i < tags; ++i) joint[i] = 0;
-      for (std::ptrdiff_t j = 0; j < tags; ++j) {
-        if (!(marginal[j] > 0)) continue;
+      // P(j) / sum_j, or, where that sum is too small to be exact, minus infinity and the exact sum's
+      // logarithm.
+      Lanes::each(tags, [&](std::ptrdiff_t j) {
         const bool product = scratch.sums[j] >= least_sum;
-        const double ratio = marginal[j] / scratch.sums[j];
-        const double normaliser = product ? 0 : column_log_sum(alpha, chain.transitions, tags, j);
-        for (std::ptrdiff_t i = 0; i < tags; ++i) {
-          const double pair =
-              product ? scratch.powers[i] * weights.table[left][shape.at(i, j)] * ratio
-                      : marginal[j] *
-                            std::exp(alpha[i] + static_cast<double>(chain.transitions(i, j)) - normaliser);
-          joint[i] += pair;
+        ratios[j] = product ? marginal[j] / scratch.sums[j] : -std::numeric_limits<double>::infinity();
+        if (!product && marginal[j] > 0) scratch.sums[j] = column_log_sum(alpha, chain.transitions, tags, j);
+      });
+      Lanes::sync();
+      Lanes::each(tags, [&](std::ptrdiff_t i) {
+        double total = 0;
+        for (std::ptrdiff_t j = 0; j < tags; ++j) {
+          const double after = marginal[j];
+          if (!(after > 0)) continue;
+          const double ratio = ratios[j];
+          const double pair = ratio >= 0
+                                  ? scratch.powers[i] * weights.table[left][shape.at(i, j)] * ratio
+                                  : after * std::exp(alpha[i] + static_cast<double>(chain.transitions(i, j)) -
+                                                     scratch.sums[j]);
+          total += pair;
           counts.direct[i * tags + j] += weight * pair;
         }
-      }
+        joint[i] = total;
+      });
     }
-    double total = 0;
-    for (std::ptrdiff_t i = 0; i < tags; ++i) total += joint[i];
-    for (std::ptrdiff_t i = 0; i < tags; ++i) {
-      marginal[i] = joint[i] / total;
-      d_emissions[row.positions[at] * tags + i] = static_cast<Real>(weight * marginal[i]);
-      if (at == row.length - 1) counts.end[i] += weight * marginal[i];
-      if (at == 0) counts.start[i] += weight * marginal[i];
-    }
+    const double total = Lanes::sum_of(tags, [&](std::ptrdiff_t i) -> double { return joint[i]; });
+    Lanes::sync();  // nobody reads the last marginals any more
+    Lanes::each(tags, [&](std::ptrdiff_t i) {
+      const double probability = joint[i] / total;
+      marginal[i] = probability;
+      d_emissions[row.positions[at] * tags + i] = static_cast<Real>(weight * probability);
+      if (last) counts.end[i] += weight * probability;
+      if (at == 0) counts.start[i] += weight * probability;
+    });
   }
+  Lanes::sync();
+}
+
+// The gradient of weight * log_z of a row with a legal path; NaN where log_z is. `alphas` is memory for
+// (length, tags).
+template <class Lanes, class Real>
+PYBERT_CRF_FUNCTION void log_row_gradient(const Weights<Lanes>& weights, const LogChain<Real>& chain,
+                                          const Row<Real>& row, double weight, double* alphas,
+                                          const LogScratch<Lanes>& scratch, Real* d_emissions,
+                                          const Counts& counts) {
+  const std::ptrdiff_t tags = row.tags;
+  const double log_z =
+      log_forward(weights, chain, row, scratch,
+                  [&](std::ptrdiff_t i, std::ptrdiff_t j, double alpha) { alphas[i * tags + j] = alpha; });
+  if (!is_nan(log_z)) {
+    log_gradient(weights, chain, row, weight, alphas, scratch, d_emissions, counts);
+    return;
+  }
+  Lanes::each(tags, [&](std::ptrdiff_t j) {
+    for (std::ptrdiff_t i = 0; i < row.length; ++i)
+      d_emissions[row.positions[i] * tags + j] = static_cast<Real>(log_z);
+    counts.start[j] = log_z;
+    counts.end[j] = log_z;
+    for (std::ptrdiff_t to = 0; row.length > 1 && to < tags; ++to) counts.direct[j * tags + to] = log_z;
+  });
 }
 
 }  // namespace pybert_crf::PYBERT_CRF_TARGET

@@ -11,6 +11,7 @@
 #include <limits>
 
 #include "chain.hpp"
+#include "lanes/math.hpp"
 
 namespace pybert_crf::PYBERT_CRF_TARGET {
 
@@ -38,7 +39,7 @@ struct Shape {
   std::ptrdiff_t padded;  // tags, rounded up to whole groups
   std::ptrdiff_t rows;    // tags, rounded up to what a step adds at once
 
-  explicit Shape(std::ptrdiff_t count)
+  PYBERT_CRF_FUNCTION explicit Shape(std::ptrdiff_t count)
       : tags(count),
         padded((count + Lanes::width - 1) / Lanes::width * Lanes::width),
         rows((count + Lanes::partials - 1) / Lanes::partials * Lanes::partials) {}
@@ -83,52 +84,80 @@ struct Spread {
   PYBERT_CRF_INLINE bool within(double bound) const { return !nan && (low > top || low - top >= bound); }
 };
 
-// Fills a table with score(i, j), and with -inf in the rows and lanes beyond the last tag.
+// Rows first..stop-1 of a table: score(i, j), and -inf in the rows and lanes beyond the last tag.
 template <class Lanes, class Score>
-PYBERT_CRF_INLINE void fill_table(const Shape<Lanes>& shape, Score score, typename Lanes::Work* table) {
+PYBERT_CRF_FUNCTION void fill_table(const Shape<Lanes>& shape, std::ptrdiff_t first, std::ptrdiff_t stop,
+                                    Score score, typename Lanes::Work* table) {
   using Work = typename Lanes::Work;
-  for (std::ptrdiff_t block = 0; block < shape.padded; block += Lanes::width)
-    for (std::ptrdiff_t i = 0; i < shape.rows; ++i)
-      for (std::ptrdiff_t j = block; j < block + Lanes::width; ++j)
-        *table++ = i < shape.tags && j < shape.tags ? score(i, j) : -std::numeric_limits<Work>::infinity();
+  Lanes::each(shape.padded, [&](std::ptrdiff_t j) {
+    for (std::ptrdiff_t i = first; i < stop; ++i)
+      table[shape.at(i, j)] =
+          i < shape.tags && j < shape.tags ? score(i, j) : -std::numeric_limits<Work>::infinity();
+  });
 }
 
-// Fills `weights`, whose arrays are there.
+// What the scores are made relative to, and whether they are within the bounds. `weights` has its arrays.
 template <class Lanes, class Real>
-void weigh_parameters(const Chains<Real>& chains, Weights<Lanes>& weights) {
-  using Work = typename Lanes::Work;
-  const Shape<Lanes>& shape = weights.shape;
-  Spread spread;
-  for (std::ptrdiff_t i = 0; i < shape.tags; ++i)
-    for (std::ptrdiff_t j = 0; j < shape.tags; ++j) spread.add(static_cast<double>(chains.transitions(i, j)));
-  const double top = weights.top = spread.base();
+PYBERT_CRF_FUNCTION void measure_parameters(const Chains<Real>& chains, Weights<Lanes>& weights) {
+  const std::ptrdiff_t tags = weights.shape.tags;
+  const auto spread = Lanes::template spread_of<Spread>(tags, [&](Spread& all, std::ptrdiff_t i) {
+    for (std::ptrdiff_t j = 0; j < tags; ++j) all.add(static_cast<double>(chains.transitions(i, j)));
+  });
+  weights.top = spread.base();
   weights.broken = spread.nan;
   weights.scalable = spread.within(bound::least_weight);
-  const auto& transitions = chains.transitions;
-  fill_table(
-      shape, [&](auto i, auto j) { return static_cast<Work>(static_cast<double>(transitions(i, j)) - top); },
-      weights.table[left]);
-  fill_table(
-      shape, [&](auto i, auto j) { return static_cast<Work>(static_cast<double>(transitions(j, i)) - top); },
-      weights.table[right]);
-  for (const Side side : both_sides) {
-    Work* table = weights.table[side];
-    for (std::ptrdiff_t at = 0; at < shape.table(); at += Lanes::width)
-      Lanes::store(table + at, Lanes::exp(Lanes::load(table + at)));
+  for (int at_side = left; at_side <= right; ++at_side) {
+    const auto side = static_cast<Side>(at_side);
     const auto& scores = side == left ? chains.start : chains.end;
-    Spread ends;
-    for (std::ptrdiff_t j = 0; j < shape.tags; ++j) ends.add(static_cast<double>(scores(j)));
+    const auto ends = Lanes::template spread_of<Spread>(
+        tags, [&](Spread& all, std::ptrdiff_t j) { all.add(static_cast<double>(scores(j))); });
     weights.boundary_top[side] = ends.base();
     weights.scalable = weights.scalable && ends.within(bound::least_emission);
+  }
+}
+
+// The weights of what has been measured; of the tables the rows first..stop-1.
+template <class Lanes, class Real>
+PYBERT_CRF_FUNCTION void fill_weights(const Chains<Real>& chains, const Weights<Lanes>& weights,
+                                      std::ptrdiff_t first, std::ptrdiff_t stop) {
+  using Work = typename Lanes::Work;
+  constexpr Work nothing = -std::numeric_limits<Work>::infinity();
+  const Shape<Lanes>& shape = weights.shape;
+  const auto& transitions = chains.transitions;
+  const double top = weights.top;
+  fill_table(
+      shape, first, stop,
+      [&](auto i, auto j) { return static_cast<Work>(static_cast<double>(transitions(i, j)) - top); },
+      weights.table[left]);
+  fill_table(
+      shape, first, stop,
+      [&](auto i, auto j) { return static_cast<Work>(static_cast<double>(transitions(j, i)) - top); },
+      weights.table[right]);
+  for (int at_side = left; at_side <= right; ++at_side) {
+    const auto side = static_cast<Side>(at_side);
+    for (std::ptrdiff_t block = 0; block < shape.padded; block += Lanes::width)
+      for (std::ptrdiff_t i = first; i < stop; ++i) {
+        Work* row = weights.table[side] + block * shape.rows + i * Lanes::width;
+        Lanes::store(row, Lanes::exp(Lanes::load(row)));
+      }
+    if (first > 0) continue;
+    const auto& scores = side == left ? chains.start : chains.end;
     Work* boundary = weights.boundary[side];
-    for (std::ptrdiff_t j = 0; j < shape.padded; ++j)
-      boundary[j] = j < shape.tags ? static_cast<Work>(static_cast<double>(scores(j)) - ends.base())
-                                   : -std::numeric_limits<Work>::infinity();
+    Lanes::each(shape.padded, [&](std::ptrdiff_t j) {
+      weights.beyond[j] = j < shape.tags ? 0 : nothing;
+      boundary[j] = j < shape.tags
+                        ? static_cast<Work>(static_cast<double>(scores(j)) - weights.boundary_top[side])
+                        : nothing;
+    });
     for (std::ptrdiff_t at = 0; at < shape.padded; at += Lanes::width)
       Lanes::store(boundary + at, Lanes::exp(Lanes::load(boundary + at)));
   }
-  for (std::ptrdiff_t j = 0; j < shape.padded; ++j)
-    weights.beyond[j] = j < shape.tags ? 0 : -std::numeric_limits<Work>::infinity();
+}
+
+template <class Lanes, class Real>
+PYBERT_CRF_FUNCTION void weigh_parameters(const Chains<Real>& chains, Weights<Lanes>& weights) {
+  measure_parameters(chains, weights);
+  fill_weights(chains, weights, 0, weights.shape.rows);
 }
 
 // The scores themselves, for recursions with a maximum.
@@ -144,26 +173,31 @@ struct Scores {
   bool broken = false;           // NaN among the transitions
 };
 
+// Of the tables the rows first..stop-1, and with the first rows all the rest.
 template <class Lanes, class Real>
-void copy_parameters(const Chains<Real>& chains, Scores<Lanes>& scores) {
+PYBERT_CRF_FUNCTION void copy_parameters(const Chains<Real>& chains, std::ptrdiff_t first,
+                                         std::ptrdiff_t stop, Scores<Lanes>& scores) {
   using Work = typename Lanes::Work;
+  constexpr Work nothing = -std::numeric_limits<Work>::infinity();
   const Shape<Lanes>& shape = scores.shape;
+  const std::ptrdiff_t tags = shape.tags;
   const auto& transitions = chains.transitions;
-  fill_table(shape, [&](auto i, auto j) { return Work{transitions(i, j)}; }, scores.table[left]);
-  fill_table(shape, [&](auto i, auto j) { return Work{transitions(j, i)}; }, scores.table[right]);
-  Spread all, ends;
-  for (std::ptrdiff_t i = 0; i < shape.tags; ++i)
-    for (std::ptrdiff_t j = 0; j < shape.tags; ++j) all.add(static_cast<double>(transitions(i, j)));
-  for (std::ptrdiff_t j = 0; j < shape.padded; ++j) {
-    const bool tag = j < shape.tags;
-    scores.boundary[left][j] = tag ? chains.start(j) : -std::numeric_limits<Work>::infinity();
-    scores.boundary[right][j] = tag ? chains.end(j) : -std::numeric_limits<Work>::infinity();
-    scores.beyond[j] = tag ? 0 : -std::numeric_limits<Work>::infinity();
-    if (tag) ends.add(static_cast<double>(chains.start(j)));
-    if (tag) ends.add(static_cast<double>(chains.end(j)));
-  }
-  scores.broken = all.nan;
-  scores.broken_boundary = ends.nan;
+  fill_table(shape, first, stop, [&](auto i, auto j) { return Work{transitions(i, j)}; }, scores.table[left]);
+  fill_table(
+      shape, first, stop, [&](auto i, auto j) { return Work{transitions(j, i)}; }, scores.table[right]);
+  if (first > 0) return;
+  Lanes::each(shape.padded, [&](std::ptrdiff_t j) {
+    scores.boundary[left][j] = j < tags ? chains.start(j) : nothing;
+    scores.boundary[right][j] = j < tags ? chains.end(j) : nothing;
+    scores.beyond[j] = j < tags ? 0 : nothing;
+  });
+  scores.broken = Lanes::any_of(tags, [&](std::ptrdiff_t i) {
+    bool nan = false;
+    for (std::ptrdiff_t j = 0; j < tags; ++j) nan |= is_nan(transitions(i, j));
+    return nan;
+  });
+  scores.broken_boundary =
+      Lanes::any_of(tags, [&](std::ptrdiff_t j) { return is_nan(chains.start(j)) || is_nan(chains.end(j)); });
 }
 
 }  // namespace pybert_crf::PYBERT_CRF_TARGET

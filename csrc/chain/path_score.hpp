@@ -5,24 +5,40 @@
 #include <cstdint>
 
 #include "chain.hpp"
+#include "chain/log_semiring.hpp"
 #include "chain/row.hpp"
 
 namespace pybert_crf::PYBERT_CRF_TARGET {
 
 // In double: exact to one rounding however long the chain is (docs/crf.md, eq. 1). tag(i) is the tag of the
 // row's i-th position.
-template <class Real, class Tag>
-double path_score(const Chains<Real>& chains, const Row<Real>& row, Tag tag) {
+template <class Lanes, class Real, class Tag>
+PYBERT_CRF_FUNCTION double path_score(const Chains<Real>& chains, const Row<Real>& row, Tag tag) {
   if (row.length == 0) return 0;
-  std::ptrdiff_t previous = tag(0);
-  double score = static_cast<double>(chains.start(previous));
+  const double steps = Lanes::sum_of(row.length, [&](std::ptrdiff_t i) {
+    const std::ptrdiff_t next = tag(i);
+    const auto entered = i == 0 ? chains.start(next) : chains.transitions(tag(i - 1), next);
+    return static_cast<double>(entered) + static_cast<double>(row.emission(i, next));
+  });
+  return steps + static_cast<double>(chains.end(tag(row.length - 1)));
+}
+
+// Adds the counts of a given path, times `factor`; in each row of `counts` the lane that owns its tag.
+template <class Lanes, class Real, class Tag>
+PYBERT_CRF_FUNCTION void add_path(const Row<Real>& row, Tag tag, Real factor, Real* d_emissions,
+                                  const Counts& counts) {
+  if (row.length == 0) return;
+  const std::ptrdiff_t tags = row.tags;
+  const auto times = static_cast<double>(factor);
+  std::ptrdiff_t previous = -1;
   for (std::ptrdiff_t i = 0; i < row.length; ++i) {
     const std::ptrdiff_t next = tag(i);
-    if (i > 0) score += static_cast<double>(chains.transitions(previous, next));
-    score += static_cast<double>(row.scores(row.positions[i], next));
+    Lanes::in_lane_of(next, [&] { d_emissions[row.positions[i] * tags + next] += factor; });
+    if (i > 0) Lanes::in_lane_of(previous, [&] { counts.direct[previous * tags + next] += times; });
     previous = next;
   }
-  return score + static_cast<double>(chains.end(previous));
+  Lanes::in_lane_of(tag(0), [&] { counts.start[tag(0)] += times; });
+  Lanes::in_lane_of(previous, [&] { counts.end[previous] += times; });
 }
 
 // The first position t of a row whose tag is none of `tags`; -1 if there is none.

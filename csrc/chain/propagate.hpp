@@ -22,7 +22,7 @@ struct Partials {
 // sum_i vector[i] * table[i, block]
 template <class Lanes>
 PYBERT_CRF_INLINE typename Lanes::Values propagate(const Shape<Lanes>& shape,
-                                                   const typename Lanes::Work* vector,
+                                                   const typename Lanes::Cell* vector,
                                                    const typename Lanes::Work* table, std::ptrdiff_t block) {
   constexpr std::ptrdiff_t width = Lanes::width;
   const typename Lanes::Work* row = table + block * shape.rows;

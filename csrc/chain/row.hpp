@@ -14,14 +14,19 @@ struct Row {
   const std::ptrdiff_t* positions;  // (length): the unmasked positions, in order
   std::ptrdiff_t length;
   std::ptrdiff_t tags;
-  Real* gathered;  // (tags): where tags that do not lie side by side are brought together
 
-  // The emissions of the i-th position of the chain, side by side.
-  PYBERT_CRF_INLINE const Real* emission(std::ptrdiff_t i) const {
+  // The emission of a tag at the i-th position of the chain.
+  PYBERT_CRF_INLINE Real emission(std::ptrdiff_t i, std::ptrdiff_t tag) const {
+    return scores(positions[i], tag);
+  }
+
+  // Those of the tags from `block` on, one for each lane; 0 in the lanes beyond the last tag.
+  template <class Lanes>
+  PYBERT_CRF_INLINE typename Lanes::Values emissions(std::ptrdiff_t i, std::ptrdiff_t block) const {
     const Real* at = scores.data + positions[i] * scores.stride[0];
-    if (scores.stride[1] == 1) return at;
-    for (std::ptrdiff_t j = 0; j < tags; ++j) gathered[j] = at[j * scores.stride[1]];
-    return gathered;
+    return scores.stride[1] == 1
+               ? Lanes::load_some(at + block, tags - block)
+               : Lanes::gather_some(at + block * scores.stride[1], scores.stride[1], tags - block);
   }
 };
 

@@ -33,38 +33,34 @@ struct Watch {
   typename Lanes::Values emission = Lanes::all(0);  // the least finite emission, relative to its position's
 };
 
-// The emissions of a block of tags, -inf in the lanes beyond the last.
+// The emissions of a block of tags at the i-th position, -inf in the lanes beyond the last.
 template <class Lanes, class Real>
-PYBERT_CRF_INLINE typename Lanes::Values load_emission(const Weights<Lanes>& weights, const Real* emission,
-                                                       std::ptrdiff_t block) {
-  return Lanes::load_some(emission + block, weights.shape.tags - block) + Lanes::load(weights.beyond + block);
+PYBERT_CRF_INLINE typename Lanes::Values load_emission(const Weights<Lanes>& weights, const Row<Real>& row,
+                                                       std::ptrdiff_t i, std::ptrdiff_t block) {
+  return row.template emissions<Lanes>(i, block) + Lanes::load(weights.beyond + block);
 }
 
 // A stretch of consecutive steps of a sweep: each phase of the work is done for all of them before the next,
 // so that a phase is a loop of independent operations, but for the recursion itself, which is then short.
-template <class Work>
+template <class Lanes>
 struct Stretch {
-  Work* emitted;         // (steps, padded): exp of the emissions, relative to the greatest at the position
+  using Cell = typename Lanes::Cell;
+  Cell* emitted;         // (steps, padded): exp of the emissions, relative to the greatest at the position
   std::ptrdiff_t along;  // from a step's `emitted` to the next one's: padded, or where they are kept in the
                          // order of the row, by a sweep that comes from the right, -padded
-  Work* reached;         // (steps, padded): what the sweep brings to the position, before its emission
-  Work* vectors;         // (steps + 1, padded): the sweep before each step, and after the last
-  Work* scales;          // (steps + 1): what brings each of those to a maximum in [1, 2)
+  Cell* reached;         // (steps, padded): what the sweep brings to the position, before its emission
+  Cell* vectors;         // (steps + 1, padded): the sweep before each step, and after the last
+  Cell* scales;          // (steps + 1): what brings each of those to a maximum in [1, 2)
 
-  // As many steps as stay in the first cache.
-  template <class Lanes>
   static PYBERT_CRF_INLINE std::ptrdiff_t steps(const Shape<Lanes>& shape) {
-    const std::ptrdiff_t fit = 512 / shape.padded;
-    return fit < 16 ? 16 : fit;
+    return Lanes::stretch_steps(shape.padded);
   }
 
-  template <class Lanes>
   static PYBERT_CRF_INLINE std::ptrdiff_t size(const Shape<Lanes>& shape) {
     return (3 * steps(shape) + 1) * shape.padded + (steps(shape) / 8 + 1) * 8;
   }
 
-  template <class Lanes>
-  static PYBERT_CRF_INLINE Stretch at(const Shape<Lanes>& shape, Work* memory) {
+  static PYBERT_CRF_INLINE Stretch at(const Shape<Lanes>& shape, Cell* memory) {
     const std::ptrdiff_t whole = steps(shape) * shape.padded;
     return {memory, shape.padded, memory + whole, memory + 2 * whole, memory + 3 * whole + shape.padded};
   }
@@ -87,11 +83,11 @@ struct Course {
 // gradient is wanted, from the middle on over the half of the other side (HalfGradient).
 template <class Lanes, class Real>
 struct Half {
-  Stretch<typename Lanes::Work> stretch;
+  Stretch<Lanes> stretch;
   Row<Real> row;
   Side start;                  // the end of the row that the sweep comes from
   std::ptrdiff_t count;        // of steps in all
-  typename Lanes::Work* kept;  // null, or (length, padded): a row's `emitted`, which the sweeps of the
+  typename Lanes::Cell* kept;  // null, or (length, padded): a row's `emitted`, which the sweeps of the
                                // forward pass leave to those of the gradient
   Course<Lanes> course;
   Watch<Lanes> watch;
@@ -108,33 +104,33 @@ PYBERT_CRF_INLINE void find_kept(std::ptrdiff_t padded, std::ptrdiff_t step, Hal
 // Phase 1: exp(emission - top) at the `count` steps that begin `first` steps from the start of the row.
 // Returns the sum of the tops.
 template <class Lanes, bool OneBlock, class Real>
-double weigh_emissions(const Weights<Lanes>& weights, std::ptrdiff_t first, std::ptrdiff_t count,
-                       Half<Lanes, Real>& half) {
+PYBERT_CRF_FUNCTION double weigh_emissions(const Weights<Lanes>& weights, std::ptrdiff_t first,
+                                           std::ptrdiff_t count, Half<Lanes, Real>& half) {
   using Work = typename Lanes::Work;
   using Values = typename Lanes::Values;
   constexpr Work nothing = -std::numeric_limits<Work>::infinity();
   const std::ptrdiff_t padded = OneBlock ? Lanes::width : weights.shape.padded;
   const std::ptrdiff_t along = half.stretch.along;
   const Row<Real> row = half.row;
-  Work* emitted = half.stretch.emitted;
+  auto* emitted = half.stretch.emitted;
   double tops = 0;
   Values least = half.watch.emission;
   for (std::ptrdiff_t step = 0; step < count; ++step, emitted += along) {
-    const Real* emission = row.emission(position_of(half.start, row.length, first + step));
-    const Values first_block = load_emission(weights, emission, 0);
+    const std::ptrdiff_t i = position_of(half.start, row.length, first + step);
+    const Values first_block = load_emission(weights, row, i, 0);
     Values greatest = first_block;
     for (std::ptrdiff_t block = Lanes::width; block < padded; block += Lanes::width)
-      greatest = Lanes::max(load_emission(weights, emission, block), greatest);
+      greatest = Lanes::max(load_emission(weights, row, i, block), greatest);
     const Work highest = Lanes::greatest(greatest);
     const Work top = highest > nothing ? highest : 0;
     tops += static_cast<double>(top);
     for (std::ptrdiff_t block = 0; block < padded; block += Lanes::width) {
-      const Values x = (OneBlock ? first_block : load_emission(weights, emission, block)) - Lanes::all(top);
+      const Values x = (OneBlock ? first_block : load_emission(weights, row, i, block)) - Lanes::all(top);
       least = Lanes::least_finite(least, x);
       Lanes::store(emitted + block, x);
     }
   }
-  Work* const lowest = along > 0 ? half.stretch.emitted : emitted - along;
+  auto* const lowest = along > 0 ? half.stretch.emitted : emitted - along;
   Lanes::template exp_all<exp_degree_for<Real>>(lowest, count * padded);
   half.watch.emission = least;
   Lanes::sync();
@@ -143,10 +139,9 @@ double weigh_emissions(const Weights<Lanes>& weights, std::ptrdiff_t first, std:
 
 // Phase 2, the end of a step for one block of tags: what is reached, times its emission.
 template <class Lanes>
-PYBERT_CRF_INLINE void settle(const Stretch<typename Lanes::Work>& stretch, std::ptrdiff_t step,
-                              std::ptrdiff_t block, std::ptrdiff_t padded,
-                              const typename Lanes::Values& reached, Course<Lanes>& course,
-                              typename Lanes::Values& peak) {
+PYBERT_CRF_INLINE void settle(const Stretch<Lanes>& stretch, std::ptrdiff_t step, std::ptrdiff_t block,
+                              std::ptrdiff_t padded, const typename Lanes::Values& reached,
+                              Course<Lanes>& course, typename Lanes::Values& peak) {
   const std::ptrdiff_t at = step * padded + block;
   const auto value =
       reached * (Lanes::load(stretch.emitted + step * stretch.along + block) * Lanes::all(course.scale));
@@ -173,7 +168,7 @@ PYBERT_CRF_INLINE void advance(const Weights<Lanes>& weights, bool at_boundary, 
   }
   Lanes::sync();
   half.course.scale = scale_to_one(Lanes::greatest(peak), half.course.exponent);
-  half.stretch.scales[step + 1] = half.course.scale;
+  Lanes::store_one(half.stretch.scales + step + 1, half.course.scale);
 }
 
 // How many rows of many tags go step by step together, so that a table too large for the first cache is read
@@ -185,16 +180,15 @@ template <class Lanes, class Real>
 PYBERT_CRF_INLINE void advance_together(const Weights<Lanes>& weights, std::ptrdiff_t step,
                                         Half<Lanes, Real>* const (&halves)[rows_together]) {
   using Values = typename Lanes::Values;
-  using Work = typename Lanes::Work;
   const std::ptrdiff_t padded = weights.shape.padded;
-  const Work* vectors[rows_together];
+  const typename Lanes::Cell* vectors[rows_together];
   Values peaks[rows_together];
   PYBERT_CRF_UNROLL
   for (int h = 0; h < rows_together; ++h) {
     vectors[h] = halves[h]->stretch.vectors + step * padded;
     peaks[h] = Lanes::all(0);
   }
-  const Work* row = weights.table[halves[0]->start];
+  const auto* row = weights.table[halves[0]->start];
   for (std::ptrdiff_t block = 0; block < padded; block += Lanes::width) {
     Values sums[rows_together];
     PYBERT_CRF_UNROLL
@@ -214,7 +208,7 @@ PYBERT_CRF_INLINE void advance_together(const Weights<Lanes>& weights, std::ptrd
   for (int h = 0; h < rows_together; ++h) {
     Course<Lanes>& course = halves[h]->course;
     course.scale = scale_to_one(Lanes::greatest(peaks[h]), course.exponent);
-    halves[h]->stretch.scales[step + 1] = course.scale;
+    Lanes::store_one(halves[h]->stretch.scales + step + 1, course.scale);
   }
 }
 
@@ -227,14 +221,16 @@ PYBERT_CRF_INLINE std::ptrdiff_t lesser(std::ptrdiff_t a, std::ptrdiff_t b) {
 // tags; going step by step together, one works while the other's sums are under way. Four are those from the
 // same end of rows of many tags.
 template <class Lanes, bool OneBlock, int number, class AnyHalf, class Begin, class Finish>
-void take_through(const Weights<Lanes>& weights, AnyHalf* const (&halves)[number], bool from_boundary,
-                  bool only_boundary, Begin begin, Finish finish) {
+PYBERT_CRF_FUNCTION void take_through(const Weights<Lanes>& weights, AnyHalf* const (&halves)[number],
+                                      bool from_boundary, bool only_boundary, Begin begin, Finish finish) {
   const std::ptrdiff_t padded = OneBlock ? Lanes::width : weights.shape.padded;
-  const std::ptrdiff_t steps = Stretch<typename Lanes::Work>::steps(weights.shape);
+  const std::ptrdiff_t steps = Stretch<Lanes>::steps(weights.shape);
   std::ptrdiff_t longest = 0;
+  PYBERT_CRF_UNROLL
   for (AnyHalf* half : halves) longest = half->count > longest ? half->count : longest;
   for (std::ptrdiff_t first = 0; first < longest; first += steps) {
     std::ptrdiff_t together = number > 1 ? steps : 0;
+    PYBERT_CRF_UNROLL
     for (AnyHalf* half : halves) {
       const std::ptrdiff_t count = lesser(steps, half->count - first);
       if (count > 0) begin(*half, first, count);
@@ -249,19 +245,25 @@ void take_through(const Weights<Lanes>& weights, AnyHalf* const (&halves)[number
           continue;
         }
       }
+      PYBERT_CRF_UNROLL
       for (AnyHalf* half : halves) advance<Lanes, OneBlock>(weights, at_boundary, step, *half);
     }
+    PYBERT_CRF_UNROLL
     for (AnyHalf* half : halves) {
       const std::ptrdiff_t count = lesser(steps, half->count - first);
       for (std::ptrdiff_t step = together; step < count; ++step)
         advance<Lanes, OneBlock>(weights, only_boundary || (from_boundary && first + step == 0), step, *half);
       if (count <= 0) continue;
+      Lanes::sync();
       finish(*half, first, count);
+      Lanes::sync();
       // The last vector goes to the front, for the next stretch.
       for (std::ptrdiff_t block = 0; block < padded; block += Lanes::width)
         Lanes::store(half->stretch.vectors + block,
                      Lanes::load(half->stretch.vectors + count * padded + block));
-      half->stretch.scales[0] = half->stretch.scales[count];
+      const typename Lanes::Work scale = half->stretch.scales[count];
+      Lanes::sync();
+      Lanes::store_one(half->stretch.scales, scale);
       Lanes::sync();
     }
   }

@@ -19,8 +19,8 @@ struct HalfSweep : Half<Lanes, Real> {
 
 // The messages of the steps first..first+count-1.
 template <class Lanes, bool OneBlock, class Real>
-void store_messages(const Shape<Lanes>& shape, const HalfSweep<Lanes, Real>& half, std::ptrdiff_t first,
-                    std::ptrdiff_t count) {
+PYBERT_CRF_FUNCTION void store_messages(const Shape<Lanes>& shape, const HalfSweep<Lanes, Real>& half,
+                                        std::ptrdiff_t first, std::ptrdiff_t count) {
   const std::ptrdiff_t padded = OneBlock ? Lanes::width : shape.padded;
   for (std::ptrdiff_t step = 0; step < count; ++step) {
     const std::ptrdiff_t i = position_of(half.start, half.row.length, first + step);
@@ -35,7 +35,8 @@ void store_messages(const Shape<Lanes>& shape, const HalfSweep<Lanes, Real>& hal
 
 // Sweeps from the ends of rows to their middles, and leaves the messages there.
 template <class Lanes, bool OneBlock, int number, class Real>
-void sweep_halves(const Weights<Lanes>& weights, HalfSweep<Lanes, Real>* const (&halves)[number]) {
+PYBERT_CRF_FUNCTION void sweep_halves(const Weights<Lanes>& weights,
+                                      HalfSweep<Lanes, Real>* const (&halves)[number]) {
   using Sweep = HalfSweep<Lanes, Real>;
   take_through<Lanes, OneBlock>(
       weights, halves, true, false,
@@ -48,36 +49,49 @@ void sweep_halves(const Weights<Lanes>& weights, HalfSweep<Lanes, Real>* const (
       });
 }
 
+// What the two sweeps tell each other where they meet.
+template <class Lanes>
+struct SweepEnd {
+  const typename Lanes::Cell* vector;  // (padded): the last one
+  typename Lanes::Work scale;          // what brings it to one
+  std::int64_t exponent;
+  double offset;
+  bool exact;  // nothing can have underflowed
+};
+
+template <class Lanes, class Real>
+PYBERT_CRF_INLINE SweepEnd<Lanes> end_of(const HalfSweep<Lanes, Real>& half) {
+  return {half.stretch.vectors, half.course.scale, half.course.exponent, half.offset,
+          half.count == 0 || within_bounds(half.course, half.watch)};
+}
+
 // log Z of a row of at least one position, from the two sweeps where they meet (eq. 11, 12).
 // Returns false where it would not be exact.
-template <class Lanes, bool OneBlock, class Real>
-bool meet(const Weights<Lanes>& weights, std::ptrdiff_t length, const HalfSweep<Lanes, Real> (&halves)[2],
-          double& log_z) {
+template <class Lanes, bool OneBlock>
+PYBERT_CRF_FUNCTION bool meet(const Weights<Lanes>& weights, std::ptrdiff_t length,
+                              const SweepEnd<Lanes>& from, const SweepEnd<Lanes>& to, double& log_z) {
   using Values = typename Lanes::Values;
   const Shape<Lanes>& shape = weights.shape;
   const std::ptrdiff_t padded = OneBlock ? Lanes::width : shape.padded;
-  if (!within_bounds(halves[left].course, halves[left].watch) ||
-      (length > 1 && !within_bounds(halves[right].course, halves[right].watch)))
-    return false;
-  // Each half's last vector, and what brings it to one.
-  const auto* from = halves[left].stretch.vectors;
-  const auto* to = length == 1 ? weights.boundary[right] : halves[right].stretch.vectors;
-  const Values from_scale = Lanes::all(halves[left].course.scale);
-  const Values to_scale = Lanes::all(length == 1 ? 1 : halves[right].course.scale);
+  if (!from.exact || !to.exact) return false;
+  const Values from_scale = Lanes::all(from.scale);
+  const Values to_scale = Lanes::all(length == 1 ? 1 : to.scale);
   Values sum = Lanes::all(0);
   for (std::ptrdiff_t block = 0; block < padded; block += Lanes::width) {
-    const Values reached =
-        length == 1 ? Lanes::load(from + block) : propagate(shape, from, weights.table[left], block);
-    sum = Lanes::fma(reached * from_scale, Lanes::load(to + block) * to_scale, sum);
+    const Values reached = length == 1 ? Lanes::load(from.vector + block)
+                                       : propagate(shape, from.vector, weights.table[left], block);
+    const Values taken =
+        length == 1 ? Lanes::load(weights.boundary[right] + block) : Lanes::load(to.vector + block);
+    sum = Lanes::fma(reached * from_scale, taken * to_scale, sum);
   }
   const double total = static_cast<double>(Lanes::sum(sum));
   if (!(total >= bound::least_total)) return false;  // also where it is 0 or NaN
-  log_z = std::log(total) + halves[left].offset + weights.boundary_top[left] + weights.boundary_top[right] +
+  log_z = std::log(total) + from.offset + weights.boundary_top[left] + weights.boundary_top[right] +
           static_cast<double>(length - 1) * weights.top;
-  std::int64_t exponent = halves[left].course.exponent;
+  std::int64_t exponent = from.exponent;
   if (length > 1) {
-    log_z += halves[right].offset;
-    exponent += halves[right].course.exponent;
+    log_z += to.offset;
+    exponent += to.exponent;
   }
   log_z += static_cast<double>(exponent) * 0.69314718055994530942;
   return log_z < std::numeric_limits<double>::infinity();

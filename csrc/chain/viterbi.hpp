@@ -18,7 +18,7 @@ namespace pybert_crf::PYBERT_CRF_TARGET {
 // max_i vector[i] + table[i, block]
 template <class Lanes>
 PYBERT_CRF_INLINE typename Lanes::Values max_step(const Shape<Lanes>& shape,
-                                                  const typename Lanes::Work* vector,
+                                                  const typename Lanes::Cell* vector,
                                                   const typename Lanes::Work* table, std::ptrdiff_t block) {
   using Values = typename Lanes::Values;
   constexpr std::ptrdiff_t width = Lanes::width;
@@ -42,7 +42,7 @@ PYBERT_CRF_INLINE typename Lanes::Values max_step(const Shape<Lanes>& shape,
 
 // The lowest tag i with vector[i] + scores[i, block] == sum; 0 if there is none, which NaN makes.
 template <class Lanes>
-PYBERT_CRF_INLINE std::ptrdiff_t first_equal(std::ptrdiff_t padded, const typename Lanes::Work* vector,
+PYBERT_CRF_INLINE std::ptrdiff_t first_equal(std::ptrdiff_t padded, const typename Lanes::Cell* vector,
                                              const typename Lanes::Work* scores, std::ptrdiff_t stride,
                                              typename Lanes::Work sum) {
   for (std::ptrdiff_t block = 0; block < padded; block += Lanes::width) {
@@ -54,10 +54,10 @@ PYBERT_CRF_INLINE std::ptrdiff_t first_equal(std::ptrdiff_t padded, const typena
 }
 
 // What BestPath works in, (length, padded) each.
-template <class Work>
+template <class Cell>
 struct ViterbiScratch {
-  Work* vectors;  // the scores of the best prefixes, relative to those of two steps before
-  Work* reached;  // the same without the last emission: the maxima that the way back looks for
+  Cell* vectors;  // the scores of the best prefixes, relative to those of two steps before
+  Cell* reached;  // the same without the last emission: the maxima that the way back looks for
 };
 
 // The best path of a row of at least one position: forward(i) from the first position to the last, turn(),
@@ -68,21 +68,22 @@ template <class Lanes, bool OneBlock, class Real>
 class BestPath {
  public:
   using Work = typename Lanes::Work;
+  using Cell = typename Lanes::Cell;
   using Values = typename Lanes::Values;
 
   std::ptrdiff_t tag = 0;
 
-  BestPath(const Scores<Lanes>& scores, const Row<Real>& row, const ViterbiScratch<Work>& scratch)
+  PYBERT_CRF_FUNCTION BestPath(const Scores<Lanes>& scores, const Row<Real>& row,
+                               const ViterbiScratch<Cell>& scratch)
       : scores_(&scores), row_(row), scratch_(scratch), vector_(scratch.vectors) {}
 
   PYBERT_CRF_INLINE void forward(std::ptrdiff_t i) {
     const Shape<Lanes>& shape = scores_->shape;
-    const Real* emission = row_.emission(i);
-    Work* const after = scratch_.vectors + i * padded();
-    Work* const maxima = scratch_.reached + i * padded();
+    Cell* const after = scratch_.vectors + i * padded();
+    Cell* const maxima = scratch_.reached + i * padded();
     Values greatest = Lanes::all(nothing);
     for (std::ptrdiff_t block = 0; block < padded(); block += Lanes::width) {
-      const Values emitted = Lanes::load_some(emission + block, shape.tags - block);
+      const Values emitted = row_.template emissions<Lanes>(i, block);
       nan_ = Lanes::keep_nan(nan_, emitted);
       const Values relative = (emitted + Lanes::load(scores_->beyond + block)) - Lanes::all(offset_);
       const Values reached = i == 0 ? Lanes::load(scores_->boundary[left] + block)
@@ -114,7 +115,7 @@ class BestPath {
   }
 
   // Whether there was NaN on any path.
-  bool met_nan() const {
+  PYBERT_CRF_INLINE bool met_nan() const {
     return Lanes::any_nan(nan_) || scores_->broken_boundary || (row_.length > 1 && scores_->broken);
   }
 
@@ -125,8 +126,8 @@ class BestPath {
 
   const Scores<Lanes>* scores_;
   Row<Real> row_;
-  ViterbiScratch<Work> scratch_;
-  const Work* vector_;
+  ViterbiScratch<Cell> scratch_;
+  const Cell* vector_;
   Values nan_ = Lanes::all(0);
   // What a step takes off keeps the scores near 0. It comes from the step before the last, so that finding it
   // is off the chain of dependent operations: that step's maximum, less what the last step took off already.

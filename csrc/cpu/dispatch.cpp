@@ -25,12 +25,17 @@ InstructionSet choose() {
                           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
                           __builtin_cpu_supports("avx512bw");
 #endif
-  const InstructionSet sets[] = {// the widest first
+  const InstructionSet sets[] = {
+      // the widest first
 #if defined(PYBERT_CRF_X86)
-                                 {"avx512", has_avx512, avx512::operations_float, avx512::operations_double},
-                                 {"avx2", has_avx2, avx2::operations_float, avx2::operations_double},
+      {"avx512", has_avx512, avx512::operations_float, avx512::operations_double},
+      {"avx2", has_avx2, avx2::operations_float, avx2::operations_double},
 #endif
-                                 {"baseline", true, baseline::operations_float, baseline::operations_double}};
+      {"baseline", true, baseline::operations_float, baseline::operations_double},
+#if defined(PYBERT_CRF_LOCKSTEP)
+      {"lockstep", true, lockstep::operations_float, lockstep::operations_double},
+#endif
+  };
   const char* wanted = std::getenv("PYBERT_CRF_ISA");
   for (const auto& set : sets)
     if (set.usable && (wanted == nullptr || std::strcmp(wanted, set.name) == 0)) return set;

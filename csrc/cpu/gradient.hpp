@@ -52,8 +52,8 @@ class GradientRow {
     scaled_ = legal_ && weights_.scalable && *mark == *mark;
     for (const Side side : both_sides) {
       Work* own = scratch_.data() + side * scratch_size(shape);
-      halves_[side] = {{Stretch<Work>::at(shape, own + shape.padded),
-                        memory_[side],
+      halves_[side] = {{Stretch<Lanes>::at(shape, own + shape.padded),
+                        memory_.row(),
                         opposite(side),
                         positions_of(side, memory_.length()),
                         kept,
@@ -81,7 +81,7 @@ class GradientRow {
 
   // Once both halves are done. `exact`: and the counts of pairs have been taken.
   void finish(bool exact, const Counts& counts) {
-    const Row<Real> row = memory_[left];
+    const Row<Real> row = memory_.row();
     if (!legal_) {
       for (std::ptrdiff_t i = 0; i < row.length; ++i)
         fill(d_emissions_ + row.positions[i] * row.tags, row.tags, Real{0});
@@ -94,56 +94,25 @@ class GradientRow {
         counts.end[j] += ends[j];
       }
     } else {
-      in_the_log_semiring(row, counts);
+      const LogMemory<Lanes> scratch(weights_.shape.padded);
+      const Buffer<double> alphas(row.length * row.tags);
+      log_row_gradient(weights_, log_chain(call_.chains), row, weight(), alphas.data(), *scratch,
+                       d_emissions_, counts);
     }
-    if (call_.paths.data != nullptr) add_path(row, counts);
+    if (call_.paths.data != nullptr)
+      add_path<Lanes>(
+          row,
+          [&](std::ptrdiff_t i) { return static_cast<std::ptrdiff_t>(call_.paths(row_, row.positions[i])); },
+          call_.grad[row_], d_emissions_, counts);
   }
 
  private:
   static std::ptrdiff_t scratch_size(const Shape<Lanes>& shape) {
-    return Stretch<Work>::size(shape) + shape.padded;
+    return Stretch<Lanes>::size(shape) + shape.padded;
   }
 
   double grad() const { return static_cast<double>(call_.grad[row_]); }
   double weight() const { return call_.paths.data != nullptr ? -grad() : grad(); }  // of log Z
-
-  void in_the_log_semiring(const Row<Real>& row, const Counts& counts) {
-    const LogMemory scratch(weights_.shape.padded);
-    const auto chain = log_chain(call_.chains);
-    const std::ptrdiff_t tags = row.tags;
-    const Buffer<double> alphas(row.length * tags);
-    const double log_z =
-        log_forward(weights_, chain, row, *scratch, [&](std::ptrdiff_t i, const double* alpha) {
-          for (std::ptrdiff_t j = 0; j < tags; ++j) alphas.data()[i * tags + j] = alpha[j];
-        });
-    if (log_z == log_z) {
-      log_gradient(weights_, chain, row, weight(), alphas.data(), *scratch, d_emissions_, counts);
-      return;
-    }
-    const double nan = log_z;
-    for (std::ptrdiff_t i = 0; i < row.length; ++i)
-      fill(d_emissions_ + row.positions[i] * tags, tags, static_cast<Real>(nan));
-    fill(counts.start, tags, nan);
-    fill(counts.end, tags, nan);
-    if (row.length > 1) fill(counts.direct, tags * tags, nan);
-  }
-
-  // The counts of the given path, times grad.
-  void add_path(const Row<Real>& row, const Counts& counts) {
-    std::ptrdiff_t previous = -1;
-    for (std::ptrdiff_t i = 0; i < row.length; ++i) {
-      const std::ptrdiff_t t = row.positions[i];
-      const std::ptrdiff_t tag = call_.paths(row_, t);
-      d_emissions_[t * row.tags + tag] += call_.grad[row_];
-      if (i == 0) {
-        counts.start[tag] += grad();
-      } else {
-        counts.direct[previous * row.tags + tag] += grad();
-      }
-      previous = tag;
-    }
-    counts.end[previous] += grad();
-  }
 
   const GradientCall<Real>& call_;
   const Weights<Lanes>& weights_;

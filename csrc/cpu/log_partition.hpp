@@ -26,7 +26,7 @@ class LogPartitionRow {
         paths_(paths),
         out_(out),
         memory_(chains),
-        stretches_(2 * Stretch<Work>::size(weights.shape)) {}
+        stretches_(2 * Stretch<Lanes>::size(weights.shape)) {}
 
   // `messages`: (time, tags), the row's; `kept`: see Half.
   void begin(std::ptrdiff_t row, Real* messages, Work* kept = nullptr) {
@@ -35,9 +35,9 @@ class LogPartitionRow {
     memory_.find(row);
     memory_.fill_masked(messages_, chains_.tags, Real{0});
     for (const Side side : both_sides) {
-      Work* own = stretches_.data() + side * Stretch<Work>::size(weights_.shape);
-      halves_[side] = {{Stretch<Work>::at(weights_.shape, own),
-                        memory_[side],
+      Work* own = stretches_.data() + side * Stretch<Lanes>::size(weights_.shape);
+      halves_[side] = {{Stretch<Lanes>::at(weights_.shape, own),
+                        memory_.row(),
                         side,
                         positions_of(side, memory_.length()),
                         kept,
@@ -53,10 +53,11 @@ class LogPartitionRow {
   // Once both halves are done.
   void finish() {
     double log_z = 0;
-    const Row<Real> row = memory_[left];
+    const Row<Real> row = memory_.row();
     if (row.length > 0 &&
-        !(weights_.scalable && meet<Lanes, OneBlock>(weights_, row.length, halves_, log_z))) {
-      const LogMemory scratch(weights_.shape.padded);
+        !(weights_.scalable && meet<Lanes, OneBlock>(weights_, row.length, end_of(halves_[left]),
+                                                     end_of(halves_[right]), log_z))) {
+      const LogMemory<Lanes> scratch(weights_.shape.padded);
       log_z = log_forward(weights_, log_chain(chains_), row, *scratch, [](auto...) {});
       for (std::ptrdiff_t i = 0; i < row.length; ++i)  // the mark of a row without messages
         fill(messages_ + row.positions[i] * chains_.tags, chains_.tags,
@@ -66,7 +67,8 @@ class LogPartitionRow {
     double value = log_z;
     if (paths_.data != nullptr && !(log_z == -std::numeric_limits<double>::infinity()))
       value =
-          path_score(chains_, row, [&](std::ptrdiff_t i) { return paths_(row_, row.positions[i]); }) - log_z;
+          path_score<Lanes>(chains_, row, [&](std::ptrdiff_t i) { return paths_(row_, row.positions[i]); }) -
+          log_z;
     out_.value[row_] = static_cast<Real>(value);
   }
 

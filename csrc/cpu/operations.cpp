@@ -83,7 +83,7 @@ constexpr cpu::Operations<Real> operations = {run_log_partition<Real>,
                                               run_gradient<Real>,
                                               run_value_and_gradient<Real>,
                                               run_viterbi<Real>,
-                                              k_best<Real>,
+                                              k_best<CpuLanes<double, 16>, Real>,
                                               log_alphas<CpuLanes<double, 16>, Real>,
                                               sample<CpuLanes<double, 16>, Real>};
 

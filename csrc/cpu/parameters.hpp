@@ -43,8 +43,7 @@ class ParameterMemory {
 template <class Real>
 class RowMemory {
  public:
-  explicit RowMemory(const Chains<Real>& chains)
-      : chains_(chains), positions_(chains.time + 1), gathered_(2 * chains.tags) {}
+  explicit RowMemory(const Chains<Real>& chains) : chains_(chains), positions_(chains.time + 1) {}
 
   void find(std::ptrdiff_t row) {
     row_ = row;
@@ -60,16 +59,11 @@ class RowMemory {
   std::ptrdiff_t length() const { return length_; }
   const std::ptrdiff_t* positions() const { return positions_.data(); }
 
-  // The row, for the thread that works on its `side`.
-  Row<Real> operator[](Side side) const {
-    return {chains_.emissions[row_], positions_.data(), length_, chains_.tags,
-            gathered_.data() + (side == left ? 0 : chains_.tags)};
-  }
+  Row<Real> row() const { return {chains_.emissions[row_], positions_.data(), length_, chains_.tags}; }
 
  private:
   const Chains<Real>& chains_;
   Buffer<std::ptrdiff_t> positions_;
-  Buffer<Real> gathered_;
   std::ptrdiff_t row_ = 0;
   std::ptrdiff_t length_ = 0;
 };
@@ -124,18 +118,17 @@ PYBERT_CRF_INLINE LogChain<Real> log_chain(const Chains<Real>& chains) {
   return {chains.transitions, chains.start, chains.end};
 }
 
+template <class Lanes>
 class LogMemory {
  public:
-  explicit LogMemory(std::ptrdiff_t padded) : memory_(6 * padded) {
-    double* at = memory_.data();
-    scratch_ = {at, at + padded, at + 2 * padded, at + 3 * padded, at + 4 * padded, at + 5 * padded};
-  }
+  explicit LogMemory(std::ptrdiff_t padded)
+      : memory_(LogScratch<Lanes>::parts * padded), scratch_(LogScratch<Lanes>::at(padded, memory_.data())) {}
 
-  const LogScratch& operator*() const { return scratch_; }
+  const LogScratch<Lanes>& operator*() const { return scratch_; }
 
  private:
   Buffer<double> memory_;
-  LogScratch scratch_;
+  LogScratch<Lanes> scratch_;
 };
 
 }  // namespace pybert_crf::PYBERT_CRF_TARGET

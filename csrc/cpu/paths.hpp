@@ -32,7 +32,7 @@ class ViterbiRow {
     tags_ = out_.tags + row * chains_.time;
     memory_.find(row);
     memory_.fill_masked(tags_, 1, std::int64_t{-1});
-    return {scores_, memory_[left], {vectors_.data(), vectors_.data() + chains_.time * scores_.shape.padded}};
+    return {scores_, memory_.row(), {vectors_.data(), vectors_.data() + chains_.time * scores_.shape.padded}};
   }
 
   std::ptrdiff_t length() const { return memory_.length(); }
@@ -40,8 +40,8 @@ class ViterbiRow {
   PYBERT_CRF_INLINE void keep(std::ptrdiff_t i, std::ptrdiff_t tag) { tags_[memory_.positions()[i]] = tag; }
 
   void finish(const Path& path) {
-    const Row<Real> row = memory_[left];
-    const double score = path_score(
+    const Row<Real> row = memory_.row();
+    const double score = path_score<Lanes>(
         chains_, row, [&](std::ptrdiff_t i) { return static_cast<std::ptrdiff_t>(tags_[row.positions[i]]); });
     const bool nan = row.length > 0 && path.met_nan();
     out_.scores[row_] = nan ? std::numeric_limits<Real>::quiet_NaN() : static_cast<Real>(score);
@@ -99,7 +99,7 @@ template <class Lanes, bool OneBlock, class Real>
 void viterbi(const Chains<Real>& chains, const BestPaths<Real>& out, int threads) {
   ParameterMemory<Lanes, Scores<Lanes>> parameters(chains.tags);
   Scores<Lanes>& scores = *parameters;
-  copy_parameters(chains, scores);
+  copy_parameters(chains, 0, scores.shape.rows, scores);
   using State = ViterbiRow<Lanes, OneBlock, Real>;
   // Of many tags, one row keeps the machine busy; of few rows, each thread wants its own.
   const std::ptrdiff_t group = OneBlock && chains.batch >= 4 * static_cast<std::ptrdiff_t>(threads) ? 2 : 1;
@@ -118,37 +118,16 @@ void viterbi(const Chains<Real>& chains, const BestPaths<Real>& out, int threads
   });
 }
 
-template <class Real>
+template <class Lanes, class Real>
 void k_best(const Chains<Real>& chains, const BestPaths<Real>& out, int threads) {
   const std::ptrdiff_t k = out.count;
   const auto make_worker = [&] {
     return [&, memory = RowMemory<Real>(chains), lists = Buffer<double>(2 * chains.tags * k),
             origins = Buffer<Origin>((chains.time > 0 ? chains.time : 1) * chains.tags * k)](
                std::ptrdiff_t index) mutable {
-      const auto path = [&](std::ptrdiff_t rank) {
-        return out.tags + (rank * chains.batch + index) * chains.time;
-      };
       memory.find(index);
-      const Row<Real> row = memory[left];
-      for (std::ptrdiff_t rank = 0; rank < k; ++rank) {
-        fill(path(rank), chains.time, std::int64_t{-1});
-        out.scores[rank * chains.batch + index] = -std::numeric_limits<Real>::infinity();
-      }
-      if (row.length == 0) {  // one path, of no position
-        out.scores[index] = 0;
-        return;
-      }
-      k_best_paths(
-          chains, row, k, {lists.data(), lists.data() + chains.tags * k, origins.data()},
-          [&](std::ptrdiff_t rank) {
-            out.scores[rank * chains.batch + index] =
-                static_cast<Real>(path_score(chains, row, [&](std::ptrdiff_t i) {
-                  return static_cast<std::ptrdiff_t>(path(rank)[row.positions[i]]);
-                }));
-          },
-          [&](std::ptrdiff_t rank, std::ptrdiff_t i, std::ptrdiff_t tag) {
-            path(rank)[row.positions[i]] = tag;
-          });
+      k_best_of_row<Lanes>(chains, memory.row(), index, out,
+                           {lists.data(), lists.data() + chains.tags * k, origins.data()});
     };
   };
   for_each_task(chains.batch, 4 * count_steps(chains) * static_cast<double>(k), threads, make_worker);
@@ -162,16 +141,16 @@ void log_alphas(const Chains<Real>& chains, Real* alphas, int threads) {
   const std::ptrdiff_t tags = chains.tags;
   for_each_task(chains.batch, 8 * count_steps(chains), threads, [&] {
     return [&, memory = RowMemory<Real>(chains),
-            scratch = LogMemory(weights.shape.padded)](std::ptrdiff_t index) mutable {
+            scratch = LogMemory<Lanes>(weights.shape.padded)](std::ptrdiff_t index) mutable {
       Real* own = alphas + index * chains.time * tags;
       memory.find(index);
       memory.fill_masked(own, tags, Real{0});
-      const Row<Real> row = memory[left];
+      const Row<Real> row = memory.row();
       if (row.length == 0) return;
-      log_forward(weights, log_chain(chains), row, *scratch, [&](std::ptrdiff_t i, const double* alpha) {
-        for (std::ptrdiff_t j = 0; j < tags; ++j)
-          own[row.positions[i] * tags + j] = static_cast<Real>(alpha[j]);
-      });
+      log_forward(weights, log_chain(chains), row, *scratch,
+                  [&](std::ptrdiff_t i, std::ptrdiff_t j, double alpha) {
+                    own[row.positions[i] * tags + j] = static_cast<Real>(alpha);
+                  });
     };
   });
 }
@@ -181,28 +160,11 @@ void sample(const Chains<Real>& chains, const Samples& out, int threads) {
   ParameterMemory<Lanes, Weights<Lanes>> parameters(chains.tags);
   Weights<Lanes>& weights = *parameters;
   weigh_parameters(chains, weights);
-  const std::ptrdiff_t tags = chains.tags;
   const auto make_worker = [&] {
-    return [&, memory = RowMemory<Real>(chains), scratch = LogMemory(weights.shape.padded),
-            alphas = Buffer<double>((chains.time + 1) * tags)](std::ptrdiff_t index) mutable {
+    return [&, memory = RowMemory<Real>(chains), scratch = LogMemory<Lanes>(weights.shape.padded),
+            alphas = Buffer<double>(chains.time * chains.tags)](std::ptrdiff_t index) mutable {
       memory.find(index);
-      const Row<Real> row = memory[left];
-      double log_z = -std::numeric_limits<double>::infinity();
-      if (row.length > 0)
-        log_z = log_forward(weights, log_chain(chains), row, *scratch,
-                            [&](std::ptrdiff_t i, const double* alpha) {
-                              for (std::ptrdiff_t j = 0; j < tags; ++j)
-                                alphas.data()[i * tags + j] = alpha[j];
-                            });
-      for (std::ptrdiff_t n = 0; n < out.count; ++n) {
-        std::int64_t* path = out.tags + (n * chains.batch + index) * chains.time;
-        fill(path, chains.time, std::int64_t{-1});
-        if (!(log_z > -std::numeric_limits<double>::infinity())) continue;
-        sample_path(
-            log_chain(chains), row, alphas.data(), alphas.data() + chains.time * tags,
-            [&](std::ptrdiff_t i) { return out.uniforms(n, index, row.positions[i]); },
-            [&](std::ptrdiff_t i, std::ptrdiff_t tag) { path[row.positions[i]] = tag; });
-      }
+      samples_of_row(weights, log_chain(chains), memory.row(), chains, index, out, alphas.data(), *scratch);
     };
   };
   for_each_task(chains.batch, 8 * count_steps(chains), threads, make_worker);

@@ -33,6 +33,7 @@ template <class Number, int Width>
 struct CpuLanes : private Registers<Number, bytes_for<Number, Width>> {
   using Base = Registers<Number, bytes_for<Number, Width>>;
   using Work = Number;
+  using Cell = Number;  // what published numbers are kept in
   using Base::fold;
   using Base::load_part;
   using Base::load_register;
@@ -51,6 +52,58 @@ struct CpuLanes : private Registers<Number, bytes_for<Number, Width>> {
   };
 
   static PYBERT_CRF_INLINE void sync() {}
+
+  // As many steps of a sweep, of `padded` numbers each, as stay in the first cache.
+  static PYBERT_CRF_INLINE std::ptrdiff_t stretch_steps(std::ptrdiff_t padded) {
+    const std::ptrdiff_t fit = 512 / padded;
+    return fit < 16 ? 16 : fit;
+  }
+
+  // Work on tags 0..count-1 (or on anything counted), each in the lane that owns it, j % width; here one
+  // after the other.
+
+  template <class Do>
+  static PYBERT_CRF_INLINE void each(std::ptrdiff_t count, const Do& work) {
+    for (std::ptrdiff_t j = 0; j < count; ++j) work(j);
+  }
+
+  template <class Do>
+  static PYBERT_CRF_INLINE void in_lane_of(std::ptrdiff_t, const Do& work) {
+    work();
+  }
+
+  // The greatest score(j) that is not NaN, -inf if there is none.
+  template <class Score>
+  static PYBERT_CRF_INLINE double greatest_of(std::ptrdiff_t count, const Score& score) {
+    double top = -std::numeric_limits<double>::infinity();
+    for (std::ptrdiff_t j = 0; j < count; ++j) {
+      const double here = score(j);
+      top = here > top ? here : top;
+    }
+    return top;
+  }
+
+  template <class Score>
+  static PYBERT_CRF_INLINE double sum_of(std::ptrdiff_t count, const Score& score) {
+    double sum = 0;
+    for (std::ptrdiff_t j = 0; j < count; ++j) sum += score(j);
+    return sum;
+  }
+
+  template <class Test>
+  static PYBERT_CRF_INLINE bool any_of(std::ptrdiff_t count, const Test& test) {
+    bool any = false;
+    for (std::ptrdiff_t j = 0; j < count; ++j) any |= test(j);
+    return any;
+  }
+
+  // A Spread (its top, low and nan) of what add(spread, j) adds to it.
+  template <class Spread, class Add>
+  static PYBERT_CRF_INLINE Spread spread_of(std::ptrdiff_t count, const Add& add) {
+    Spread spread;
+    for (std::ptrdiff_t j = 0; j < count; ++j) add(spread, j);
+    return spread;
+  }
 
   static PYBERT_CRF_INLINE Values all(Work number) {
     Values values;
@@ -81,6 +134,18 @@ struct CpuLanes : private Registers<Number, bytes_for<Number, Width>> {
     }
     return values;
   }
+
+  // load_some of numbers that are `stride` apart.
+  template <class Real>
+  static PYBERT_CRF_INLINE Values gather_some(const Real* from, std::ptrdiff_t stride, std::ptrdiff_t count) {
+    Real side_by_side[width] = {};
+    for (std::ptrdiff_t lane = 0; lane < width && lane < count; ++lane)
+      side_by_side[lane] = from[lane * stride];
+    return load(side_by_side);
+  }
+
+  // One number for all lanes, written by one of them.
+  static PYBERT_CRF_INLINE void store_one(Work* to, Work number) { *to = number; }
 
   template <class Real>
   static PYBERT_CRF_INLINE void store(Real* to, const Values& values) {

@@ -55,6 +55,10 @@ PYBERT_CRF_INLINE To bits_as(const From& from) {
   return to;
 }
 
+PYBERT_CRF_INLINE bool is_nan(double x) {
+  return !(x == x);
+}
+
 // 1 / n!, the coefficients of exp.
 template <class Real>
 struct TaylorOfExp {
@@ -73,7 +77,7 @@ PYBERT_CRF_INLINE void exp_registers(const Register* x, Register* y) {
   using F = Format<Real>;
   constexpr Real log2_e = static_cast<Real>(1.44269504088896340736);
   constexpr TaylorOfExp<Real> taylor;
-  const auto bottom = bits_as<typename F::Bits>(F::integer_at_bottom);
+  const auto bottom = bits_as<typename F::Bits>(Real{F::integer_at_bottom});
   Register shifted[count], r[count], series[count];
   PYBERT_CRF_UNROLL
   for (int at = 0; at < count; ++at) shifted[at] = x[at] * log2_e + F::integer_at_bottom;
@@ -111,7 +115,7 @@ PYBERT_CRF_INLINE Register log_register(Register x) {
   const Bits root = bits_as<Bits>(static_cast<Real>(0.70710678118654752440));
   const Bits mantissa = (Bits{1} << F::mantissa_bits) - 1;
   const BitsRegister moved = bits_as<BitsRegister>(x) + (one - root);  // the exponent steps at the root
-  const BitsRegister integer = (moved >> F::mantissa_bits) + bits_as<Bits>(F::integer_at_bottom);
+  const BitsRegister integer = (moved >> F::mantissa_bits) + bits_as<Bits>(Real{F::integer_at_bottom});
   const Register n = bits_as<Register>(integer) - (F::integer_at_bottom + static_cast<Real>(F::bias));
   const BitsRegister reduced = (moved & mantissa) + root;
   const Register m = bits_as<Register>(reduced);
