@@ -10,6 +10,9 @@
 #include <string>
 
 #include "chain.hpp"
+#if defined(PYBERT_CRF_CUDA)
+#include "cuda/operations.hpp"
+#endif
 
 namespace py = pybind11;
 
@@ -123,6 +126,76 @@ void define_operations(py::module_& module, const std::string& suffix) {
              });
 }
 
+#if defined(PYBERT_CRF_CUDA)
+// (device, stream, workspace)
+cuda::Place place_of(const py::tuple& place) {
+  if (place.size() != 3) throw py::value_error("a place is (device, stream, workspace)");
+  return {place[0].cast<int>(), pointer<void>(place[1].cast<Address>()),
+          pointer<void>(place[2].cast<Address>())};
+}
+
+// The same operations on a GPU's memory: instead of threads they take a place, and return how many bytes of
+// workspace they need where that has none.
+template <class Real>
+void define_cuda_operations(py::module_& module, const std::string& suffix) {
+  using Problem = const py::tuple&;
+  using PlaceTuple = const py::tuple&;
+  module.def(
+      ("cuda_log_partition_" + suffix).c_str(), [](Problem problem, const py::object& paths, Address value,
+                                                   Address log_z, Address messages, PlaceTuple place) {
+        const LogPartition<Real> out{pointer<Real>(value), pointer<Real>(log_z), pointer<Real>(messages)};
+        return cuda::value_operations<Real>().log_partition(chains_of<Real>(problem), paths_of(paths), out,
+                                                            place_of(place));
+      });
+  module.def(("cuda_gradient_" + suffix).c_str(), [](Problem problem, const py::object& paths, Address grad,
+                                                     Address messages, Address log_z, Address d_emissions,
+                                                     Address d_start, Address d_transitions, Address d_end,
+                                                     PlaceTuple place) {
+    const Gradient<Real> out{pointer<Real>(d_emissions), pointer<Real>(d_start), pointer<Real>(d_transitions),
+                             pointer<Real>(d_end)};
+    return cuda::value_operations<Real>().gradient(chains_of<Real>(problem), paths_of(paths),
+                                                   pointer<const Real>(grad), pointer<const Real>(messages),
+                                                   pointer<const Real>(log_z), out, place_of(place));
+  });
+  module.def(("cuda_value_and_gradient_" + suffix).c_str(),
+             [](Problem problem, const py::object& paths, Address grad, Address value, Address d_emissions,
+                Address d_start, Address d_transitions, Address d_end, PlaceTuple place) {
+               const Gradient<Real> out{pointer<Real>(d_emissions), pointer<Real>(d_start),
+                                        pointer<Real>(d_transitions), pointer<Real>(d_end)};
+               return cuda::value_operations<Real>().value_and_gradient(
+                   chains_of<Real>(problem), paths_of(paths), pointer<const Real>(grad), pointer<Real>(value),
+                   out, place_of(place));
+             });
+  module.def(("cuda_viterbi_" + suffix).c_str(),
+             [](Problem problem, Address tags, Address scores, PlaceTuple place) {
+               const BestPaths<Real> out{1, pointer<std::int64_t>(tags), pointer<Real>(scores)};
+               return cuda::path_operations<Real>().viterbi(chains_of<Real>(problem), out, place_of(place));
+             });
+  module.def(("cuda_k_best_" + suffix).c_str(),
+             [](std::ptrdiff_t k, Problem problem, Address tags, Address scores, PlaceTuple place) {
+               const BestPaths<Real> out{k, pointer<std::int64_t>(tags), pointer<Real>(scores)};
+               return cuda::path_operations<Real>().k_best(chains_of<Real>(problem), out, place_of(place));
+             });
+  module.def(("cuda_log_alphas_" + suffix).c_str(), [](Problem problem, Address alphas, PlaceTuple place) {
+    return cuda::path_operations<Real>().log_alphas(chains_of<Real>(problem), pointer<Real>(alphas),
+                                                    place_of(place));
+  });
+  module.def(
+      ("cuda_sample_" + suffix).c_str(),
+      [](std::ptrdiff_t n, Problem problem, const py::tuple& uniforms, Address tags, PlaceTuple place) {
+        const Samples out{n, view_of<const double, 3>(uniforms), pointer<std::int64_t>(tags)};
+        return cuda::path_operations<Real>().sample(chains_of<Real>(problem), out, place_of(place));
+      });
+}
+
+// (how many GPUs there are, CUDA's word for it)
+py::tuple cuda_devices() {
+  const char* why = "";
+  const int count = cuda::device_count(&why);
+  return py::make_tuple(count, why);
+}
+#endif
+
 }  // namespace
 
 }  // namespace pybert_crf
@@ -132,4 +205,10 @@ PYBIND11_MODULE(_native, module) {
   module.def("instruction_set", &pybert_crf::cpu::instruction_set);
   pybert_crf::define_operations<float>(module, "float32");
   pybert_crf::define_operations<double>(module, "float64");
+#if defined(PYBERT_CRF_CUDA)
+  module.attr("cuda_most_tags") = pybert_crf::cuda::most_tags;
+  module.def("cuda_devices", &pybert_crf::cuda_devices);
+  pybert_crf::define_cuda_operations<float>(module, "float32");
+  pybert_crf::define_cuda_operations<double>(module, "float64");
+#endif
 }

@@ -30,7 +30,7 @@
 
 // Before a loop over the registers of a group, which must not remain a loop: an array that is indexed at run
 // time is not kept in registers.
-#if defined(__clang__) || defined(__CUDA_ARCH__)
+#if defined(__clang__) || defined(__CUDACC__)
 #define PYBERT_CRF_UNROLL _Pragma("unroll")
 #elif defined(__GNUC__)
 #define PYBERT_CRF_UNROLL _Pragma("GCC unroll 16")

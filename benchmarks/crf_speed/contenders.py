@@ -166,7 +166,7 @@ class NativeKernel(Contender):
             for operation in ("log_partition", "value_and_gradient", "viterbi")
         )
         self.problem = native._problem(case.emissions, case.mask, *scores[1:])
-        self.paths = native._paths(case.tags, case.mask)
+        self.paths = native._paths(case.tags, case.emissions)
         self.up, self.down = (case.emissions.new_full(case.lengths.shape, grad) for grad in (1.0, -1.0))
         self.value, self.log_z = torch.empty_like(self.up), torch.empty_like(self.up)
         emissions, start, transitions, end = map(torch.empty_like, scores)

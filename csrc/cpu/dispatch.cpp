@@ -26,7 +26,7 @@ InstructionSet choose() {
                           __builtin_cpu_supports("avx512bw");
 #endif
   const InstructionSet sets[] = {
-      // the widest first
+  // the widest first
 #if defined(PYBERT_CRF_X86)
       {"avx512", has_avx512, avx512::operations_float, avx512::operations_double},
       {"avx2", has_avx2, avx2::operations_float, avx2::operations_double},

@@ -32,7 +32,7 @@ struct Take {
 };
 
 template <class Lanes, bool OneBlock, class Real>
-__global__ void __launch_bounds__(Grid<Lanes>::threads)
+__global__ void __launch_bounds__(Grid<Lanes>::threads, 1)
     rows_kernel(Call<Lanes, Real> call, Workers<Lanes, Real> workers, Real* messages, Take take) {
   using Cell = typename Lanes::Cell;
   extern __shared__ double own_memory[];

@@ -105,9 +105,11 @@ def _native_status() -> BackendStatus:
     return BackendStatus(True, "compiled C++, on the CPU")
 
 
+@functools.cache
 def _native_cuda_status() -> BackendStatus:
-    """What the compiled extension has for CUDA tensors: nothing yet."""
-    return BackendStatus(False, "compiled without CUDA")
+    if not _native_status().usable:
+        return _native_status()
+    return BackendStatus(*load("native").cuda_status())
 
 
 @functools.cache

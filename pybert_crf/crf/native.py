@@ -1,4 +1,4 @@
-"""The compiled CRF (C++17, threads over sequences) for CPU tensors of float32 or float64.
+"""The compiled CRF for tensors of float32 or float64: C++17 with threads over sequences on the CPU, CUDA on a GPU.
 
 The kernels take addresses, sizes and strides, so inputs of any layout go in without a copy; outputs are
 allocated here. Importing this module raises ImportError where the extension has not been built.
@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pybert_crf.crf import native_cuda
 from pybert_crf.crf.checks import check_tags
 
 try:
@@ -44,6 +45,11 @@ _KERNELS = {
 _Pair = tuple[Tensor, Tensor]
 _Triple = tuple[Tensor, Tensor, Tensor]
 _Gradients = tuple[Tensor, Tensor, Tensor, Tensor]
+
+
+def cuda_status() -> tuple[bool, str]:
+    """Whether CUDA tensors can be served here, and in a sentence what by or why not."""
+    return native_cuda.status(_native)
 
 
 def instruction_set() -> str:
@@ -121,19 +127,20 @@ def gradient(
     """
     problem = _problem(emissions, mask, start, transitions, end)
     batch, dtype = emissions.shape[:1], emissions.dtype
-    _check("grad", grad, batch, dtype)
-    _check("messages", messages, emissions.shape, dtype)
-    _check("log_z", log_z, batch, dtype)
+    _check("grad", grad, batch, dtype, emissions)
+    _check("messages", messages, emissions.shape, dtype, emissions)
+    _check("log_z", log_z, batch, dtype, emissions)
     grad, messages, log_z = grad.contiguous(), messages.contiguous(), log_z.contiguous()
     gradients = _empty_like(emissions), _empty_like(start), _empty_like(transitions), _empty_like(end)
-    _KERNELS["gradient", dtype](
+    _run(
+        "gradient",
+        emissions,
         problem,
-        _paths(tags, mask),
+        _paths(tags, emissions),
         grad.data_ptr(),
         messages.data_ptr(),
         log_z.data_ptr(),
         *map(Tensor.data_ptr, gradients),
-        torch.get_num_threads(),
     )
     return gradients
 
@@ -157,19 +164,20 @@ def value_and_gradient(
     """
     problem = _problem(emissions, mask, start, transitions, end)
     dtype = emissions.dtype
-    _check("grad", grad, emissions.shape[:1], dtype)
+    _check("grad", grad, emissions.shape[:1], dtype, emissions)
     grad = grad.contiguous()
     value = torch.empty_like(grad)
     gradients = _empty_like(emissions), _empty_like(start), _empty_like(transitions), _empty_like(end)
-    wrong = _KERNELS["value_and_gradient", dtype](
+    wrong = _run(
+        "value_and_gradient",
+        emissions,
         problem,
-        _paths(tags, mask),
+        _paths(tags, emissions),
         grad.data_ptr(),
         value.data_ptr(),
         *map(Tensor.data_ptr, gradients),
-        torch.get_num_threads(),
     )
-    if wrong >= 0 and tags is not None:
+    if wrong is not None and wrong >= 0 and tags is not None:
         check_tags(tags, mask, emissions.shape[2])  # says which
     return value, *gradients
 
@@ -190,7 +198,7 @@ def viterbi(emissions: Tensor, mask: Tensor, start: Tensor, transitions: Tensor,
     problem = _problem(emissions, mask, start, transitions, end)
     tags = torch.empty_like(mask, dtype=torch.int64, memory_format=torch.contiguous_format)
     scores = emissions.new_empty(mask.shape[0])
-    _KERNELS["viterbi", emissions.dtype](problem, tags.data_ptr(), scores.data_ptr(), torch.get_num_threads())
+    _run("viterbi", emissions, problem, tags.data_ptr(), scores.data_ptr())
     return tags, scores
 
 
@@ -207,11 +215,9 @@ def k_best(k: int, emissions: Tensor, mask: Tensor, start: Tensor, transitions: 
     if k < 1:
         raise ValueError(f"k must be positive, got {k}")
     problem = _problem(emissions, mask, start, transitions, end)
-    tags = torch.empty((k, *mask.shape), dtype=torch.int64)
-    scores = torch.empty((k, *mask.shape[:1]), dtype=emissions.dtype)
-    _KERNELS["k_best", emissions.dtype](
-        k, problem, tags.data_ptr(), scores.data_ptr(), torch.get_num_threads()
-    )
+    tags = mask.new_empty((k, *mask.shape), dtype=torch.int64)
+    scores = emissions.new_empty((k, *mask.shape[:1]))
+    _run("k_best", emissions, k, problem, tags.data_ptr(), scores.data_ptr())
     return tags, scores
 
 
@@ -222,7 +228,7 @@ def log_alphas(emissions: Tensor, mask: Tensor, start: Tensor, transitions: Tens
     """
     problem = _problem(emissions, mask, start, transitions, end)
     alphas = _empty_like(emissions)
-    _KERNELS["log_alphas", emissions.dtype](problem, alphas.data_ptr(), torch.get_num_threads())
+    _run("log_alphas", emissions, problem, alphas.data_ptr())
     return alphas
 
 
@@ -239,9 +245,9 @@ def sample(
     """
     problem = _problem(emissions, mask, start, transitions, end)
     n = uniforms.shape[0]
-    _check("uniforms", uniforms, (n, *mask.shape), torch.float64)
-    tags = torch.empty(uniforms.shape, dtype=torch.int64)
-    _KERNELS["sample", emissions.dtype](n, problem, _view(uniforms), tags.data_ptr(), torch.get_num_threads())
+    _check("uniforms", uniforms, (n, *mask.shape), torch.float64, emissions)
+    tags = mask.new_empty(uniforms.shape, dtype=torch.int64)
+    _run("sample", emissions, n, problem, _view(uniforms), tags.data_ptr())
     return tags
 
 
@@ -253,17 +259,31 @@ def _forward(
     value = emissions.new_empty(batch)
     log_z = torch.empty_like(value)
     messages = _empty_like(emissions)
-    wrong = _KERNELS["log_partition", dtype](
+    wrong = _run(
+        "log_partition",
+        emissions,
         problem,
-        _paths(tags, mask),
+        _paths(tags, emissions),
         value.data_ptr(),
         log_z.data_ptr(),
         messages.data_ptr(),
-        torch.get_num_threads(),
     )
-    if wrong >= 0 and tags is not None:
+    if wrong is not None and wrong >= 0 and tags is not None:
         check_tags(tags, mask, emissions.shape[2])  # says which
     return value, log_z, messages
+
+
+def _run(operation: str, emissions: Tensor, *arguments: Any) -> int | None:
+    """Call the kernel for the emissions' device and dtype.
+
+    On the CPU, operations that are given paths return the flat index of the first unmasked tag that is none, or
+    -1. On a GPU all return None at once.
+    """
+    if emissions.is_cpu:
+        result: int | None = _KERNELS[operation, emissions.dtype](*arguments, torch.get_num_threads())
+        return result
+    native_cuda.enqueue(_native, operation, _SUFFIX[emissions.dtype], emissions, arguments)
+    return None
 
 
 def _empty_like(tensor: Tensor) -> Tensor:
@@ -275,10 +295,10 @@ def _view(tensor: Tensor) -> tuple[int, ...]:
     return (tensor.data_ptr(), *tensor.stride())
 
 
-def _paths(tags: Tensor | None, mask: Tensor) -> tuple[int, ...] | None:
+def _paths(tags: Tensor | None, emissions: Tensor) -> tuple[int, ...] | None:
     if tags is None:
         return None
-    _check("tags", tags, mask.shape, torch.int64)
+    _check("tags", tags, emissions.shape[:2], torch.int64, emissions)
     return _view(tags)
 
 
@@ -298,18 +318,21 @@ def _problem(
         and mask.shape == (batch, time)
         and start.shape == end.shape == (tags,)
         and transitions.shape == (tags, tags)
-        and emissions.is_cpu
-        and mask.is_cpu
-        and start.is_cpu
-        and transitions.is_cpu
-        and end.is_cpu
+        and (
+            (emissions.is_cpu and mask.is_cpu and start.is_cpu and transitions.is_cpu and end.is_cpu)
+            or (
+                emissions.is_cuda
+                and emissions.device == mask.device == start.device == transitions.device == end.device
+            )
+        )
     )
     if not fits:  # say what does not
-        _check("emissions", emissions, shape, dtype)
-        _check("mask", mask, (batch, time), torch.bool)
-        _check("start", start, (tags,), dtype)
-        _check("transitions", transitions, (tags, tags), dtype)
-        _check("end", end, (tags,), dtype)
+        if not (emissions.is_cpu or emissions.is_cuda):
+            raise ValueError(f"emissions must be on the CPU or a CUDA device, got {emissions.device}")
+        _check("mask", mask, (batch, time), torch.bool, emissions)
+        _check("start", start, (tags,), dtype, emissions)
+        _check("transitions", transitions, (tags, tags), dtype, emissions)
+        _check("end", end, (tags,), dtype, emissions)
     return (
         (batch, time, tags),
         _view(emissions),
@@ -320,9 +343,11 @@ def _problem(
     )
 
 
-def _check(name: str, tensor: Tensor, shape: tuple[int, ...], dtype: torch.dtype) -> None:
-    if tensor.shape != shape or tensor.dtype != dtype or not tensor.is_cpu:
+def _check(name: str, tensor: Tensor, shape: tuple[int, ...], dtype: torch.dtype, emissions: Tensor) -> None:
+    """Raise ValueError unless a tensor is of a shape and a dtype and beside the emissions."""
+    if tensor.shape != shape or tensor.dtype != dtype or tensor.device != emissions.device:
+        place = "the CPU" if emissions.is_cpu else str(emissions.device)
         raise ValueError(
-            f"{name} must be {tuple(shape)} of {dtype} on the CPU, "
+            f"{name} must be {tuple(shape)} of {dtype} on {place}, "
             f"got {tuple(tensor.shape)} of {tensor.dtype} on {tensor.device}"
         )

@@ -1,0 +1,55 @@
+# crf_cuda: the CUDA kernels, where they are wanted and nvcc is found. CUDA's runtime is linked in statically, so
+# that the extension loads where there is no GPU and no driver.
+string(TOUPPER "${PYBERT_CRF_CUDA}" PYBERT_CRF_CUDA)
+if(PYBERT_CRF_CUDA STREQUAL "OFF" OR NOT PYBERT_CRF_MODULE)
+  return()
+endif()
+
+include(CheckLanguage)
+check_language(CUDA)
+if(NOT CMAKE_CUDA_COMPILER)
+  if(PYBERT_CRF_CUDA STREQUAL "ON")
+    message(FATAL_ERROR "PYBERT_CRF_CUDA=ON, but no nvcc was found")
+  endif()
+  message(STATUS "No nvcc: the CRF is compiled without CUDA")
+  return()
+endif()
+
+# One kind of machine code serves the later ones of its generation (that of 8.0 runs on 8.6 and 8.9); PTX of the
+# newest, which drivers compile, serves those to come.
+if(NOT PYBERT_CRF_CUDA_ARCHITECTURES)
+  set(PYBERT_CRF_CUDA_ARCHITECTURES 75-real 80-real 90-real)
+  set(newest 90)
+  execute_process(COMMAND ${CMAKE_CUDA_COMPILER} --list-gpu-arch OUTPUT_VARIABLE known OUTPUT_STRIP_TRAILING_WHITESPACE)
+  foreach(newer 100 120)
+    if(known MATCHES "compute_${newer}")
+      list(APPEND PYBERT_CRF_CUDA_ARCHITECTURES ${newer}-real)
+      set(newest ${newer})
+    endif()
+  endforeach()
+  list(APPEND PYBERT_CRF_CUDA_ARCHITECTURES ${newest}-virtual)
+endif()
+set(CMAKE_CUDA_ARCHITECTURES ${PYBERT_CRF_CUDA_ARCHITECTURES})
+set(CMAKE_CUDA_STANDARD 17)
+set(CMAKE_CUDA_STANDARD_REQUIRED ON)
+set(CMAKE_CUDA_RUNTIME_LIBRARY Static)
+set(CMAKE_CUDA_VISIBILITY_PRESET hidden)
+enable_language(CUDA)
+
+set(options --expt-relaxed-constexpr)
+if(PYBERT_CRF_WERROR)
+  # The resources of each kernel go into the build's log (tests/cuda/resources.py reads them from there).
+  list(APPEND options --Werror=all-warnings --resource-usage -Xcompiler=-Wall,-Wextra,-Wno-unknown-pragmas)
+endif()
+
+add_library(crf_cuda STATIC csrc/cuda/devices.cu)
+foreach(real float double)
+  # The same sources, once for each type of numbers.
+  add_library(crf_cuda_${real} OBJECT csrc/cuda/values.cu csrc/cuda/paths.cu)
+  target_include_directories(crf_cuda_${real} PRIVATE csrc)
+  target_compile_definitions(crf_cuda_${real} PRIVATE PYBERT_CRF_TARGET=gpu_${real} PYBERT_CRF_REAL=${real})
+  target_compile_options(crf_cuda_${real} PRIVATE ${options})
+  target_sources(crf_cuda PRIVATE $<TARGET_OBJECTS:crf_cuda_${real}>)
+endforeach()
+target_include_directories(crf_cuda PUBLIC csrc)
+target_compile_options(crf_cuda PRIVATE ${options})

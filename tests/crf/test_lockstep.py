@@ -1,0 +1,55 @@
+"""The GPU's algorithms in checked lanes on the host, through the tests of the compiled backend.
+
+Builds for users have no such lanes; CI's has (``PYBERT_CRF_LOCKSTEP=ON``).
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOM = Path(__file__).parent
+# Every operation on every kind of problem; left out are files about one CPU matter (threads, workers, NumPy).
+FILES = (
+    "test_accuracy.py",
+    "test_constraints.py",
+    "test_enumeration.py",
+    "test_gradients.py",
+    "test_hostile.py",
+    "test_masks.py",
+    "test_native.py",
+    "test_native_bound.py",
+    "test_objectives.py",
+    "test_posterior.py",
+)
+LOCKSTEP = os.environ | {"PYBERT_CRF_ISA": "lockstep"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def is_built() -> None:
+    """Skip where the extension has no lockstep lanes."""
+    pytest.importorskip("pybert_crf._native")
+    asked = "from pybert_crf import _native; print(_native.instruction_set())"
+    answer = subprocess.run(
+        [sys.executable, "-c", asked], env=LOCKSTEP, capture_output=True, text=True, timeout=120
+    )
+    if answer.returncode != 0:
+        assert "is not an instruction set" in answer.stderr
+        pytest.skip("the extension was built without PYBERT_CRF_LOCKSTEP")
+    assert answer.stdout.strip() == "lockstep"
+
+
+def test_the_compiled_backends_tests() -> None:
+    paths = [str(ROOM / name) for name in FILES]
+    words = [sys.executable, "-m", "pytest", "-q", "-k", "native or Native", "-p", "no:cacheprovider", *paths]
+    done = subprocess.run(
+        words, env=LOCKSTEP, capture_output=True, text=True, timeout=900, cwd=ROOM.parent.parent
+    )
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+    passed = int(done.stdout.rpartition(" passed")[0].split()[-1])
+    assert passed >= 150, done.stdout[-1000:]
+    print(f"lockstep: {passed} tests passed")
