@@ -1,4 +1,4 @@
-"""The compiled CRF for tensors of float32 or float64: C++17 with threads over sequences on the CPU, CUDA on a GPU.
+"""The compiled CRF: C++17, threads over sequences, for CPU tensors of float32 or float64; CUDA for a GPU's.
 
 The kernels take addresses, sizes and strides, so inputs of any layout go in without a copy; outputs are
 allocated here. Importing this module raises ImportError where the extension has not been built.
@@ -255,8 +255,7 @@ def _forward(
     tags: Tensor | None, emissions: Tensor, mask: Tensor, start: Tensor, transitions: Tensor, end: Tensor
 ) -> _Triple:
     problem = _problem(emissions, mask, start, transitions, end)
-    batch, dtype = emissions.shape[:1], emissions.dtype
-    value = emissions.new_empty(batch)
+    value = emissions.new_empty(emissions.shape[0])
     log_z = torch.empty_like(value)
     messages = _empty_like(emissions)
     wrong = _run(
@@ -276,8 +275,8 @@ def _forward(
 def _run(operation: str, emissions: Tensor, *arguments: Any) -> int | None:
     """Call the kernel for the emissions' device and dtype.
 
-    On the CPU, operations that are given paths return the flat index of the first unmasked tag that is none, or
-    -1. On a GPU all return None at once.
+    On the CPU, operations that are given paths return the flat index of the first unmasked tag that is none,
+    or -1. On a GPU all return None at once.
     """
     if emissions.is_cpu:
         result: int | None = _KERNELS[operation, emissions.dtype](*arguments, torch.get_num_threads())

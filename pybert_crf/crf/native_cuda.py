@@ -1,7 +1,8 @@
 """The compiled CUDA kernels: whether they are there, and how :mod:`pybert_crf.crf.native` calls them.
 
-They run on torch's current stream of the tensors' device, and nothing waits for them: a call can be captured in
-a CUDA graph. Their working memory comes from torch's allocator. The same input gives the same bits every time.
+They run on torch's current stream of the tensors' device, and nothing waits for them: a call can be captured
+in a CUDA graph. Their working memory comes from torch's allocator. The same input gives the same bits every
+time.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from torch import Tensor
 
 
 def status(native: Any) -> tuple[bool, str]:
-    """Whether the extension ``native`` can serve CUDA tensors here, and in a sentence what it is or why not."""
+    """Whether the extension ``native`` can serve CUDA tensors here; and what it is, or why not."""
     if not hasattr(native, "cuda_devices"):
         return False, "compiled without CUDA: install the package again where there is an nvcc"
     if not torch.cuda.is_available():
