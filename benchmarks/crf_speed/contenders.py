@@ -91,7 +91,7 @@ class Layer(Contender):
 
     def __init__(self, case: Problem) -> None:
         super().__init__(case)
-        self.layer = self.make(case.shape[2]).to(case.emissions.dtype)
+        self.layer = self.make(case.shape[2]).to(case.emissions)  # its dtype and device
         parameters = [getattr(self.layer, name) for name in self.parameter_names]
         with torch.no_grad():
             for parameter, value in zip(parameters, self.parameters, strict=True):

@@ -145,7 +145,7 @@ def _padded(case: Problem, paths: list[list[int]], name: str) -> Tensor:
     if [len(path) for path in paths] != case.lengths.tolist():
         raise DisagreementError(f"{name} disagrees at {case.shape}: its paths are not as long as the rows")
     tags = torch.zeros_like(case.tags)
-    tags[case.mask] = torch.tensor([tag for path in paths for tag in path])
+    tags[case.mask] = tags.new_tensor([tag for path in paths for tag in path])
     return tags
 
 

@@ -40,6 +40,10 @@ class Problem(NamedTuple):
         """The same problem with scores of another precision."""
         return Problem(*(part.to(dtype) if part.is_floating_point() else part for part in self))
 
+    def on(self, device: torch.device) -> Problem:
+        """The same problem on a device."""
+        return Problem(*(part.to(device) for part in self))
+
     def beginning(self, time: int) -> Problem:
         """The same rows, cut off after `time` positions."""
         cut = {name: getattr(self, name)[:, :time] for name in ("emissions", "tags", "mask")}

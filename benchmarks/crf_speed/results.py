@@ -36,6 +36,8 @@ class Results:
     timings: list[Timing] = dataclasses.field(default_factory=list)
     memory: dict[str, Any] = dataclasses.field(default_factory=dict)
     imports: dict[str, float] = dataclasses.field(default_factory=dict)
+    training: list[dict[str, Any]] = dataclasses.field(default_factory=list)  # steps of BERT, on a device
+    steps: list[dict[str, Any]] = dataclasses.field(default_factory=list)  # of one long row, on a device
 
     @classmethod
     def begin(cls) -> Results:
@@ -50,7 +52,9 @@ class Results:
         for row in filter(None, shaped):
             row["shape"] = tuple(row["shape"])  # JSON has no tuples
         fields["timings"] = [Timing(**row) for row in fields["timings"]]
-        return cls(**{field.name: fields[field.name] for field in dataclasses.fields(cls)})
+        return cls(
+            **{field.name: fields[field.name] for field in dataclasses.fields(cls) if field.name in fields}
+        )
 
     def write(self, path: Path, **more: Any) -> None:
         """As JSON, with `more` beside; whole or not at all."""
@@ -60,15 +64,20 @@ class Results:
         temporary.write_text(json.dumps(fields, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         temporary.replace(path)
 
-    def median(self, shape: Shape, threads: int, operation: str, contender: str) -> float | None:
+    def median(
+        self, shape: Shape, threads: int, operation: str, contender: str, clock: str = "wall"
+    ) -> float | None:
         """Seconds a call, or None if it was not measured."""
         wanted = (shape, threads, operation, contender)
-        return next((row.median for row in self.timings if row[:4] == wanted), None)
+        found = (row.median for row in self.timings if row[:4] == wanted and row.clock == clock)
+        return next(found, None)
 
-    def faster(self, shape: Shape, threads: int, operation: str, contender: str) -> float | None:
-        """How many times faster than pytorch-crf; None if either was not measured."""
-        ours = self.median(shape, threads, operation, contender)
-        base = self.median(shape, threads, BASE_OPERATION.get(operation, operation), BASE)
+    def faster(
+        self, shape: Shape, threads: int, operation: str, contender: str, clock: str = "wall"
+    ) -> float | None:
+        """How many times faster than pytorch-crf by the same clock; None if either was not measured."""
+        ours = self.median(shape, threads, operation, contender, clock)
+        base = self.median(shape, threads, BASE_OPERATION.get(operation, operation), BASE, clock)
         return base / ours if base is not None and ours is not None else None
 
     def shapes(self) -> list[Shape]:

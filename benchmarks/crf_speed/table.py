@@ -12,15 +12,17 @@ from crf_speed.targets import LABELS, RATIOS, THREADS, Target, shape_name, speed
 
 def report(results: Results) -> str:
     """Everything, from the machine to whether each target is met."""
-    parts = [_heading(results)]
+    parts = [heading(results)]
     for threads in sorted(results.threads(), reverse=True):
         parts += [_timing_table(results, threads, operation) for operation in _measured(results, threads)]
-    parts += [*_two_threads(results), *_memory(results), *_imports(results), *_rounding(results)]
-    parts += [_target_table(targets(results)), *_left_out(results)]
+    parts += [*_two_threads(results), *_memory(results), *_imports(results), *rounding(results)]
+    parts += [target_table(targets(results)), *left_out(results)]
     return "\n\n".join(parts) + "\n"
 
 
-def timing_rows(results: Results, threads: int, operation: str) -> tuple[list[str], list[list[str]]]:
+def timing_rows(
+    results: Results, threads: int, operation: str, clock: str = "wall"
+) -> tuple[list[str], list[list[str]]]:
     """Head and rows of a table: a row for each shape, a column for each contender.
 
     A cell is the median in milliseconds and how many times faster than pytorch-crf that is.
@@ -30,7 +32,7 @@ def timing_rows(results: Results, threads: int, operation: str) -> tuple[list[st
     head = ["batch, time, tags", *contenders, *(["wanted of native", "met"] if wanted else [])]
     rows = []
     for shape in results.shapes():
-        cells = [_cell(results, shape, threads, operation, contender) for contender in contenders]
+        cells = [_cell(results, shape, threads, operation, contender, clock) for contender in contenders]
         if wanted:
             times = RATIOS.get(shape, {}).get(operation)
             measured = results.faster(shape, threads, operation, "native")
@@ -61,11 +63,11 @@ def ratio(times: float) -> str:
     return f"{times:.0f}×" if times >= 10 else f"{times:.2g}×"
 
 
-def _cell(results: Results, shape: Shape, threads: int, operation: str, contender: str) -> str:
-    median = results.median(shape, threads, operation, contender)
+def _cell(results: Results, shape: Shape, threads: int, operation: str, contender: str, clock: str) -> str:
+    median = results.median(shape, threads, operation, contender, clock)
     if median is None:
         return "–"
-    faster = results.faster(shape, threads, operation, contender)
+    faster = results.faster(shape, threads, operation, contender, clock)
     is_base = contender == BASE and operation not in BASE_OPERATION
     return milliseconds(median) + ("" if faster is None or is_base else f" ({ratio(faster)})")
 
@@ -88,7 +90,7 @@ def _title(operation: str) -> str:
     return LABELS[operation][0].upper() + LABELS[operation][1:]
 
 
-def _heading(results: Results) -> str:
+def heading(results: Results) -> str:
     machine = ", ".join(f"{name} {value}" for name, value in results.machine.items())
     versions = ", ".join(f"{name} {version}" for name, version in results.versions.items())
     return (
@@ -133,7 +135,7 @@ def _imports(results: Results) -> Iterator[str]:
         yield "### Imports\n\n" + markdown(["fresh process", "seconds", "over `import torch`"], rows)
 
 
-def _rounding(results: Results) -> Iterator[str]:
+def rounding(results: Results) -> Iterator[str]:
     """The greatest float32 error over all shapes; the answer is float64's."""
     quantities = ("loss", "emissions", "transitions", "path")
     rows = []
@@ -152,7 +154,7 @@ def _rounding(results: Results) -> Iterator[str]:
         yield "### Greatest error in float32, over all shapes\n\n" + markdown(head, rows)
 
 
-def _target_table(wanted: Sequence[Target]) -> str:
+def target_table(wanted: Sequence[Target]) -> str:
     rows = [
         [
             each.what,
@@ -169,7 +171,7 @@ def _figure(number: float | None) -> str:
     return "–" if number is None else f"{number:.0f}" if number >= 100 else f"{number:.3g}"
 
 
-def _left_out(results: Results) -> Iterator[str]:
+def left_out(results: Results) -> Iterator[str]:
     lines = [f"- {name}: {why}" for name, why in results.missing.items()]
     lines += [
         f"- {each['contender']} at ({shape_name(each['shape'])}): {each['reason']}"

@@ -57,14 +57,14 @@ def targets(results: Results) -> list[Target]:
         *_against_hand_written(results),
         *_numba(results),
         *_two_threads(results),
-        _target(
+        judge(
             "peak memory of loss + backward beyond its inputs, over the emissions' size, "
             f"{shape_name(MEMORY_SHAPE)}",
             "at most",
             MEMORY,
             _memory(results),
         ),
-        _target("`import torch, pybert_crf` over `import torch`", "at most", IMPORT, _import_ratio(results)),
+        judge("`import torch, pybert_crf` over `import torch`", "at most", IMPORT, _import_ratio(results)),
     ]
 
 
@@ -72,7 +72,7 @@ def shape_name(shape: Shape) -> str:
     return ", ".join(map(str, shape))
 
 
-def _target(what: str, bound: str, wanted: float, measured: float | None) -> Target:
+def judge(what: str, bound: str, wanted: float, measured: float | None) -> Target:
     met = None if measured is None else measured >= wanted if bound == "at least" else measured <= wanted
     return Target(what, bound, wanted, measured, met)
 
@@ -81,14 +81,14 @@ def _against_pytorch_crf(results: Results) -> Iterator[Target]:
     for shape, wanted in RATIOS.items():
         for operation, times in wanted.items():
             what = f"native over pytorch-crf, {LABELS[operation]}, {shape_name(shape)}"
-            yield _target(what, "at least", times, results.faster(shape, THREADS, operation, "native"))
+            yield judge(what, "at least", times, results.faster(shape, THREADS, operation, "native"))
 
 
 def _against_hand_written(results: Results) -> Iterator[Target]:
     for operation, (kernel, base) in HAND_WRITTEN.items():
         what = f"native kernel over pytorch-crf, {LABELS[operation]}, {shape_name(HAND_WRITTEN_SHAPE)}"
         measured = results.faster(HAND_WRITTEN_SHAPE, THREADS, operation, "native kernel")
-        yield _target(what, "at least", base / kernel / OVER_HAND_WRITTEN, measured)
+        yield judge(what, "at least", base / kernel / OVER_HAND_WRITTEN, measured)
 
 
 def _numba(results: Results) -> Iterator[Target]:
@@ -100,7 +100,7 @@ def _numba(results: Results) -> Iterator[Target]:
             and (native := results.median(shape, THREADS, operation, "native")) is not None
         }
         worst = max(over, key=over.__getitem__, default=None)
-        yield _target(
+        yield judge(
             f"time of numba over native, {LABELS[operation]}{_worst(worst)}",
             "at most",
             NUMBA_OVER_NATIVE,
@@ -121,7 +121,7 @@ def _two_threads(results: Results) -> Iterator[Target]:
                 and (ratio := speed_up(results, shape, operation, contender)) is not None
             }
             worst = min(ratios, key=ratios.__getitem__, default=None)
-            yield _target(
+            yield judge(
                 f"{contender}, 2 threads over 1, {LABELS[operation]}{_worst(worst)}",
                 "at least",
                 TWO_THREADS,

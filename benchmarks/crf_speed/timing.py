@@ -29,10 +29,20 @@ class Timing(NamedTuple):
     median: float
     fastest: float
     calls: int
+    clock: str = "wall"  # how it was timed: on a device there are more ways (device.py)
 
     @classmethod
-    def of(cls, shape: Shape, threads: int, operation: str, contender: str, times: list[float]) -> Timing:
-        return cls(shape, threads, operation, contender, statistics.median(times), min(times), len(times))
+    def of(
+        cls,
+        shape: Shape,
+        threads: int,
+        operation: str,
+        contender: str,
+        times: list[float],
+        clock: str = "wall",
+    ) -> Timing:
+        middle = statistics.median(times)
+        return cls(shape, threads, operation, contender, middle, min(times), len(times), clock)
 
 
 def measure(calls: Mapping[str, Callable[[], Any]], seconds: float) -> dict[str, list[float]]:

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import os
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import pytest
 import torch
 from torch import Tensor
 
-from pybert_crf.crf import CRF, backends
+from pybert_crf.crf import CRF
+from pybert_crf.crf.backends import NAMES, choose
 from pybert_crf.crf.chain import Chain
 
-USABLE = [name for name, status in backends().items() if status.usable]
+# Where the tests' tensors are; conftest.py has the rest.
+DEVICE = torch.device(os.environ.get("PYBERT_CRF_TEST_DEVICE", "cpu"))
+# A device may add up in any order what autograd scatters: for gradcheck.
+NONDETERMINISM = 0.0 if DEVICE.type == "cpu" else 1e-12
+
+
+def _has_kernels(backend: str) -> bool:
+    try:
+        return choose(backend, DEVICE.type) == backend
+    except (RuntimeError, ValueError):
+        return False
+
+
+USABLE = [name for name in NAMES if _has_kernels(name)]
 COMPILED = [name for name in USABLE if name != "reference"]
 
 
@@ -20,6 +36,12 @@ def each(names: list[str]) -> pytest.MarkDecorator:
 
 
 each_backend = each(USABLE)
+
+
+def drawn(make: Callable[..., Tensor], *size: int, seed: int, **options: Any) -> Tensor:
+    """Random numbers by ``make`` (torch.rand, ...): the same on every device."""
+    generator = torch.Generator().manual_seed(seed)
+    return make(*size, generator=generator, device="cpu", **options).to(DEVICE)
 
 
 class Problem(NamedTuple):
@@ -38,13 +60,14 @@ def problem(batch: int, time: int, num_tags: int, *, seed: int = 0, ragged: bool
     """A random problem in float32-representable float64; ragged on the right, the first row full."""
     B, T, K = batch, time, num_tags
     generator = torch.Generator().manual_seed(seed)
-    randn = [torch.randn(*size, generator=generator).double() for size in ((B, T, K), (K,), (K, K), (K,))]
+    same = {"generator": generator, "device": "cpu"}  # on every device
+    randn = [torch.randn(*size, **same).double() for size in ((B, T, K), (K,), (K, K), (K,))]
     emissions, start, transitions, end = randn
-    tags = torch.randint(K, (B, T), generator=generator)
-    lengths = torch.randint(min(1, T), T + 1, (B,), generator=generator) if ragged else torch.full((B,), T)
+    tags = torch.randint(K, (B, T), **same)
+    lengths = torch.randint(min(1, T), T + 1, (B,), **same) if ragged else torch.full((B,), T, device="cpu")
     lengths[:1] = T
-    mask = torch.arange(T) < lengths[:, None]
-    return Problem(emissions, tags, mask, start, transitions, end)
+    mask = torch.arange(T, device="cpu") < lengths[:, None]
+    return Problem(*(part.to(DEVICE) for part in (emissions, tags, mask, start, transitions, end)))
 
 
 def chain_of(case: Problem) -> Chain:

@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 import torch
+from cases import DEVICE, USABLE
 from torch import Tensor
 
 from pybert_crf.crf import chain
 
-native = pytest.importorskip(
-    "pybert_crf.crf.native", reason="the compiled extension is not built", exc_type=ImportError
+
+def _by_ops() -> SimpleNamespace:
+    """The same functions on another device than the CPU, where the ops know who has the kernels."""
+    if "native" not in USABLE:
+        pytest.skip(f"the compiled extension has no kernels for {DEVICE}", allow_module_level=True)
+    names = ("log_partition", "gradient", "value_and_gradient", "viterbi")
+    ops = {name: getattr(torch.ops.pybert_crf, name) for name in names}
+    return SimpleNamespace(**{name: lambda *given, op=op: op(*given, "native") for name, op in ops.items()})
+
+
+native: Any = (
+    pytest.importorskip(
+        "pybert_crf.crf.native", reason="the compiled extension is not built", exc_type=ImportError
+    )
+    if DEVICE.type == "cpu"
+    else _by_ops()
 )
 
 
@@ -26,10 +44,11 @@ def random_chain(
     """Scores that float32 holds exactly, in float64; each position is kept with probability `kept`."""
     B, T, K = batch, time, num_tags
     torch.manual_seed(seed)
-    mask = torch.rand(B, T) < kept
-    scores = (torch.randn(B, T, K) * scale, torch.randn(K), torch.randn(K, K), torch.randn(K))
+    with torch.device("cpu"):  # so that the numbers are the same on every device
+        mask = torch.rand(B, T) < kept
+        scores = (torch.randn(B, T, K) * scale, torch.randn(K), torch.randn(K, K), torch.randn(K))
     emissions, start, transitions, end = (tensor.double() for tensor in scores)
-    return Chain(emissions, mask, start, transitions, end)
+    return Chain(*(part.to(DEVICE) for part in (emissions, mask, start, transitions, end)))
 
 
 def run(problem: Chain, grad: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from cases import Problem, problem
+from cases import DEVICE, Problem, problem
 from hypothesis import settings
 from hypothesis import strategies as st
 from oracle import Chain, enumerate_chain
@@ -33,7 +33,8 @@ def forbid(case: Problem, share: float, seed: int) -> None:
     """Give that share of the problem's scores, of every kind, -inf."""
     generator = torch.Generator().manual_seed(seed)
     for scores in (case.emissions, case.start, case.transitions, case.end):
-        scores[torch.rand(scores.shape, generator=generator) < share] = -torch.inf
+        share_of = torch.rand(scores.shape, generator=generator, device="cpu").to(DEVICE)
+        scores[share_of < share] = -torch.inf
 
 
 def rows(case: Problem, pairwise: Tensor | None = None) -> list[Chain]:

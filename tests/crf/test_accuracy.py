@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-import torchcrf
-from cases import Problem, answer, check_bounds, each_backend, layer, problem
+from cases import Problem, answer, check_bounds, drawn, each_backend, layer, problem
 
 INF = torch.inf
 TAGS = [1, 2, 7, 8, 9, 31, 32, 33, 64, 97, 128, 257]
@@ -22,9 +21,7 @@ def wide_transitions(case: Problem) -> None:
 
 
 def forbidden_entries(case: Problem) -> None:
-    case.transitions[
-        torch.rand(case.transitions.shape, generator=torch.Generator().manual_seed(5)) < 0.3
-    ] = -INF
+    case.transitions[drawn(torch.rand, *case.transitions.shape, seed=5) < 0.3] = -INF
 
 
 def forbidden_column(case: Problem) -> None:
@@ -105,7 +102,7 @@ def test_a_chain_that_does_not_forget(backend: str, apart: float) -> None:
     case = problem(2, 2000, 6, seed=4, ragged=False)
     for scores in (case.emissions, case.start, case.end):
         scores[..., 3:] = scores[..., :3]  # the blocks are alike
-    case.emissions[..., 3:] += 0.01 * torch.randn(2, 2000, 3, generator=torch.Generator().manual_seed(1))
+    case.emissions[..., 3:] += 0.01 * drawn(torch.randn, 2, 2000, 3, seed=1)
     case.transitions[3:, 3:] = case.transitions[:3, :3]
     case.transitions[:3, 3:] = apart
     case.transitions[3:, :3] = apart
@@ -143,7 +140,7 @@ def test_very_long_row(backend: str, dtype: torch.dtype) -> None:
     """Transitions u_i + v_j make the positions independent: log Z and the marginals have a closed form."""
     T, K = (500 if backend == "reference" else 100_000), 3
     case = problem(1, T, K, seed=7)
-    leaving, entering = torch.randn(2, K, generator=torch.Generator().manual_seed(1)).double()
+    leaving, entering = drawn(torch.randn, 2, K, seed=1).double()
     case = case._replace(transitions=leaving[:, None] + entering).to(torch.float32).to(torch.float64)
     alone = case.emissions[0].clone()
     alone[0] += case.start
@@ -161,6 +158,7 @@ def test_very_long_row(backend: str, dtype: torch.dtype) -> None:
     assert torch.equal(tags[0], alone.argmax(1))
 
 
+@pytest.mark.reduced
 @each_backend
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision_is_at_most_twice_as_far_off_as_plain_pytorch(
@@ -177,6 +175,7 @@ def test_half_precision_is_at_most_twice_as_far_off_as_plain_pytorch(
         assert emissions.grad.dtype == given.emissions.dtype
         return value.detach().double(), emissions.grad.double()
 
+    torchcrf = pytest.importorskip("torchcrf", reason="pytorch-crf is not installed")
     ours = layer(case, backend)
     plain = torchcrf.CRF(7, batch_first=True).to(dtype)
     plain.load_state_dict(ours.state_dict())
@@ -185,6 +184,7 @@ def test_half_precision_is_at_most_twice_as_far_off_as_plain_pytorch(
         assert (found - expected).abs().max() <= 2 * (peer - expected).abs().max()
 
 
+@pytest.mark.reduced
 @each_backend
 @pytest.mark.parametrize("shape", [(0, 5, 3), (4, 0, 3), (0, 0, 3)])
 def test_no_rows_or_no_positions(backend: str, shape: tuple[int, int, int]) -> None:

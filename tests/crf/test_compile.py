@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from cases import COMPILED, Problem, each, each_backend, layer, problem
+from cases import COMPILED, DEVICE, Problem, each, each_backend, layer, problem
 from torch import Tensor, nn
 
 from pybert_crf import CRF
@@ -99,7 +99,7 @@ def test_autocast(backend: str) -> None:
     linear, crf = nn.Linear(8, 5), CRF(5, batch_first=True, backend=backend)
     hidden = torch.randn(3, 6, 8)
     case = problem(3, 6, 5)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    with torch.autocast(DEVICE.type, dtype=torch.bfloat16):
         emissions = linear(hidden)
         assert emissions.dtype == torch.bfloat16
         likelihood = crf(emissions, case.tags, case.mask)

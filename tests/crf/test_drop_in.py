@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 import torch
-import torchcrf
 from cases import each_backend, problem
 from torch import Tensor
 
 from pybert_crf.crf import CRF
 
+torchcrf: Any = pytest.importorskip("torchcrf", reason="pytorch-crf is not installed")
 B, T, K = 5, 11, 7
 
 
-def twins(backend: str = "auto", batch_first: bool = False) -> tuple[CRF, torchcrf.CRF]:
+def twins(backend: str = "auto", batch_first: bool = False) -> tuple[CRF, Any]:
     torch.manual_seed(3)
     ours = CRF(K, batch_first, backend=backend)
     torch.manual_seed(3)

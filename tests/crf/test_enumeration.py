@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from cases import Problem, answer, each_backend, layer, problem
+from cases import Problem, answer, drawn, each_backend, layer, problem
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import doubles, examples, kept_tags, problems, rows
@@ -83,6 +83,7 @@ def test_k_best_paths(backend: str, ties: bool, data: st.DataObject, k: int) -> 
         assert found == [path for path, _ in best] + [(-1,) * chain.length] * missing
 
 
+@pytest.mark.reduced
 @each_backend
 def test_of_equal_paths_the_lowest_tags_win(backend: str) -> None:
     case = problem(2, 5, 3)
@@ -96,7 +97,7 @@ def test_of_equal_paths_the_lowest_tags_win(backend: str) -> None:
 @given(case=problems(), seed=st.integers(0, 2**16))
 def test_span_probabilities(backend: str, follow: bool, case: Problem, seed: int) -> None:
     K = len(case.start)
-    continuing = torch.rand(K, K, generator=torch.Generator().manual_seed(seed)) < 0.5 if follow else None
+    continuing = drawn(torch.rand, K, K, seed=seed) < 0.5 if follow else None
     spans, expected = [], []
     for row, (chain, path) in enumerate(zip(rows(case), kept_tags(case), strict=True)):
         for begin in range(len(path)):

@@ -64,6 +64,7 @@ def test_a_span_outside_its_row_is_named(span: tuple[int, int, int], message: st
         layer(case, "auto").span_probabilities(case.emissions, case.tags, [(0, 0, 5), span], case.mask)
 
 
+@pytest.mark.reduced
 @each_backend
 def test_nan_is_not_hidden(backend: str) -> None:
     case = problem(B, T, K, ragged=False)
@@ -99,6 +100,7 @@ def test_infinite_emissions_are_no_nan() -> None:
     assert all(0 not in row for row in layer(case, "auto").decode(case.emissions))
 
 
+@pytest.mark.reduced
 @each_backend
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_a_row_without_a_legal_path(backend: str, dtype: torch.dtype) -> None:

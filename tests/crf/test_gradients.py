@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from cases import COMPILED, Problem, each, each_backend, layer, problem
+from cases import COMPILED, NONDETERMINISM, Problem, each, each_backend, layer, problem
 from torch import Tensor
 from torch.autograd import gradcheck, gradgradcheck
 
@@ -32,7 +32,7 @@ def as_function(  # type: ignore[no-untyped-def]
 @pytest.mark.parametrize("num_tags", [1, 3])
 def test_first_derivatives(backend: str, num_tags: int) -> None:
     function, point = as_function(problem(4, 5, num_tags)._replace(mask=MASK), backend)
-    assert gradcheck(function, point)
+    assert gradcheck(function, point, nondet_tol=NONDETERMINISM)
 
 
 @each_backend
@@ -71,13 +71,14 @@ def test_weights_that_are_learned_have_a_gradient() -> None:
 
 def test_second_derivatives_of_reference() -> None:
     function, point = as_function(problem(4, 5, 2)._replace(mask=MASK), "reference")
-    assert gradgradcheck(function, point)
+    assert gradgradcheck(function, point, nondet_tol=NONDETERMINISM)
 
 
 def test_marginals_of_reference_are_differentiable() -> None:
     case = problem(4, 5, 2)._replace(mask=MASK)
     crf = layer(case, "reference")
-    assert gradcheck(lambda e: crf.marginals(e, MASK), case.emissions.clone().requires_grad_())
+    point = case.emissions.clone().requires_grad_()
+    assert gradcheck(lambda e: crf.marginals(e, MASK), point, nondet_tol=NONDETERMINISM)
 
 
 @each(COMPILED)
@@ -111,6 +112,7 @@ def test_forbidden_scores_give_no_nan_of_any_order(order: int) -> None:
     assert all(gradient.isfinite().all() for gradient in gradients)
 
 
+@pytest.mark.reduced
 @each_backend
 def test_masked_positions_have_gradient_exactly_zero_whatever_stands_there(backend: str) -> None:
     case = problem(4, 5, 3)._replace(mask=MASK)

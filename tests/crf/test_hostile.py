@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from cases import Problem, answer, check_bounds, each_backend, layer, problem
+from cases import Problem, answer, check_bounds, drawn, each_backend, layer, problem
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import examples, forbid
@@ -29,7 +29,7 @@ def hostile(draw: st.DrawFn) -> Problem:
     if draw(st.booleans()):
         forbid(made, draw(st.sampled_from([0.05, 0.3, 0.6])), seed)
     kept = draw(st.sampled_from([0.3, 0.8, 1.0]))
-    mask = torch.rand(B, T, generator=torch.Generator().manual_seed(seed)) < kept
+    mask = drawn(torch.rand, B, T, seed=seed) < kept
     made.emissions[~mask] = torch.nan
     return made._replace(mask=mask).to(torch.float32).to(torch.float64)
 

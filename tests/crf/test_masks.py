@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from cases import Problem, answer, each_backend, layer, problem
+from cases import Problem, answer, drawn, each_backend, layer, problem
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,7 +14,7 @@ B, T, K = 5, 13, 7
 def scattered(seed: int) -> Problem:
     """A problem with gaps, one left-padded row and one empty row; -100 and NaN where masked."""
     case = problem(B, T, K, seed=seed)
-    mask = torch.rand(B, T, generator=torch.Generator().manual_seed(seed)) < 0.6
+    mask = drawn(torch.rand, B, T, seed=seed) < 0.6
     mask[1] = torch.arange(T) >= 6
     mask[2] = False
     case.emissions[~mask] = torch.nan
@@ -58,6 +58,7 @@ def test_an_empty_row_has_one_path_of_score_0(backend: str) -> None:
     assert crf.decode(case.emissions, case.mask)[2] == []
 
 
+@pytest.mark.reduced
 @each_backend
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_layout_and_strides_change_nothing(backend: str, dtype: torch.dtype) -> None:

@@ -63,6 +63,7 @@ def test_torch_checks_the_gradient_without_tags(backend: str) -> None:
     torch.library.opcheck(OPS.gradient.default, (grad, None, *rest))
 
 
+@pytest.mark.reduced
 @each(COMPILED)
 def test_ops_and_direct_calls_are_the_same(backend: str) -> None:
     case = problem(4, 7, 3)

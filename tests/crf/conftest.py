@@ -1,0 +1,54 @@
+"""The tests of this folder on another device than the CPU: `PYBERT_CRF_TEST_DEVICE=cuda pytest tests/crf`.
+
+There every tensor is made on that device, and a test runs with each backend that has kernels for it. What is
+about the CPU alone is skipped, with the reason. A GPU's own tests are in `test_device.py`; `-m reduced` is a
+small selection of all, every operation at tiny sizes, for tools that slow a program down (compute-sanitizer).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from cases import DEVICE
+
+FOLDER = Path(__file__).parent
+REDUCED = "reduced: a small selection with every operation, for compute-sanitizer"
+
+# Files, and tests as FILE::FUNCTION, with the reason.
+CPU_ONLY = {
+    "test_backends.py": "what is chosen for tensors on the CPU",
+    "test_native_bound.py": "the CPU's kernels: its instruction sets, and which rows they scale",
+    "test_native_calls.py": "the CPU's kernels called directly: threads, fork, memory",
+    "test_numba.py": "the CPU's Numba kernels called directly: threads, fork",
+    "test_numpy.py": "arrays are on the CPU",
+    "test_numpy_calls.py": "arrays are on the CPU",
+    "test_onnx.py": "onnxruntime runs on the CPU here",
+    "test_workers.py::test_workers_after_a_parallel_call": "a device cannot be used in a forked process",
+    "test_workers.py::test_distributed_data_parallel": "two processes with one device, and gloo",
+    "test_errors.py::test_a_tag_out_of_range_is_named_with_its_place": "an assertion there: test_device.py",
+    "test_compile.py::test_the_reference_compiles_for_the_sizes_it_is_given": "plain PyTorch",
+}
+
+if DEVICE.type == "cpu":
+    collect_ignore = ["test_device.py"]
+else:
+    torch.set_default_device(DEVICE)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", REDUCED)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if DEVICE.type == "cpu":
+        return
+    for item in items:
+        if item.path.parent != FOLDER:
+            item.add_marker(pytest.mark.skip(reason="PYBERT_CRF_TEST_DEVICE is for tests/crf"))
+            continue
+        function = getattr(item, "originalname", item.name)
+        reason = CPU_ONLY.get(item.path.name) or CPU_ONLY.get(f"{item.path.name}::{function}")
+        if reason:
+            item.add_marker(pytest.mark.skip(reason=f"not on {DEVICE}: {reason}"))
