@@ -1,0 +1,135 @@
+#!/usr/bin/env bash
+# The CRF on this machine's GPU, offline, in under 8 minutes: builds the package for that GPU alone, runs the
+# CRF's tests on it, a part of them under compute-sanitizer, and the benchmarks. A table comes last, and one JSON
+# file with everything in the folder RESULTS (benchmarks/results). A step that fails does not stop the others;
+# the exit code is 0 only if all have passed.
+#
+#   benchmarks/gpu_check.sh [--dry-run] [--wheels DIR] [RESULTS]
+#
+# --dry-run  every step on the CPU and tiny, with the package as it is installed and without the sanitizer
+# --wheels   a folder of wheels: what the machine lacks (pytorch-crf ...) is taken from there, for this run only
+#
+# Needs Python 3.10+ ($PYTHON) with torch for CUDA, pytest, hypothesis, scikit-build-core and pybind11; cmake,
+# ninja, a C++17 compiler and nvcc; compute-sanitizer. What compares with pytorch-crf is left out without it.
+set -uo pipefail
+
+dry='' wheels='' results=''
+while [ $# -gt 0 ]; do
+  case $1 in
+    --dry-run) dry=yes ;;
+    --wheels) wheels=$(cd "${2:?--wheels needs a folder}" && pwd) || exit 2; shift ;;
+    -*) echo "unknown option $1" >&2; exit 2 ;;
+    *) results=$1 ;;
+  esac
+  shift
+done
+here=$(cd "$(dirname "$0")" && pwd)
+repo=$(dirname "$here")
+results=${results:-$here/results}
+mkdir -p "$results" && results=$(cd "$results" && pwd) || exit 2
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+mkdir "$work"/{log,steps,junit,site,source}
+python=${PYTHON:-python3}
+device=cuda jobs=8
+[ "$dry" ] && device=cpu jobs=2
+[ -d /usr/local/cuda/bin ] && PATH=$PATH:/usr/local/cuda/bin
+
+# What is installed here comes first, and the source tree, which has no extension, never: nothing runs there.
+export PYTHONPATH="$work/site${PYTHONPATH:+:$PYTHONPATH}" PYTHONDONTWRITEBYTECODE=1 HF_HUB_OFFLINE=1
+export PYBERT_CRF_TEST_DEVICE=$device
+export dry wheels repo work python device jobs
+
+# step NAME SECONDS FUNCTION ARGUMENTS: run it with that limit; its words go to a log, its outcome to a file.
+step() {
+  local name=$1 limit=$2 begun=$EPOCHREALTIME code
+  shift 2
+  [ "$dry" ] && limit=$((4 * limit))  # the CPU may be a busy one
+  echo "== $name (at most $limit s)"
+  (cd "$work" && timeout -k 5 "$limit" bash -uo pipefail -c '"$@"' - "$@") > "$work/log/$name" 2>&1
+  code=$?
+  echo "$code $limit $begun $EPOCHREALTIME" > "$work/steps/$name"
+  [ $code -eq 0 ] && return
+  echo "== $name failed with $code; its last lines:"
+  tail -n 30 "$work/log/$name"
+}
+
+# What tests and benchmark import; what is not here is taken from the folder of wheels.
+packages() {
+  local each package failed=0
+  for each in pytest hypothesis scikit-build-core pybind11 safetensors tokenizers pytorch-crf:torchcrf; do
+    package=${each%:*} module=${each#*:}
+    "$python" -c "import importlib.util as u, sys; sys.exit(not u.find_spec('${module//-/_}'))" && continue
+    [ "$wheels" ] && "$python" -m pip install --quiet --no-index --no-deps --find-links "$wheels" \
+      --target "$work/site" "$package" && echo "$package: from the wheels" && continue
+    echo "$package: not here"
+    [ "$package" = pytorch-crf ] || failed=1
+  done
+  return $failed
+}
+
+build() {
+  if [ ! "$dry" ]; then
+    local capability
+    capability=$("$python" -c "import torch; print('%d%d' % torch.cuda.get_device_capability())") || return
+    export SKBUILD_CMAKE_DEFINE="PYBERT_CRF_CUDA=ON;PYBERT_CRF_CUDA_ARCHITECTURES=$capability-real"
+    SKBUILD_CMAKE_DEFINE+=";CMAKE_CUDA_ARCHITECTURES=$capability-real"
+    export CMAKE_BUILD_PARALLEL_LEVEL=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}
+    # From a copy, so that nothing is written into the source tree.
+    tar -c -C "$repo" --exclude=./.git --exclude=./.venv --exclude=./build . | tar -x -C "$work/source"
+    "$python" -m pip install -v --no-index --no-build-isolation --no-deps --target "$work/site" \
+      "$work/source" || return
+  fi
+  # A build that fails installs the package without its extension: here that is an error.
+  "$python" -c "
+import pybert_crf
+from pybert_crf.crf.backends import choose
+print(pybert_crf.__file__, choose('native', '$device'))"
+}
+
+# run_tests NAME PREFIX... -- ARGUMENTS OF PYTEST. Warnings, which are of this machine's packages, are no errors.
+run_tests() {
+  local name=$1 prefix=()
+  shift
+  while [ "$1" != -- ]; do prefix+=("$1"); shift; done
+  shift
+  "${prefix[@]}" "$python" -m pytest -q -p no:cacheprovider -c "$repo/pyproject.toml" -o filterwarnings=default \
+    --junitxml "$work/junit/$name.xml" "$@"
+}
+
+one_file() { run_tests "tests.$(basename "$1" .py)" -- "$1"; }
+
+# A process for each file: they share the GPU.
+suite() {
+  local files=("$repo"/tests/crf/test_*.py)
+  [ "$dry" ] && files=("$repo"/tests/crf/test_constraints.py)
+  printf '%s\0' "${files[@]}" | xargs -0 -P "$jobs" -I {} bash -uc 'one_file "$1"' - {}
+}
+
+# Those marked `reduced`, but for the reference backend's, which has no kernels of its own.
+reduced() {
+  local tool=$1 prefix=() files=()
+  [ "$dry" ] || prefix=(compute-sanitizer --error-exitcode 1 --tool "$tool")
+  mapfile -t files < <(grep -l 'mark\.reduced' "$repo"/tests/crf/test_*.py)
+  [ "$dry" ] && files=("$repo"/tests/crf/test_ops.py)
+  # Torch's own allocator would hand out parts of what it holds, where overruns are not seen.
+  [ "$tool" = memcheck ] && export PYTORCH_NO_CUDA_MEMORY_CACHING=1
+  run_tests "$tool" "${prefix[@]}" -- -m reduced -k 'not reference' "${files[@]}"
+}
+
+benchmark() {
+  local options=(--device "$device" --out "$work/benchmark.json" --limit 90)
+  [ "$dry" ] && options+=(--quick)
+  "$python" "$repo/benchmarks/bench_gpu.py" "${options[@]}"
+}
+export -f packages build run_tests one_file suite reduced benchmark
+
+step packages 30 packages
+step build 180 build
+step tests 155 suite &
+step memcheck 155 reduced memcheck &
+step racecheck 155 reduced racecheck &
+wait
+step benchmark 105 benchmark  # alone on the GPU
+
+cd "$here" && "$python" -m crf_speed.check "$work" "$results" ${dry:+--dry-run}
