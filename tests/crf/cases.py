@@ -77,8 +77,8 @@ def chain_of(case: Problem) -> Chain:
 
 
 def layer(case: Problem, backend: str, *, batch_first: bool = True) -> CRF:
-    """A CRF layer with the problem's parameters, in their dtype."""
-    crf = CRF(case.start.shape[0], batch_first=batch_first, backend=backend).to(case.start.dtype)
+    """A CRF layer with the problem's parameters, in their dtype and on their device."""
+    crf = CRF(case.start.shape[0], batch_first=batch_first, backend=backend).to(case.start)
     with torch.no_grad():
         crf.start_transitions.copy_(case.start)
         crf.transitions.copy_(case.transitions)

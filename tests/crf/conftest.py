@@ -7,11 +7,16 @@ small selection of all, every operation at tiny sizes, for tools that slow a pro
 
 from __future__ import annotations
 
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-import torch
 from cases import DEVICE
+from torch.overrides import TorchFunctionMode
+from torch.utils._device import _device_constructors
 
 FOLDER = Path(__file__).parent
 REDUCED = "reduced: a small selection with every operation, for compute-sanitizer"
@@ -31,10 +36,45 @@ CPU_ONLY = {
     "test_compile.py::test_the_reference_compiles_for_the_sizes_it_is_given": "plain PyTorch",
 }
 
+# These run under torch.compile, which is not to see `MadeOnDevice`: they name the device themselves.
+COMPILED_FILES = ("test_compile.py",)
+
 if DEVICE.type == "cpu":
     collect_ignore = ["test_device.py"]
-else:
-    torch.set_default_device(DEVICE)
+
+
+class MadeOnDevice(TorchFunctionMode):
+    """A tensor that a test makes is on DEVICE; one that the package makes is where the package says.
+
+    (torch.set_default_device would hide that the package forgot to.)
+    """
+
+    def __torch_function__(
+        self, function: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = dict(kwargs or {})
+        if function in _device_constructors() and "device" not in kwargs:
+            caller = Path(sys._getframe(1).f_code.co_filename)
+            if caller.parent == FOLDER:
+                kwargs["device"] = DEVICE
+        return function(*args, **kwargs)
+
+
+def _made_on_device(path: Path) -> contextlib.AbstractContextManager[Any]:
+    plain = DEVICE.type == "cpu" or path.name in COMPILED_FILES
+    return contextlib.nullcontext() if plain else MadeOnDevice()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
+    with _made_on_device(collector.path):  # tensors of modules, and of parameters
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    with _made_on_device(item.path):
+        return (yield)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -177,7 +177,7 @@ def test_half_precision_is_at_most_twice_as_far_off_as_plain_pytorch(
 
     torchcrf = pytest.importorskip("torchcrf", reason="pytorch-crf is not installed")
     ours = layer(case, backend)
-    plain = torchcrf.CRF(7, batch_first=True).to(dtype)
+    plain = torchcrf.CRF(7, batch_first=True).to(case.start)
     plain.load_state_dict(ours.state_dict())
     pairs = zip(run(ours, case), run(plain, case), run(layer(exact, "reference"), exact), strict=True)
     for found, peer, expected in pairs:

@@ -96,8 +96,8 @@ def test_one_exported_program_for_every_size(backend: str) -> None:
 def test_autocast(backend: str) -> None:
     """Emissions of half precision from a layer under autocast; the loss in float32, as exact as they are."""
     torch.manual_seed(0)
-    linear, crf = nn.Linear(8, 5), CRF(5, batch_first=True, backend=backend)
-    hidden = torch.randn(3, 6, 8)
+    linear, crf = nn.Linear(8, 5).to(DEVICE), CRF(5, batch_first=True, backend=backend).to(DEVICE)
+    hidden = torch.randn(3, 6, 8).to(DEVICE)
     case = problem(3, 6, 5)
     with torch.autocast(DEVICE.type, dtype=torch.bfloat16):
         emissions = linear(hidden)

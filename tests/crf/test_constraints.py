@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 import torch
-from cases import each_backend
+from cases import DEVICE, each_backend
 
 from pybert_crf.crf import CRF, Constraints
 
@@ -32,7 +32,7 @@ def legal(path: tuple[int, ...]) -> bool:
 
 def layer(backend: str, constraints: Constraints | None = CONSTRAINTS) -> CRF:
     torch.manual_seed(4)
-    return CRF(4, batch_first=True, constraints=constraints, backend=backend).double()
+    return CRF(4, batch_first=True, constraints=constraints, backend=backend).to(DEVICE).double()
 
 
 @each_backend

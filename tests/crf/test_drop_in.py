@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from cases import each_backend, problem
+from cases import DEVICE, each_backend, problem
 from torch import Tensor
 
 from pybert_crf.crf import CRF
@@ -19,9 +19,9 @@ B, T, K = 5, 11, 7
 
 def twins(backend: str = "auto", batch_first: bool = False) -> tuple[CRF, Any]:
     torch.manual_seed(3)
-    ours = CRF(K, batch_first, backend=backend)
+    ours = CRF(K, batch_first, backend=backend).to(DEVICE)
     torch.manual_seed(3)
-    return ours, torchcrf.CRF(K, batch_first)
+    return ours, torchcrf.CRF(K, batch_first).to(DEVICE)
 
 
 def inputs(batch_first: bool) -> tuple[Tensor, Tensor, Tensor]:
