@@ -93,8 +93,8 @@ run_tests() {
   shift
   while [ "$1" != -- ]; do prefix+=("$1"); shift; done
   shift
-  "${prefix[@]}" "$python" -m pytest -q -p no:cacheprovider -c "$repo/pyproject.toml" -o filterwarnings=default \
-    --junitxml "$work/junit/$name.xml" "$@"
+  "${prefix[@]}" "$python" -m pytest -q --tb=short -p no:cacheprovider -c "$repo/pyproject.toml" \
+    -o filterwarnings=default --junitxml "$work/junit/$name.xml" "$@"
 }
 
 one_file() { run_tests "tests.$(basename "$1" .py)" -- "$1"; }

@@ -61,10 +61,15 @@ def test_a_step_that_fails_is_told_and_fails_the_whole(
         '<testsuite><testcase classname="c" name="bad"><failure/></testcase></testsuite>'
     )
     (tmp_path / "steps" / "racecheck").unlink()
+    (tmp_path / "log").mkdir()
+    (tmp_path / "log" / "build").write_text("what the compiler said")
     assert check.main([str(tmp_path), str(tmp_path)]) == 1
     told = capsys.readouterr().out
     for words in ("failed (1)", "timed out", "not run", "no test ran", "12 of 60", "- memcheck: c::bad"):
         assert words in told
+    (written,) = tmp_path.glob("*.json")
+    steps = json.loads(written.read_text(encoding="utf-8"))["steps"]
+    assert steps["build"]["log"] == ["what the compiler said"]
 
 
 def test_steps_that_pass_pass_the_whole(tmp_path: Path) -> None:

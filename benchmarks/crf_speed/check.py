@@ -2,14 +2,15 @@
 
     python -m crf_speed.check WORK RESULTS [--dry-run]
 
-WORK holds for each step `steps/NAME` (exit code, limit and two times), `junit/NAME*.xml` where it ran tests,
-and `benchmark.json`. The exit code is 0 only if every step has passed.
+WORK holds for each step `steps/NAME` (exit code, limit and two times), `log/NAME`, and `junit/NAME*.xml` if it
+ran tests; and `benchmark.json`. The exit code is 0 only if every step has passed.
 """
 
 from __future__ import annotations
 
 import datetime
 import json
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,8 @@ from crf_speed.table import markdown
 
 STEPS = ("packages", "build", "tests", "memcheck", "racecheck", "benchmark")
 TIMED_OUT = (124, 137)
+TOLD = 12  # failed tests
+LINES = 200  # of the log of a step that failed
 
 
 def summary(work: Path, dry_run: bool) -> dict[str, Any]:
@@ -35,7 +38,7 @@ def summary(work: Path, dry_run: bool) -> dict[str, Any]:
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "dry run": dry_run,
         "machine": {**describe(device), **machine()},
-        "versions": versions(),
+        "versions": {**versions(), **_nvcc()},
         "steps": {name: _step(work, name) for name in STEPS},
         "benchmark": json.loads(figures.read_text(encoding="utf-8")) if figures.exists() else None,
     }
@@ -57,28 +60,45 @@ def table(found: dict[str, Any]) -> str:
         ]
         for name, step in found["steps"].items()
     ]
-    lines = [f"- {test}" for step in found["steps"].values() for test in step["failed"]]
-    more = "\n\nFailed:\n\n" + "\n".join(lines) if lines else ""
-    return markdown(["step", "outcome", "seconds", "tests"], rows) + more
+    return markdown(["step", "outcome", "seconds", "tests"], rows)
+
+
+def failures(found: dict[str, Any]) -> str:
+    """The first failed tests by name; all are in the JSON."""
+    names = [name for step in found["steps"].values() for name in step["failed"]]
+    more = [f"- and {len(names) - TOLD} more"] if len(names) > TOLD else []
+    return "\n".join(["Failed:", "", *(f"- {name}" for name in names[:TOLD]), *more]) if names else ""
+
+
+def _nvcc() -> dict[str, str]:
+    """The CUDA compiler's version, if it is there."""
+    try:
+        run = subprocess.run(["nvcc", "--version"], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return {}
+    return {"nvcc": run.stdout.strip().splitlines()[-1]}
 
 
 def _step(work: Path, name: str) -> dict[str, Any]:
     """Its outcome, seconds and tests; a step that ran tests and found none has not passed."""
     record = work / "steps" / name
     if not record.exists():
-        return {"outcome": "not run", "seconds": None, "limit": None, "tests": {}, "failed": []}
+        return {"outcome": "not run", "seconds": None, "limit": None, "tests": {}, "failed": [], "log": []}
     code, limit, begun, ended = record.read_text().split()
     outcome = "passed" if code == "0" else "timed out" if int(code) in TIMED_OUT else f"failed ({code})"
     cases = list(_cases(work, name))
     tests = {what: sum(case[1] == what for case in cases) for what in ("passed", "failed", "skipped")}
     if name in ("tests", "memcheck", "racecheck") and outcome == "passed" and not tests["passed"]:
         outcome = "no test ran"
+    log = work / "log" / name
+    words = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
     return {
         "outcome": outcome,
         "seconds": round(float(ended) - float(begun), 1),
         "limit": int(limit),
         "tests": tests if cases else {},
         "failed": [case for case, what in cases if what == "failed"],
+        "log": [] if outcome == "passed" else words[-LINES:],
     }
 
 
@@ -103,7 +123,8 @@ def main(words: list[str]) -> int:
     if found["benchmark"]:
         figures = Results.read(Path(work) / "benchmark.json")
         print(device_report(figures))
-    print(table(found), f"All figures are in {path.name}.", sep="\n\n")
+    parts = (failures(found), table(found), f"All figures are in {path.name}.")
+    print(*filter(None, parts), sep="\n\n")
     return 0 if passed(found) else 1
 
 
