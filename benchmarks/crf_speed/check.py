@@ -2,8 +2,8 @@
 
     python -m crf_speed.check WORK RESULTS [--dry-run]
 
-WORK holds for each step `steps/NAME` (exit code, limit and two times), `log/NAME`, and `junit/NAME*.xml` if it
-ran tests; and `benchmark.json`. The exit code is 0 only if every step has passed.
+WORK holds for each step `steps/NAME` (exit code, limit and two times), `log/NAME`, and `junit/NAME*.xml` if
+it ran tests; and `benchmark.json`. The exit code is 0 only if every step has passed.
 """
 
 from __future__ import annotations

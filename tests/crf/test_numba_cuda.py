@@ -32,7 +32,7 @@ HERE = Path(__file__).parent
 def run(*arguments: str, **environment: str) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
     path = os.pathsep.join([str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])])
-    environment = {**os.environ, "PYTHONPATH": path, **environment}
+    environment = {**os.environ, "PYTHONPATH": path, "PYBERT_CRF_TEST_DEVICE": "cpu", **environment}
     done = subprocess.run(command, env=environment, timeout=600, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-5000:]
 
