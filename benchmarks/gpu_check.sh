@@ -76,7 +76,7 @@ build() {
     SKBUILD_CMAKE_DEFINE+=";CMAKE_CUDA_ARCHITECTURES=$capability-real"
     export CMAKE_BUILD_PARALLEL_LEVEL=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}
     # From a copy, so that nothing is written into the source tree.
-    tar -c -C "$repo" --exclude=./.git --exclude=./.venv --exclude=./build . | tar -x -C "$work/source"
+    tar -c -C "$repo" --exclude='./.*' --exclude=./build --exclude=./shared . | tar -x -C "$work/source"
     "$python" -m pip install -v --no-index --no-build-isolation --no-deps --target "$work/site" \
       "$work/source" || return
   fi
@@ -84,7 +84,9 @@ build() {
   "$python" -c "
 import pybert_crf
 from pybert_crf.crf.backends import choose
-print(pybert_crf.__file__, choose('native', '$device'))"
+print(pybert_crf.__file__, choose('native', '$device'))
+if not '$dry' and not pybert_crf.__file__.startswith('$work/site'):
+    raise SystemExit('an editable installation hides what was built: uninstall it first')"
 }
 
 # run_tests NAME PREFIX... -- ARGUMENTS OF PYTEST. Warnings, which are of this machine's packages, are no errors.
