@@ -15,16 +15,16 @@ LENGTHS = (1_000, 20_000)
 TAGS = 7
 OPERATIONS = ("loss", "loss_backward", "viterbi")
 
-# The least that a position of a row can cost, in clock cycles: the latencies, added up, of the operations between
-# a position's message and the next one's, each of which waits for the one before. Counted in the source
-# (csrc/chain/propagate.hpp, scaled.hpp, viterbi.hpp) for a group of 8 lanes, with 30 cycles for a trip through
-# shared memory (store, barrier, load) and 35 for a load that the first cache has, 8 for an operation in float64
-# and 4 in float32; both the count and the latencies are to be checked against the machine code on a GPU.
+# The least that a position of a row can cost, in clock cycles: the latencies, added up, of the operations
+# between a position's message and the next one's, each of which waits for the one before. Counted in the
+# source (csrc/chain/propagate.hpp, scaled.hpp, viterbi.hpp) for a group of 8 lanes, with 30 cycles for a trip
+# through shared memory (store, barrier, load), 35 for a load that the first cache has, 8 for an operation in
+# float64 and 4 in float32; count and latencies are to be checked against the machine code on a GPU.
 #   loss: half a step a position, since the row's two sweeps go on at once. A step is a trip, two fused
 #     multiply-adds, two additions and a product: (30 + 5 * 8) / 2.
 #   loss_backward: the same once more, for the gradient's sweeps.
-#   viterbi: forwards a trip, two additions (score, emission) and four maxima: 30 + 6 * 4; backwards two loads, of
-#     which the second's address is the first's tag, an addition and some 20 cycles for the vote: 2 * 35 + 4 + 20.
+#   viterbi: forwards a trip, two additions (score, emission) and four maxima, 30 + 6 * 4; backwards two loads,
+#     the second at an address that the first gives, an addition and some 20 for the vote, 2 * 35 + 4 + 20.
 CYCLES_A_POSITION: dict[str, float | None] = {"loss": 35.0, "loss_backward": 70.0, "viterbi": 148.0}
 OVER_COUNTED = 2.0  # how many times that the whole may take
 
