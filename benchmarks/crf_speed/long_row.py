@@ -24,7 +24,8 @@ OPERATIONS = ("loss", "loss_backward", "viterbi")
 #     multiply-adds, two additions and a product: (30 + 5 * 8) / 2.
 #   loss_backward: the same once more, for the gradient's sweeps.
 #   viterbi: forwards a trip, two additions (score, emission) and four maxima, 30 + 6 * 4; backwards two
-#     loads, the second at an address that the first gives, an addition and some 20 for the vote, 2 * 35 + 4 + 20.
+#     loads, the second at an address that the first gives, an addition and some 20 for the vote:
+#     2 * 35 + 4 + 20.
 CYCLES_A_POSITION: dict[str, float | None] = {"loss": 35.0, "loss_backward": 70.0, "viterbi": 148.0}
 OVER_COUNTED = 2.0  # how many times that the whole may take
 
