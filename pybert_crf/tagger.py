@@ -48,7 +48,7 @@ class Tagger:
         self.scheme = model.scheme
         self.unit = unit
         self.window = Window(
-            tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id, model.encoder.config.max_positions
+            tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id, model.encoder.config.max_length
         )
         labels = model.labels
         self._continuing = torch.tensor([[continues(a, b, self.scheme) for b in labels] for a in labels])

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from pybert_crf.encoders.activations import ACTIVATIONS
+
+# Where a position's vector comes from. "learned": one for each place in the sequence. "after_padding": the
+# same, but only pieces that are no padding are counted, and the count starts after pad_id (RoBERTa).
+# "sinusoidal": fixed sines and cosines (Vaswani et al., 2017), stored with the weights. "none": from nowhere.
+POSITIONS = ("learned", "after_padding", "sinusoidal", "none")
 
 # Bidirectional encoders of three sizes, to train from scratch: layers, width, heads.
 SIZES = {"tiny": (2, 128, 2), "small": (4, 256, 4), "base": (12, 768, 12)}
@@ -15,7 +20,8 @@ SIZES = {"tiny": (2, 128, 2), "small": (4, 256, 4), "base": (12, 768, 12)}
 class EncoderConfig:
     """Sizes and options of an encoder; the defaults are those of the original BERT (Devlin et al., 2019).
 
-    Raises ``ValueError`` or ``TypeError`` naming the field, where a value cannot be.
+    Families differ in these values only (``encoders/families``). Raises ``ValueError`` or ``TypeError``,
+    naming the field, where a value cannot be.
     """
 
     vocab_size: int
@@ -23,8 +29,8 @@ class EncoderConfig:
     num_layers: int
     num_heads: int
     intermediate_size: int
-    max_positions: int = 512  # the longest sequence, in pieces
-    num_segments: int = 2  # how many values token_type_ids can take
+    max_positions: int = 512  # rows of the table of positions; the longest sequence is `max_length`
+    num_segments: int = 2  # how many values token_type_ids can take; 0: no segments
     activation: str = "gelu"  # of the feed-forward layers; a key of ACTIVATIONS
     norm_eps: float = 1e-12
     hidden_dropout: float = 0.1  # after the embeddings and after each half of a layer
@@ -32,26 +38,74 @@ class EncoderConfig:
     init_std: float = 0.02
     pad_id: int | None = 0  # this row of the word embeddings starts at 0 and gets no gradient
     model_type: str = "bert"  # the family whose names and files the encoder reads and writes
+    embedding_size: int = 0  # width of the embeddings; 0 stands for hidden_size
+    always_project: bool = False  # from embedding_size to hidden_size, even where they are the same
+    embedding_norm: bool = True  # LayerNorm after the sum of the embeddings
+    embedding_init_std: float | None = None  # None: init_std
+    positions: str = "learned"  # one of POSITIONS
+    segments_are_words: bool = False  # token_type_ids are looked up among the words (XLM)
+    num_languages: int = 1
+    language_embeddings: bool = False  # add the language's vector where there are several
+    num_groups: int = (
+        0  # of layers that share weights, each applied num_layers / num_groups times; 0: none do
+    )
+    layers_per_group: int = 1
+    norm_first: bool = False  # normalise what goes into each half of a layer, not what comes out
+    drop_attention_output: bool = True  # hidden_dropout after attention too
+    attention: str = "dense"  # a key of ATTENTIONS
 
     def __post_init__(self) -> None:
-        for name in ("vocab_size", "hidden_size", "num_heads", "intermediate_size"):
+        for name in ("vocab_size", "hidden_size", "num_heads", "intermediate_size", "max_positions"):
             self._check_integer(name, at_least=1)
-        for name in ("max_positions", "num_segments"):
+        for name in ("num_languages", "layers_per_group"):
             self._check_integer(name, at_least=1)
-        self._check_integer("num_layers", at_least=0)
-        self._check_number("norm_eps", 0.0, math.inf)
-        self._check_number("init_std", 0.0, math.inf)
+        for name in ("num_layers", "num_segments", "embedding_size", "num_groups"):
+            self._check_integer(name, at_least=0)
+        for name in ("norm_eps", "init_std"):
+            self._check_number(name, 0.0, math.inf)
+        if self.embedding_init_std is not None:
+            self._check_number("embedding_init_std", 0.0, math.inf)
         self._check_number("hidden_dropout", 0.0, 1.0)
         self._check_number("attention_dropout", 0.0, 1.0)
+        for name in _SWITCHES:
+            if not isinstance(getattr(self, name), bool):
+                raise TypeError(f"{name} must be true or false, got {getattr(self, name)!r}")
         if self.hidden_size % self.num_heads:
             raise ValueError(f"hidden_size {self.hidden_size} is not divisible by num_heads {self.num_heads}")
-        if self.activation not in ACTIVATIONS:
-            known = ", ".join(sorted(ACTIVATIONS))
-            raise ValueError(f"unknown activation {self.activation!r}; known: {known}")
+        for name, known in (("activation", ACTIVATIONS), ("positions", POSITIONS)):
+            if getattr(self, name) not in known:
+                raise ValueError(f"unknown {name} {getattr(self, name)!r}; known: {', '.join(sorted(known))}")
+        self._check_padding()
+        if self.embedding_size == 0:
+            object.__setattr__(self, "embedding_size", self.hidden_size)
+
+    def _check_padding(self) -> None:
         if self.pad_id is not None:
             self._check_integer("pad_id", at_least=0)
             if self.pad_id >= self.vocab_size:
                 raise ValueError(f"pad_id {self.pad_id} is outside a vocabulary of {self.vocab_size} pieces")
+        if self.positions == "after_padding":
+            if self.pad_id is None:
+                raise ValueError("positions that are counted after the padding's id need a pad_id")
+            if self.max_length < 1:
+                raise ValueError(f"max_positions {self.max_positions} leave none after pad_id {self.pad_id}")
+
+    @property
+    def max_length(self) -> int:
+        """The longest sequence, in pieces."""
+        if self.positions == "after_padding" and self.pad_id is not None:
+            return self.max_positions - self.pad_id - 1
+        return self.max_positions
+
+    @property
+    def has_projection(self) -> bool:
+        """Whether a linear layer leads from the embeddings to the first layer."""
+        return self.always_project or self.embedding_size != self.hidden_size
+
+    @property
+    def has_languages(self) -> bool:
+        """Whether there are language embeddings."""
+        return self.language_embeddings and self.num_languages > 1
 
     @property
     def head_size(self) -> int:
@@ -82,3 +136,6 @@ class EncoderConfig:
             raise TypeError(f"{name} must be a number, got {value!r}")
         if not low <= value < below:
             raise ValueError(f"{name} must be in [{low}, {below}), got {value}")
+
+
+_SWITCHES = [field.name for field in fields(EncoderConfig) if field.type == "bool"]

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from pybert_crf.encoders.config import EncoderConfig
-from pybert_crf.encoders.families import family_of
+from pybert_crf.encoders.families import Family, Key, family_of
 
 
 class ConfigError(ValueError):
-    """A config.json that describes no encoder of ours."""
+    """A config.json that describes no encoder of ours, or an encoder that no config.json can describe."""
 
 
 def read_config(directory: Path) -> dict[str, Any]:
@@ -41,22 +41,52 @@ def config_from_json(values: Mapping[str, Any]) -> EncoderConfig:
         family = family_of(values.get("model_type", "bert"))
     except ValueError as error:
         raise ConfigError(str(error)) from error
+    values = {family.old_keys.get(key, key): value for key, value in values.items()} | dict(values)
     for key, allowed in family.supported.items():
         if values.get(key, allowed[0]) not in allowed:
             raise ConfigError(f"{key} = {values[key]!r} is not supported, only {allowed[0]!r}")
-    fields = {ours: values[theirs] for ours, theirs in family.config_keys.items() if theirs in values}
-    needed = [field.name for field in dataclasses.fields(EncoderConfig) if field.default is MISSING]
-    missing = [family.config_keys[name] for name in needed if name not in fields]
-    if missing:
-        raise ConfigError(f"config.json lacks {', '.join(missing)}")
     try:
-        return EncoderConfig(**fields, model_type=family.model_type)
+        return EncoderConfig(**_fields(family, values), model_type=family.model_type)
+    except ConfigError:
+        raise
     except (TypeError, ValueError) as error:
         raise ConfigError(f"config.json: {error}") from error
 
 
+def _fields(family: Family, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of `EncoderConfig` that the family and its config.json tell."""
+    fields = {**family.defaults, **family.constants}
+    for name, key in family.config_keys.items():
+        their_key = family.their_key(name)
+        if their_key in values:
+            value = values[their_key]
+            fields[name] = key.read(value) if isinstance(key, Key) else value
+    needed = [field.name for field in dataclasses.fields(EncoderConfig) if field.default is MISSING]
+    missing = [family.their_key(name) for name in needed if name not in fields and name not in family.derived]
+    if missing:
+        raise ConfigError(f"config.json lacks {', '.join(missing)}")
+    return fields | {name: derive(fields) for name, derive in family.derived.items()}
+
+
 def config_to_json(config: EncoderConfig) -> dict[str, Any]:
-    """Return what ``transformers`` expects in config.json; ``config_from_json`` reads ``config`` back."""
+    """Return what ``transformers`` expects in config.json; ``config_from_json`` reads ``config`` back.
+
+    Raises ``ConfigError`` naming the fields that the family's config.json cannot express.
+    """
     family = family_of(config.model_type)
     values: dict[str, Any] = {"model_type": family.model_type, "architectures": [family.architecture]}
-    return values | {theirs: getattr(config, ours) for ours, theirs in family.config_keys.items()}
+    try:
+        for name, key in family.config_keys.items():
+            value = getattr(config, name)
+            values[family.their_key(name)] = key.write(value) if isinstance(key, Key) else value
+    except ValueError as error:
+        raise ConfigError(f"no {family.model_type} encoder: {error}") from error
+    read = config_from_json(values)
+    lost = [
+        f"{field.name} is {getattr(read, field.name)!r}, not {getattr(config, field.name)!r}"
+        for field in dataclasses.fields(config)
+        if getattr(read, field.name) != getattr(config, field.name)
+    ]
+    if lost:
+        raise ConfigError(f"in {family.model_type} encoders {'; '.join(lost)}")
+    return values

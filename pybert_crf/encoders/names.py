@@ -69,4 +69,7 @@ def _plain_names(family: Family, tensors: Mapping[str, Tensor]) -> dict[str, Ten
         if name in plain:
             raise CheckpointError(f"{name} is there twice, under two spellings ({full_name} is one)")
         plain[name] = tensor
+    for name, heads_name in family.tied.items():
+        if name not in plain and heads_name in tensors:
+            plain[name] = tensors[heads_name]
     return plain

@@ -71,7 +71,7 @@ def _said(config: EncoderConfig) -> dict[str, Any]:
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
-    ({"model_type": "t5"}, "unknown model_type 't5'; known: bert"),
+    ({"model_type": "t5"}, "unknown model_type 't5'; known: albert, bert, "),
     (
         {"position_embedding_type": "relative_key"},
         "position_embedding_type = 'relative_key' is not supported",

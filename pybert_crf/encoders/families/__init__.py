@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from pybert_crf.encoders.families.albert import ALBERT
 from pybert_crf.encoders.families.bert import BERT
-from pybert_crf.encoders.families.family import Family, Rename
+from pybert_crf.encoders.families.distilbert import DISTILBERT
+from pybert_crf.encoders.families.electra import ELECTRA
+from pybert_crf.encoders.families.family import Family, Key, Rename
+from pybert_crf.encoders.families.roberta import ROBERTA, XLM_ROBERTA, XLM_ROBERTA_XL
+from pybert_crf.encoders.families.xlm import XLM
 
-__all__ = ["FAMILIES", "Family", "Rename", "family_of"]
+__all__ = ["FAMILIES", "Family", "Key", "Rename", "family_of"]
 
-FAMILIES = {family.model_type: family for family in (BERT,)}
+FAMILIES = {
+    family.model_type: family
+    for family in (BERT, ROBERTA, XLM_ROBERTA, XLM_ROBERTA_XL, XLM, DISTILBERT, ALBERT, ELECTRA)
+}
 
 
 def family_of(model_type: str) -> Family:

@@ -1,11 +1,14 @@
-"""BERT (Devlin et al., 2019), as its checkpoints are spelt by ``transformers``."""
+"""BERT (Devlin et al., 2019), as its checkpoints are spelt by ``transformers``.
+
+Chinese RoBERTa-wwm, MacBERT, PERT and ERNIE 1.0 are of this family: their config.json say "bert".
+"""
 
 from __future__ import annotations
 
-from pybert_crf.encoders.families.family import Family, Rename
+from pybert_crf.encoders.families.family import HEADS, Family, Rename
 
 # What BERT-like families share, to be concatenated with what they spell otherwise.
-LAYER_RENAMES = (
+ATTENTION_RENAMES = (
     Rename(
         "layers.{}.attention.qkv",
         (
@@ -15,11 +18,19 @@ LAYER_RENAMES = (
         ),
     ),
     Rename("layers.{}.attention.out", ("encoder.layer.{}.attention.output.dense",)),
-    Rename("layers.{}.attention_norm", ("encoder.layer.{}.attention.output.LayerNorm",)),
+)
+
+FEED_FORWARD_RENAMES = (
     Rename("layers.{}.feed_forward.up", ("encoder.layer.{}.intermediate.dense",)),
     Rename("layers.{}.feed_forward.down", ("encoder.layer.{}.output.dense",)),
+)
+
+NORM_RENAMES = (
+    Rename("layers.{}.attention_norm", ("encoder.layer.{}.attention.output.LayerNorm",)),
     Rename("layers.{}.feed_forward_norm", ("encoder.layer.{}.output.LayerNorm",)),
 )
+
+LAYER_RENAMES = ATTENTION_RENAMES + FEED_FORWARD_RENAMES + NORM_RENAMES
 
 EMBEDDING_RENAMES = (
     Rename("embeddings.word", ("embeddings.word_embeddings",)),
@@ -44,27 +55,25 @@ CONFIG_KEYS = {
     "pad_id": "pad_token_id",
 }
 
+# Encoders only, with one vector for each place, and stored as they were trained.
+SUPPORTED: dict[str, tuple[object, ...]] = {
+    "position_embedding_type": ("absolute", None),
+    "is_decoder": (False, None),
+    "add_cross_attention": (False, None),
+    "pruned_heads": ({}, None),
+    "quantization_config": (None,),
+}
+
+# What lies beside the weights in many checkpoints: a pooler, and 0, 1, 2 … once saved as if a weight.
+BODY_HEADS = ("pooler.*", "embeddings.position_ids")
+
 BERT = Family(
     model_type="bert",
     architecture="BertModel",
     prefix="bert.",
     config_keys=CONFIG_KEYS,
-    supported={
-        "position_embedding_type": ("absolute", None),
-        "is_decoder": (False, None),
-        "add_cross_attention": (False, None),
-        "pruned_heads": ({}, None),
-        "quantization_config": (None,),
-    },
+    supported=SUPPORTED,
     renames=EMBEDDING_RENAMES + LAYER_RENAMES,
-    old_suffixes={".gamma": ".weight", ".beta": ".bias"},
-    heads=(
-        "pooler.*",
-        "cls.*",  # masked words, next sentence
-        "classifier.*",
-        "qa_outputs.*",
-        "linear.*",  # taggers: linear and CRF layers
-        "crf.*",
-        "embeddings.position_ids",  # 0, 1, 2 …: once saved as if it were a weight
-    ),
+    heads=(*HEADS, *BODY_HEADS, "cls.*"),  # cls: masked words, next sentence
+    tied={"embeddings.word_embeddings.weight": "cls.predictions.decoder.weight"},
 )

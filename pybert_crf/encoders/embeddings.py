@@ -1,0 +1,67 @@
+"""The embeddings of every family: words, positions, segments and languages, as the configuration says."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from pybert_crf.encoders.config import EncoderConfig
+from pybert_crf.encoders.dropout import Dropout
+
+
+class Embeddings(nn.Module):
+    """The sum of all that is embedded, normalised, and projected where the layers have another width.
+
+    Shapes: B sequences of L pieces, E = ``embedding_size``, D = ``hidden_size``.
+    """
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        width = config.embedding_size
+        self.positions = config.positions
+        self.segments_are_words = config.segments_are_words
+        self.pad_id = -1 if config.pad_id is None else config.pad_id  # no id is -1
+        self.word = nn.Embedding(config.vocab_size, width, padding_idx=config.pad_id)
+        if config.positions != "none":
+            skipped = config.pad_id if config.positions == "after_padding" else None
+            self.position = nn.Embedding(config.max_positions, width, padding_idx=skipped)
+            self.position.weight.requires_grad_(config.positions != "sinusoidal")
+        self.segment = nn.Embedding(config.num_segments, width) if config.num_segments else None
+        self.language = nn.Embedding(config.num_languages, width) if config.has_languages else None
+        self.norm = nn.LayerNorm(width, eps=config.norm_eps) if config.embedding_norm else nn.Identity()
+        self.dropout = Dropout(config.hidden_dropout)
+        self.projection = nn.Linear(width, config.hidden_size) if config.has_projection else nn.Identity()
+
+    def forward(
+        self, input_ids: Tensor, token_type_ids: Tensor | None = None, language_ids: Tensor | None = None
+    ) -> Tensor:
+        """Embed (B, L) int64 each as (B, L, D)."""
+        x = self.word(input_ids)  # (B, L, E)
+        if self.segments_are_words:
+            x = x if token_type_ids is None else x + self.word(token_type_ids)
+        elif self.segment is not None:
+            x = x + (self.segment.weight[0] if token_type_ids is None else self.segment(token_type_ids))
+        if self.positions == "after_padding":
+            x = x + self.position(places_after_padding(input_ids, self.pad_id))
+        elif self.positions != "none":
+            x = x + self.position.weight[: input_ids.shape[1]]  # (L, E)
+        if self.language is not None and language_ids is not None:
+            x = x + self.language(language_ids)
+        embedded: Tensor = self.projection(self.dropout(self.norm(x)))
+        return embedded
+
+
+def places_after_padding(input_ids: Tensor, pad_id: int) -> Tensor:
+    """Return ``pad_id`` at padding, and ``pad_id`` + 1, + 2 … at the other pieces in their order; (B, L)."""
+    kept = input_ids != pad_id
+    return kept.cumsum(1) * kept + pad_id
+
+
+def sinusoids(rows: int, width: int) -> Tensor:
+    """Return sines (even columns) and cosines (odd ones) of place / 10000^(2⌊j/2⌋ / width), (rows, width).
+
+    Vaswani et al. (2017), section 3.5. Computed in float64, returned in float32.
+    """
+    columns = torch.arange(width, dtype=torch.float64) // 2 * 2 / width
+    angles = torch.arange(rows, dtype=torch.float64)[:, None] / 10000.0**columns
+    return torch.where(torch.arange(width) % 2 == 0, angles.sin(), angles.cos()).float()

@@ -1,0 +1,48 @@
+"""ALBERT (Lan et al., 2020): groups of layers that share weights, and embeddings of their own width.
+
+Hidden dropout acts after both halves of a layer, as in the authors' code (``transformers`` leaves the
+second out).
+"""
+
+from __future__ import annotations
+
+from pybert_crf.encoders.families.bert import BODY_HEADS, CONFIG_KEYS, EMBEDDING_RENAMES, SUPPORTED
+from pybert_crf.encoders.families.family import HEADS, Family, Rename
+
+_LAYER = "encoder.albert_layer_groups.{}.albert_layers.{}"
+
+ALBERT = Family(
+    model_type="albert",
+    architecture="AlbertModel",
+    prefix="albert.",
+    config_keys={
+        **CONFIG_KEYS,
+        "embedding_size": "embedding_size",
+        "num_groups": "num_hidden_groups",
+        "layers_per_group": "inner_group_num",
+    },
+    constants={"always_project": True},
+    defaults={
+        "embedding_size": 128,
+        "num_groups": 1,
+        "activation": "gelu_new",
+        "hidden_dropout": 0.0,
+        "attention_dropout": 0.0,
+    },
+    supported=SUPPORTED,
+    renames=(
+        *EMBEDDING_RENAMES,
+        Rename("embeddings.projection", ("encoder.embedding_hidden_mapping_in",)),
+        Rename(
+            "layers.{}.{}.attention.qkv",
+            (f"{_LAYER}.attention.query", f"{_LAYER}.attention.key", f"{_LAYER}.attention.value"),
+        ),
+        Rename("layers.{}.{}.attention.out", (f"{_LAYER}.attention.dense",)),
+        Rename("layers.{}.{}.attention_norm", (f"{_LAYER}.attention.LayerNorm",)),
+        Rename("layers.{}.{}.feed_forward.up", (f"{_LAYER}.ffn",)),
+        Rename("layers.{}.{}.feed_forward.down", (f"{_LAYER}.ffn_output",)),
+        Rename("layers.{}.{}.feed_forward_norm", (f"{_LAYER}.full_layer_layer_norm",)),
+    ),
+    heads=(*HEADS, *BODY_HEADS, "predictions.*", "sop_classifier.*"),
+    tied={"embeddings.word_embeddings.weight": "predictions.decoder.weight"},
+)

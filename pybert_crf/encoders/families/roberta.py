@@ -1,0 +1,51 @@
+"""RoBERTa (Liu et al., 2019), XLM-RoBERTa (Conneau et al., 2020) and its XL sizes (Goyal et al., 2021).
+
+Positions are counted over the pieces that are no padding, from the padding's id on. The XL sizes normalise
+before each half of a layer instead of after it, and not after the embeddings.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pybert_crf.encoders.families.bert import (
+    ATTENTION_RENAMES,
+    BODY_HEADS,
+    CONFIG_KEYS,
+    EMBEDDING_RENAMES,
+    FEED_FORWARD_RENAMES,
+    LAYER_RENAMES,
+    SUPPORTED,
+)
+from pybert_crf.encoders.families.family import HEADS, Family, Rename
+
+ROBERTA = Family(
+    model_type="roberta",
+    architecture="RobertaModel",
+    prefix="roberta.",
+    config_keys=CONFIG_KEYS,
+    constants={"positions": "after_padding"},
+    defaults={"pad_id": 1},
+    supported=SUPPORTED,
+    renames=EMBEDDING_RENAMES + LAYER_RENAMES,
+    heads=(*HEADS, *BODY_HEADS, "lm_head.*"),
+    tied={"embeddings.word_embeddings.weight": "lm_head.decoder.weight"},
+)
+
+XLM_ROBERTA = replace(ROBERTA, model_type="xlm-roberta", architecture="XLMRobertaModel")
+
+XLM_ROBERTA_XL = replace(
+    ROBERTA,
+    model_type="xlm-roberta-xl",
+    architecture="XLMRobertaXLModel",
+    constants={"positions": "after_padding", "embedding_norm": False, "norm_first": True},
+    defaults={"pad_id": 1, "max_positions": 514, "num_segments": 1, "norm_eps": 1e-5},
+    renames=EMBEDDING_RENAMES
+    + ATTENTION_RENAMES
+    + FEED_FORWARD_RENAMES
+    + (
+        Rename("layers.{}.attention_norm", ("encoder.layer.{}.attention.self_attn_layer_norm",)),
+        Rename("layers.{}.feed_forward_norm", ("encoder.layer.{}.LayerNorm",)),
+        Rename("norm", ("encoder.LayerNorm",)),
+    ),
+)
