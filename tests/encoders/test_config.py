@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import transformers
+from encoder_cases import CASES, each_family, our_config, their_class, their_config
 
 from pybert_crf.encoders import (
     ConfigError,
+    Encoder,
     EncoderConfig,
     config_from_json,
     config_to_json,
     read_config,
 )
+from pybert_crf.encoders.families import FAMILIES
 
 CONFIG = EncoderConfig(61, 36, 2, 3, 47)
 
@@ -34,6 +36,17 @@ WRONG: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"init_std": float("nan")}, ValueError, "init_std must be in"),
     ({"pad_id": 61}, ValueError, "pad_id 61 is outside a vocabulary of 61 pieces"),
     ({"pad_id": -1}, ValueError, "pad_id must be at least 0"),
+    ({"positions": "rotary"}, ValueError, "unknown positions 'rotary'; known: after_padding, learned, none"),
+    ({"positions": "after_padding", "pad_id": None}, ValueError, "need a pad_id"),
+    (
+        {"positions": "after_padding", "pad_id": 60, "max_positions": 61},
+        ValueError,
+        "leave none after pad_id 60",
+    ),
+    ({"norm_first": 1}, TypeError, "norm_first must be true or false, got 1"),
+    ({"num_languages": 0}, ValueError, "num_languages must be at least 1"),
+    ({"num_groups": -1}, ValueError, "num_groups must be at least 0"),
+    ({"embedding_init_std": -1.0}, ValueError, "embedding_init_std must be in"),
 ]
 
 
@@ -54,20 +67,66 @@ def test_sizes() -> None:
         EncoderConfig.from_size("huge", vocab_size=100)
 
 
-def test_json_round_trip() -> None:
-    config = EncoderConfig(61, 36, 2, 3, 47, 29, 5, "relu", 1e-5, 0.2, 0.3, 0.01, None)
-    assert config_from_json(json.loads(json.dumps(config_to_json(config)))) == config
+@each_family
+def test_json_round_trip(family: str) -> None:
+    """Every key at a value of its own survives; what the family cannot say is refused."""
+    for change in ({}, *CASES[family].variants.values()):
+        config = our_config(family, **change)
+        assert config_from_json(json.loads(json.dumps(config_to_json(config)))) == config
+        assert config_to_json(config)["model_type"] == family
 
 
-def test_their_defaults_are_ours() -> None:
+@each_family
+def test_their_defaults_are_ours(family: str) -> None:
     """A config.json that says little means to us what it means to transformers."""
-    theirs = transformers.BertConfig(**_said(CONFIG))
-    assert config_from_json(theirs.to_dict()) == config_from_json(_said(CONFIG)) == CONFIG
+    needed = ("vocab_size", "hidden_size", "num_layers", "num_heads", "intermediate_size")
+    table = FAMILIES[family]
+    keys = {table.their_key(name) for name in needed if name in table.config_keys}
+    said = {key: value for key, value in their_config(family).to_dict().items() if key in keys}
+    told = config_from_json(their_class(family, "Config")(**said).to_dict())
+    assert config_from_json({"model_type": family, **said}) == told
 
 
-def _said(config: EncoderConfig) -> dict[str, Any]:
-    needed = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
-    return {key: config_to_json(config)[key] for key in needed}
+OLD_KEYS = [(family, old) for family, table in FAMILIES.items() for old in table.old_keys]
+
+
+@pytest.mark.parametrize(("family", "old"), OLD_KEYS)
+def test_old_keys(family: str, old: str) -> None:
+    """Other spellings of a key mean what they mean to transformers; today's wins over them."""
+    values = config_to_json(our_config(family))
+    key = FAMILIES[family].old_keys[old]
+    value = values.pop(key)
+    assert config_from_json(values | {old: value}) == our_config(family)
+    assert getattr(their_class(family, "Config")(**{old: value}), key) == value
+    assert config_from_json(values | {old: value + 99, key: value}) == our_config(family)
+
+
+INEXPRESSIBLE: list[tuple[str, dict[str, Any], str]] = [
+    ("bert", {"embedding_size": 12}, "in bert encoders embedding_size is 36, not 12"),
+    ("bert", {"positions": "sinusoidal"}, "in bert encoders positions is 'learned', not 'sinusoidal'"),
+    ("distilbert", {"num_segments": 2}, "in distilbert encoders num_segments is 0, not 2"),
+    (
+        "distilbert",
+        {"positions": "none"},
+        "no distilbert encoder: sinusoidal_pos_embds has no value for 'none'",
+    ),
+    ("xlm", {"intermediate_size": 47}, "in xlm encoders intermediate_size is 132, not 47"),
+    ("xlm", {"activation": "tanh"}, "no xlm encoder: gelu_activation has no value for 'tanh'"),
+]
+
+
+@pytest.mark.parametrize(("family", "change", "message"), INEXPRESSIBLE)
+def test_what_could_not_be_saved_is_not_made(family: str, change: dict[str, Any], message: str) -> None:
+    config = CONFIG if family == "bert" else our_config(family)
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        Encoder(replace(config, **change))
+
+
+def test_the_longest_sequence() -> None:
+    """RoBERTa's positions begin after the padding's."""
+    assert our_config("bert").max_length == 29
+    assert our_config("roberta").max_length == 37 - 7 - 1
+    assert our_config("roberta", max_position_embeddings=514, pad_token_id=1).max_length == 512
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
@@ -90,6 +149,23 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 def test_another_encoder_is_refused(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(message)):
         config_from_json(config_to_json(CONFIG) | change)
+
+
+REFUSED_BY_FAMILY: list[tuple[str, dict[str, Any], str]] = [
+    ("xlm", {"causal": True}, "causal = True is not supported, only False"),
+    ("xlm", {"is_encoder": False}, "is_encoder = False is not supported, only True"),
+    ("xlm", {"gelu_activation": "tanh"}, "gelu_activation = 'tanh' is not supported, only True, False"),
+    ("roberta", {"pad_token_id": None}, "need a pad_id"),
+    ("electra", {"is_decoder": True}, "is_decoder = True is not supported"),
+    ("albert", {"hidden_act": "prelu"}, "unknown activation 'prelu'"),
+    ("distilbert", {"sinusoidal_pos_embds": None}, "sinusoidal_pos_embds = None is not supported"),
+]
+
+
+@pytest.mark.parametrize(("family", "change", "message"), REFUSED_BY_FAMILY)
+def test_another_encoder_of_the_family_is_refused(family: str, change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        config_from_json(config_to_json(our_config(family)) | change)
 
 
 def test_missing_keys_are_named() -> None:

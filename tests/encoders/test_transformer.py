@@ -3,46 +3,46 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from dataclasses import replace
 
 import pytest
 import torch
+from encoder_cases import PAD, batch_for, each_family, kept, our_encoder
 
-from pybert_crf.encoders import Encoder, EncoderConfig
-
-CONFIG = EncoderConfig(61, 33, 2, 3, 47, max_positions=29, num_segments=5)
-Batch = dict[str, torch.Tensor]
-
-
-def _encoder(**changes: Any) -> Encoder:
-    torch.manual_seed(3)
-    return Encoder(EncoderConfig(**{**CONFIG.__dict__, **changes}))
+from pybert_crf.encoders import Encoder
 
 
 @pytest.mark.parametrize("training", [False, True])
-def test_padding_is_never_seen(training: bool, batch: Batch) -> None:
+@each_family
+def test_padding_is_never_seen(family: str, training: bool) -> None:
     """Other ids at padded positions change nothing elsewhere, not by one bit; mask dtypes mean the same."""
-    encoder = _encoder().train(training)
-    kept = batch["attention_mask"].bool()
+    encoder = our_encoder(family).train(training)
+    batch = batch_for(encoder.config)
+    places = kept(batch)
     torch.manual_seed(0)
-    expected = encoder(**batch)[kept]
-    changed = batch | {"input_ids": torch.where(kept, batch["input_ids"], 60), "attention_mask": kept}
+    expected = encoder(**batch)[places]
+    input_ids = batch["input_ids"]
+    other = torch.where(input_ids == PAD, PAD, 60)  # padding stays padding: RoBERTa does not count it
+    changed = batch | {"input_ids": torch.where(places, input_ids, other), "attention_mask": places}
     torch.manual_seed(0)
-    assert torch.equal(encoder(**changed)[kept], expected)
+    assert torch.equal(encoder(**changed)[places], expected)
 
 
-def test_a_sequence_alone_is_as_in_its_batch(batch: Batch) -> None:
-    encoder = _encoder().eval()
+@each_family
+def test_a_sequence_alone_is_as_in_its_batch(family: str) -> None:
+    encoder = our_encoder(family).eval()
+    batch = batch_for(encoder.config)
     together = encoder(**batch)
-    length = 9  # of the second one, without its padding
-    alone = encoder(batch["input_ids"][1:2, :length], token_type_ids=batch["token_type_ids"][1:2, :length])
-    torch.testing.assert_close(alone[0], together[1, :length], rtol=0, atol=1e-5)
+    alone = {name: value[1:2, :9] for name, value in batch.items() if name != "attention_mask"}
+    torch.testing.assert_close(encoder(**alone)[0], together[1, :9], rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("training", [False, True])
-def test_all_padding_is_finite(training: bool, batch: Batch) -> None:
+@each_family
+def test_all_padding_is_finite(family: str, training: bool) -> None:
     """A row without a single piece gives numbers, and gradients, that are finite."""
-    encoder = _encoder().train(training)
+    encoder = our_encoder(family).train(training)
+    batch = batch_for(encoder.config)
     batch["attention_mask"][0] = 0
     hidden = encoder(**batch)
     hidden.sum().backward()
@@ -52,14 +52,18 @@ def test_all_padding_is_finite(training: bool, batch: Batch) -> None:
         assert parameter.grad.isfinite().all(), name
 
 
-def test_empty_inputs() -> None:
-    encoder = _encoder()
+@each_family
+def test_empty_inputs(family: str) -> None:
+    encoder = our_encoder(family)
     assert encoder(torch.zeros(0, 5, dtype=torch.int64)).shape == (0, 5, 33)
     assert encoder(torch.zeros(2, 0, dtype=torch.int64)).shape == (2, 0, 33)
 
 
-def test_training_is_repeatable_and_drops(batch: Batch) -> None:
-    encoder = _encoder()
+@each_family
+def test_training_is_repeatable_and_drops(family: str) -> None:
+    encoder = our_encoder(family)
+    encoder = Encoder(replace(encoder.config, hidden_dropout=0.1, attention_dropout=0.1))
+    batch = batch_for(encoder.config)
     torch.manual_seed(1)
     first = encoder(**batch)
     assert not torch.equal(encoder(**batch), first)
@@ -69,22 +73,22 @@ def test_training_is_repeatable_and_drops(batch: Batch) -> None:
     assert torch.equal(encoder(**batch), encoder(**batch))
 
 
-def test_half_precision(batch: Batch) -> None:
-    """bfloat16 weights, and autocast from float32, stay near float32 in both modes."""
-    encoder = _encoder(hidden_dropout=0.0, attention_dropout=0.0)
+@each_family
+def test_autocast(family: str) -> None:
+    """bfloat16 by autocast stays near float32, forwards and backwards; bfloat16 weights train."""
+    encoder = our_encoder(family).eval()
+    batch = batch_for(encoder.config)
     expected = encoder(**batch)
     with torch.autocast("cpu", torch.bfloat16):
         cast = encoder(**batch)
     cast.float().sum().backward()
     torch.testing.assert_close(cast.float(), expected, rtol=0, atol=0.1)
-    half = encoder.bfloat16()(**batch)
-    assert half.dtype == torch.bfloat16
-    torch.testing.assert_close(half.float(), expected, rtol=0, atol=0.1)
-    assert _encoder().bfloat16().train()(**batch).isfinite().all()
+    assert our_encoder(family).bfloat16()(**batch).isfinite().all()
 
 
-def test_initial_weights() -> None:
-    encoder = Encoder.from_size("tiny", vocab_size=5000, pad_id=3)
+@each_family
+def test_initial_weights(family: str) -> None:
+    encoder = our_encoder(family)
     for name, parameter in encoder.state_dict().items():
         if name.endswith("bias"):
             assert not parameter.any(), name
@@ -93,8 +97,8 @@ def test_initial_weights() -> None:
         else:
             assert 0.015 < float(parameter.std()) < 0.025, name
             assert abs(float(parameter.mean())) < 0.005, name
-    assert not encoder.embeddings.word.weight[3].any()
-    assert encoder.embeddings.word.weight[2].any()
+    assert not encoder.embeddings.word.weight[PAD].any()
+    assert encoder.embeddings.word.weight[PAD + 1].any()
 
 
 IDS = torch.zeros(2, 4, dtype=torch.int64)
@@ -136,19 +140,22 @@ def test_wrong_input_is_named(
     arguments: dict[str, torch.Tensor], error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=re.escape(message)):
-        _encoder()(**arguments)
+        our_encoder("bert")(**arguments)
 
 
-def test_one_graph(batch: Batch) -> None:
-    """torch.compile takes the whole forward as one graph (traced only, not compiled, to be quick)."""
-    encoder = _encoder().eval()
-    compiled = torch.compile(encoder, fullgraph=True, backend="aot_eager")
-    torch.testing.assert_close(compiled(**batch), encoder(**batch), rtol=0, atol=1e-5)
-
-
-def test_one_graph_of_training(batch: Batch) -> None:
-    encoder = _encoder()
-    hidden = torch.compile(encoder, fullgraph=True, backend="aot_eager")(**batch)
-    hidden.sum().backward()
-    assert hidden.isfinite().all()
-    assert encoder.embeddings.segment.weight.grad is not None
+def test_ids_without_embeddings_are_refused() -> None:
+    with pytest.raises(
+        ValueError, match="token_type_ids are given, but the encoder has no embeddings for them"
+    ):
+        our_encoder("distilbert")(IDS, token_type_ids=IDS)
+    for encoder in (
+        our_encoder("bert"),
+        our_encoder("xlm", use_lang_emb=False),
+        our_encoder("xlm", n_langs=1),
+    ):
+        with pytest.raises(ValueError, match="language_ids are given, but the encoder has no embeddings"):
+            encoder(IDS, language_ids=IDS)
+    with pytest.raises(IndexError, match=re.escape("language_ids[0, 0] is 4, but must be in 0 .. 3")):
+        our_encoder("xlm")(IDS, language_ids=IDS + 4)
+    with pytest.raises(ValueError, match="sequences of 30 pieces, but the encoder has 29 positions"):
+        our_encoder("roberta")(torch.zeros(1, 30, dtype=torch.int64))

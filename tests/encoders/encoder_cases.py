@@ -1,0 +1,206 @@
+"""Every family's tiny models of transformers, with unusual settings: what the encoder's tests run over.
+
+A family that is registered and not in `CASES` fails `test_every_family_is_tested`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import warnings
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import torch
+
+from pybert_crf.encoders import Encoder, EncoderConfig, config_from_json
+from pybert_crf.encoders.families import FAMILIES
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # of an import that is not ours
+    import transformers
+
+Batch = dict[str, torch.Tensor]
+
+PAD, VOCAB, SEGMENTS, LANGUAGES = 7, 61, 5, 4
+
+
+@dataclass(frozen=True)
+class Case:
+    """The settings of a family's tiny model, and other settings to try besides."""
+
+    settings: dict[str, Any]
+    variants: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+# Sizes are all different, and odd or prime, so that no exchanged axis goes unseen.
+_BERT = {
+    "vocab_size": VOCAB,
+    "hidden_size": 33,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 3,
+    "intermediate_size": 47,
+    "max_position_embeddings": 29,
+    "type_vocab_size": SEGMENTS,
+    "pad_token_id": PAD,
+}
+_BERT_VARIANTS: dict[str, dict[str, Any]] = {
+    "one head": {"num_attention_heads": 1},
+    "as many heads as units": {"num_attention_heads": 33},
+    "large eps": {"layer_norm_eps": 0.1},
+    "no layer": {"num_hidden_layers": 0},
+    "untied": {"tie_word_embeddings": False},
+}
+_NO_PAD: dict[str, dict[str, Any]] = {"no pad": {"pad_token_id": None}}
+_ROBERTA = {**_BERT, "max_position_embeddings": 37}  # 8 of them lie at and before the padding's
+_ROBERTA_VARIANTS = {**_BERT_VARIANTS, "pad 0": {"pad_token_id": 0}}
+
+CASES = {
+    "bert": Case(_BERT, {**_BERT_VARIANTS, **_NO_PAD}),
+    "roberta": Case(_ROBERTA, _ROBERTA_VARIANTS),
+    "xlm-roberta": Case(_ROBERTA, _ROBERTA_VARIANTS),
+    "xlm-roberta-xl": Case(_ROBERTA, _ROBERTA_VARIANTS),
+    "electra": Case(
+        {**_BERT, "embedding_size": 21},
+        {**_BERT_VARIANTS, **_NO_PAD, "of the hidden width": {"embedding_size": 33}},
+    ),
+    "albert": Case(
+        {**_BERT, "embedding_size": 21, "num_hidden_layers": 5, "num_hidden_groups": 2, "inner_group_num": 2},
+        {
+            **{name: change for name, change in _BERT_VARIANTS.items() if name != "no layer"},
+            **_NO_PAD,
+            "of the hidden width": {"embedding_size": 33},
+            "one group": {"num_hidden_groups": 1, "inner_group_num": 1},
+            "three groups in seven layers": {"num_hidden_layers": 7, "num_hidden_groups": 3},
+            "a group each": {"num_hidden_groups": 5, "inner_group_num": 1},
+        },
+    ),
+    "distilbert": Case(
+        {
+            "vocab_size": VOCAB,
+            "dim": 33,
+            "n_layers": 3,
+            "n_heads": 3,
+            "hidden_dim": 47,
+            "max_position_embeddings": 29,
+            "pad_token_id": PAD,
+        },
+        {
+            "one head": {"n_heads": 1},
+            "sinusoidal": {"sinusoidal_pos_embds": True},
+            "untied": {"tie_word_embeddings": False},
+            **_NO_PAD,
+        },
+    ),
+    "xlm": Case(
+        {
+            "vocab_size": VOCAB,
+            "emb_dim": 33,
+            "n_layers": 3,
+            "n_heads": 3,
+            "max_position_embeddings": 29,
+            "n_langs": LANGUAGES,
+            "pad_token_id": PAD,
+        },
+        {
+            "one head": {"n_heads": 1},
+            "sinusoidal": {"sinusoidal_embeddings": True},
+            "relu": {"gelu_activation": False},
+            "one language": {"n_langs": 1},
+            "no language embeddings": {"use_lang_emb": False},
+            "untied": {"tie_word_embeddings": False},
+        },
+    ),
+}
+
+each_family = pytest.mark.parametrize("family", FAMILIES)
+
+
+def their_class(family: str, name: str = "Model") -> Any:
+    """The class of transformers that is called as the family's, and ends in `name`."""
+    return getattr(transformers, FAMILIES[family].architecture.removesuffix("Model") + name)
+
+
+def task_classes(family: str) -> list[str]:
+    """The endings of all classes that transformers has for the family, with a head or without."""
+    body = their_class(family)
+    stem = body.__name__.removesuffix("Model")
+    module = importlib.import_module(body.__module__)
+    return [
+        name.removeprefix(stem)
+        for name, value in vars(module).items()
+        if inspect.isclass(value)
+        and name in module.__all__
+        and issubclass(value, transformers.PreTrainedModel)
+        and not name.endswith("PreTrainedModel")
+    ]
+
+
+def their_config(family: str, **settings: Any) -> Any:
+    """A tiny configuration of transformers."""
+    return their_class(family, "Config")(**{**CASES[family].settings, **settings})
+
+
+def their_model(family: str, name: str = "Model", **settings: Any) -> Any:
+    """A random tiny model of transformers, without a pooler where that can be chosen."""
+    torch.manual_seed(11)
+    kind = their_class(family, name)
+    poolerless = name == "Model" and "add_pooling_layer" in inspect.signature(kind).parameters
+    arguments = {"add_pooling_layer": False} if poolerless else {}
+    model = kind(their_config(family, **settings), **arguments).eval()
+    with torch.no_grad():
+        # Biases and norms start at 0 and 1: one in the place of another would look right.
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.3)
+    return model
+
+
+def our_config(family: str, **settings: Any) -> EncoderConfig:
+    """The same, as ours."""
+    return config_from_json(their_config(family, **settings).to_dict())
+
+
+def our_encoder(family: str, **settings: Any) -> Encoder:
+    """A random tiny encoder of ours, in training mode."""
+    torch.manual_seed(3)
+    return Encoder(our_config(family, **settings))
+
+
+def as_ours(theirs: Any) -> Encoder:
+    """The encoder in a model of transformers, in inference mode."""
+    config = config_from_json(theirs.config.to_dict())
+    return Encoder.from_checkpoint(config, theirs.state_dict()).eval()
+
+
+def batch_for(config: EncoderConfig) -> Batch:
+    """All that the encoder takes: four sequences of up to 23 pieces, with padding right, left and between.
+
+    Some unpadded pieces are the padding's id too, which RoBERTa's positions must pass over.
+    """
+    generator = torch.Generator().manual_seed(5)
+    mask = torch.ones(4, 23, dtype=torch.int64)
+    mask[1, 9:] = 0
+    mask[2, :6] = 0
+    mask[3, 4:8] = 0
+    input_ids = torch.randint(0, VOCAB, (4, 23), generator=generator)
+    input_ids[1, 9:] = PAD
+    input_ids[0, 11] = PAD
+    batch = {"input_ids": input_ids, "attention_mask": mask}
+    segments = torch.randint(0, SEGMENTS, (4, 23), generator=generator)
+    languages = torch.randint(0, LANGUAGES, (4, 23), generator=generator)
+    if config.num_segments or config.segments_are_words:
+        batch["token_type_ids"] = segments
+    if config.has_languages:
+        batch["language_ids"] = languages
+    return batch
+
+
+def kept(batch: Batch) -> torch.Tensor:
+    """The unpadded places, (B, L) bool."""
+    return batch.get("attention_mask", torch.ones_like(batch["input_ids"])).bool()
+
+
+def their_arguments(batch: Batch) -> Batch:
+    """The batch, as transformers calls its parts."""
+    return {{"language_ids": "langs"}.get(name, name): value for name, value in batch.items()}
