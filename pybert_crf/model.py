@@ -58,6 +58,8 @@ class BertCRF(nn.Module):
         self.labels = tuple(labels)
         self.scheme = scheme
         self.encoder = encoder
+        if encoder.embeddings.language is not None:  # taggers are told of no language, so it learns nothing
+            encoder.embeddings.language.requires_grad_(False)
         self.dropout = nn.Dropout(dropout)
         self.linear = nn.Linear(encoder.config.hidden_size, len(labels))
         constraints = None if scheme is None else tag_constraints(self.labels, scheme)

@@ -16,31 +16,36 @@ from torch.utils.weak import WeakIdKeyDictionary
 from pybert_crf.encoders import Encoder, EncoderConfig
 
 
-def _shallow(family: str) -> EncoderConfig:
+def _shallow(family: str, dropout: float) -> EncoderConfig:
     """The least that has all parts of the family: tracing takes its time by the layer."""
-    config = our_config(family)
-    return replace(config, num_layers=config.num_groups or 1, hidden_dropout=0.1, attention_dropout=0.1)
+    config = replace(
+        our_config(family), layers_per_group=1, hidden_dropout=dropout, attention_dropout=dropout
+    )
+    return replace(config, num_layers=config.num_groups or 1)
 
 
 @each_family
 def test_one_graph(family: str) -> None:
-    """torch.compile takes forward and backward as one graph each (traced, not compiled, to be quick)."""
+    """torch.compile takes forward and backward as one graph each (traced, not compiled, to be quick).
+
+    In training mode, which has all that inference has, with so little dropout that it rounds to none.
+    """
     torch.compiler.reset()  # it compiles one function for no more than a few encoders
-    encoder = Encoder(_shallow(family))
+    encoder = Encoder(_shallow(family, 1e-9))
     batch = batch_for(encoder.config)
-    compiled = torch.compile(encoder, fullgraph=True, backend="aot_eager")
-    hidden = compiled(**batch)
-    hidden.sum().backward()
-    assert hidden.isfinite().all()
-    assert all(parameter.grad is not None for parameter in encoder.parameters())
-    encoder.eval()
-    with torch.no_grad():
-        torch.testing.assert_close(compiled(**batch), encoder(**batch), rtol=0, atol=1e-5)
+    results = []
+    for function in (encoder, torch.compile(encoder, fullgraph=True, backend="aot_eager")):
+        encoder.zero_grad()
+        hidden = function(**batch)
+        hidden.square().sum().backward()
+        results.append([hidden, *(p.grad.clone() for p in encoder.parameters() if p.grad is not None)])
+    for eager, compiled in zip(*results, strict=True):
+        torch.testing.assert_close(compiled, eager, rtol=1e-4, atol=1e-4)
 
 
 @each_family
 def test_export_with_any_batch_and_length(family: str) -> None:
-    encoder = Encoder(_shallow(family)).eval()
+    encoder = Encoder(_shallow(family, 0.1)).eval()
     batch = batch_for(encoder.config)
     axes = {0: Dim("batch", min=1, max=64), 1: Dim("length", min=2, max=encoder.config.max_length)}
     program = torch.export.export(encoder, (), batch, dynamic_shapes=dict.fromkeys(batch, axes))
