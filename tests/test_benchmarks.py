@@ -1,7 +1,8 @@
-"""The CRF benchmark: its proof of equality, and its tables, JSON and chart on made-up timings."""
+"""The benchmarks' proofs of equality, and their tables, JSON and chart, on small problems."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -14,9 +15,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from pybert_crf.encoders.families import FAMILIES
+
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 
 import bench_crf
+import bench_encoders
 from crf_speed import equality, process, timing
 from crf_speed.contenders import Contender, Reference
 from crf_speed.equality import DisagreementError, Exam, answer, reason
@@ -267,3 +271,23 @@ def test_pytest_finds_the_benchmark() -> None:
     listed = run.stdout.splitlines()
     assert sum("test_speed[" in line for line in listed) == len(bench_crf.CASES)
     assert any("test_speed[viterbi-32x128x29-2-native_kernel]" in line for line in listed)
+
+
+def test_every_encoder_is_timed_against_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "encoders.json"
+    settings = ["--size", "tiny", "--shapes", "2x8", "--seconds", "0.001", "--threads", "1"]
+    bench_encoders.main([*settings, "--out", str(out)])
+    figures = json.loads(out.read_text())
+    cases = [(row["family"], row["operation"]) for row in figures["rows"]]
+    assert cases == [(family, operation) for family in FAMILIES for operation in ("forward", "training step")]
+    assert all(row["error"] < 1e-5 and row["ours"] > 0 and row["theirs"] > 0 for row in figures["rows"])
+    printed = capsys.readouterr().out
+    assert all(f"| `{family}` | training step | 2, 8 |" in printed for family in FAMILIES)
+
+
+def test_an_encoder_that_disagrees_is_not_timed() -> None:
+    both = bench_encoders.pair("bert", "tiny", 8)
+    with torch.no_grad():
+        both.ours.layers[1].feed_forward.up.weight.mul_(1.5)
+    with pytest.raises(AssertionError, match="bert: ours and theirs differ by"):
+        bench_encoders.prove(both, bench_encoders.sentences(2, 8))

@@ -1,0 +1,208 @@
+"""The speed of the encoders: every family of ours and transformers' own, side by side.
+
+    python benchmarks/bench_encoders.py --out benchmarks/results/NAME.json
+
+Both sides have the same random weights. It proves for each family that they agree, forwards and backwards,
+then times them in turns, and prints a table as Markdown: a forward without gradients, and a training step
+(forward with dropout, and backward). transformers attends as it does by default. A family that disagrees
+stops the run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from crf_speed.results import machine, versions
+from crf_speed.timing import measure, threads
+
+from pybert_crf.encoders import Encoder, config_from_json
+from pybert_crf.encoders.families import FAMILIES
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # of an import that is not ours
+    import transformers
+
+Batch = dict[str, torch.Tensor]
+
+# Layers, width, heads of the encoders; batch and length of what they read.
+SIZES = {"tiny": (2, 64, 2), "small": (4, 256, 4), "base": (12, 768, 12)}
+SHAPES = ((32, 64), (8, 256))
+VOCAB = 8000
+
+# What a family's published checkpoints have, where it is not the default of transformers.
+SETTINGS: dict[str, dict[str, Any]] = {
+    "xlm": {"sinusoidal_embeddings": True},
+}
+
+
+def loss(hidden: torch.Tensor) -> torch.Tensor:
+    """A random weighting: sums and squares of what is normalised do not depend on it."""
+    weights = torch.randn(hidden.shape[-1], generator=torch.Generator().manual_seed(1))
+    return (hidden @ weights).mean()
+
+
+class Pair(NamedTuple):
+    """The same encoder, ours and transformers'."""
+
+    ours: Encoder
+    theirs: Any
+
+    def hidden(self, side: str, batch: Batch) -> torch.Tensor:
+        """The last hidden states that one side makes of the batch."""
+        states: torch.Tensor = (
+            self.ours(**batch) if side == "ours" else self.theirs(**batch).last_hidden_state
+        )
+        return states
+
+    def forward(self, side: str, batch: Batch) -> Callable[[], None]:
+        def call() -> None:
+            self.ours.eval(), self.theirs.eval()
+            with torch.inference_mode():
+                self.hidden(side, batch)
+
+        return call
+
+    def step(self, side: str, batch: Batch) -> Callable[[], None]:
+        model = getattr(self, side)
+
+        def call() -> None:
+            model.train()
+            model.zero_grad()
+            loss(self.hidden(side, batch)).backward()
+
+        return call
+
+
+class Row(NamedTuple):
+    """Median seconds a call; `ratio` is the median of ours over theirs, turn by turn."""
+
+    family: str
+    operation: str
+    batch: int
+    length: int
+    ours: float
+    theirs: float
+    ratio: float
+    error: float  # of the hidden states, and of the gradient of the word embeddings over its size
+
+
+def pair(family: str, size: str, length: int) -> Pair:
+    """A random encoder of the family, as its checkpoints are but for size and vocabulary."""
+    table = FAMILIES[family]
+    layers, width, heads = SIZES[size]
+    shape = {"vocab_size": VOCAB, "num_layers": layers, "hidden_size": width, "num_heads": heads}
+    shape |= {"intermediate_size": 4 * width, "max_positions": length + 2}
+    settings = {table.their_key(name): value for name, value in shape.items() if name in table.config_keys}
+    kind = getattr(transformers, table.architecture)
+    torch.manual_seed(0)
+    config = kind.config_class(**settings, **SETTINGS.get(family, {}))
+    theirs = kind(config)
+    ours = Encoder.from_checkpoint(config_from_json(config.to_dict()), theirs.state_dict())
+    return Pair(ours, theirs)
+
+
+def sentences(rows: int, length: int) -> Batch:
+    """Random pieces, the rows between half of the length and all of it long."""
+    generator = torch.Generator().manual_seed(0)
+    lengths = torch.linspace(length // 2, length, rows).long()
+    mask = torch.arange(length)[None, :] < lengths[:, None]
+    input_ids = torch.randint(5, VOCAB, (rows, length), generator=generator)
+    return {"input_ids": torch.where(mask, input_ids, 1), "attention_mask": mask.long()}
+
+
+def prove(both: Pair, batch: Batch) -> float:
+    """The greatest difference of hidden states and of the word embeddings' gradient; no more than 1e-4."""
+    kept = batch["attention_mask"].bool()
+    hidden, gradients = [], []
+    for side in ("ours", "theirs"):
+        model = getattr(both, side).eval()
+        model.zero_grad()
+        states = both.hidden(side, batch)
+        loss(states[kept]).backward()
+        words = both.ours.embeddings.word if side == "ours" else model.get_input_embeddings()
+        hidden.append(states.detach()[kept])
+        gradients.append(words.weight.grad)
+    scale = float(gradients[1].abs().max())
+    error = max(float((a - b).abs().max()) for a, b in (hidden, [g / scale for g in gradients]))
+    assert error < 1e-4, f"{both.ours.config.model_type}: ours and theirs differ by {error}"
+    return error
+
+
+def run(families: Sequence[str], size: str, shapes: Sequence[tuple[int, int]], seconds: float) -> list[Row]:
+    """Prove, then time, every family at every shape."""
+    rows = []
+    for family in families:
+        for batch_size, length in shapes:
+            both = pair(family, size, length)
+            batch = sentences(batch_size, length)
+            error = prove(both, batch)
+            for name, operation in (("forward", both.forward), ("training step", both.step)):
+                calls = {side: operation(side, batch) for side in ("ours", "theirs")}
+                rows.append(_row(family, name, batch_size, length, calls, seconds, error))
+                print(*rows[-1], flush=True)
+    return rows
+
+
+def _row(
+    family: str,
+    operation: str,
+    batch: int,
+    length: int,
+    calls: dict[str, Callable[[], None]],
+    seconds: float,
+    error: float,
+) -> Row:
+    taken = measure(calls, seconds)
+    ratio = statistics.median(a / b for a, b in zip(*taken.values(), strict=False))
+    ours, theirs = (statistics.median(times) for times in taken.values())
+    return Row(family, operation, batch, length, ours, theirs, ratio, error)
+
+
+def table(rows: Sequence[Row]) -> str:
+    """The rows as Markdown; milliseconds, and ours over theirs."""
+    lines = ["| family | operation | batch, length | ours | transformers | ratio |", "| --- " * 6 + "|"]
+    for row in rows:
+        times = f"{1000 * row.ours:.1f} | {1000 * row.theirs:.1f} | {row.ratio:.2f}"
+        lines.append(f"| `{row.family}` | {row.operation} | {row.batch}, {row.length} | {times} |")
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--families", nargs="+", choices=FAMILIES, default=list(FAMILIES))
+    parser.add_argument("--size", choices=SIZES, default="small")
+    parser.add_argument("--shapes", nargs="+", type=_shape, default=list(SHAPES), metavar="BATCHxLENGTH")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--seconds", type=float, default=4.0, help="for each operation of each side")
+    parser.add_argument("--out", type=Path, help="where the figures go, as JSON")
+    options = parser.parse_args(arguments)
+    with threads(options.threads):
+        rows = run(options.families, options.size, options.shapes, options.seconds)
+    print(table(rows))
+    if options.out:
+        figures = {
+            "machine": machine(),
+            "versions": versions() | {"transformers": transformers.__version__},
+            "size": options.size,
+            "threads": options.threads,
+            "rows": [row._asdict() for row in rows],
+        }
+        options.out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+
+
+def _shape(text: str) -> tuple[int, int]:
+    batch, length = text.split("x")
+    return int(batch), int(length)
+
+
+if __name__ == "__main__":
+    main()
