@@ -38,6 +38,7 @@ VOCAB = 8000
 
 # What a family's published checkpoints have, where it is not the default of transformers.
 SETTINGS: dict[str, dict[str, Any]] = {
+    "ernie": {"use_task_id": True},
     "xlm": {"sinusoidal_embeddings": True},
 }
 

@@ -44,6 +44,8 @@ class EncoderConfig:
     embedding_init_std: float | None = None  # None: init_std
     positions: str = "learned"  # one of POSITIONS
     segments_are_words: bool = False  # token_type_ids are looked up among the words (XLM)
+    num_tasks: int = 1
+    task_embeddings: bool = False  # add the vector of the first of the pretraining tasks (ERNIE)
     num_languages: int = 1
     language_embeddings: bool = False  # add the language's vector where there are several
     num_groups: int = (
@@ -57,7 +59,7 @@ class EncoderConfig:
     def __post_init__(self) -> None:
         for name in ("vocab_size", "hidden_size", "num_heads", "intermediate_size", "max_positions"):
             self._check_integer(name, at_least=1)
-        for name in ("num_languages", "layers_per_group"):
+        for name in ("num_tasks", "num_languages", "layers_per_group"):
             self._check_integer(name, at_least=1)
         for name in ("num_layers", "num_segments", "embedding_size", "num_groups"):
             self._check_integer(name, at_least=0)

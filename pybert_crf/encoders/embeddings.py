@@ -1,4 +1,4 @@
-"""The embeddings of every family: words, positions, segments and languages, as the configuration says."""
+"""The embeddings of every family: words, positions, segments …, as the configuration says."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ class Embeddings(nn.Module):
             skipped = config.pad_id if config.positions == "after_padding" else None
             self.position = nn.Embedding(config.max_positions, width, padding_idx=skipped)
             self.position.weight.requires_grad_(config.positions != "sinusoidal")
+        self.task = nn.Embedding(config.num_tasks, width) if config.task_embeddings else None
         self.segment = nn.Embedding(config.num_segments, width) if config.num_segments else None
         self.language = nn.Embedding(config.num_languages, width) if config.has_languages else None
         self.norm = nn.LayerNorm(width, eps=config.norm_eps) if config.embedding_norm else nn.Identity()
@@ -41,6 +42,8 @@ class Embeddings(nn.Module):
             x = x if token_type_ids is None else x + self.word(token_type_ids)
         elif self.segment is not None:
             x = x + (self.segment.weight[0] if token_type_ids is None else self.segment(token_type_ids))
+        if self.task is not None:
+            x = x + self.task.weight[0]
         if self.positions == "after_padding":
             x = x + self.position(places_after_padding(input_ids, self.pad_id))
         elif self.positions != "none":

@@ -58,6 +58,10 @@ _ROBERTA_VARIANTS = {**_BERT_VARIANTS, "pad 0": {"pad_token_id": 0}}
 
 CASES = {
     "bert": Case(_BERT, {**_BERT_VARIANTS, **_NO_PAD}),
+    "ernie": Case(
+        {**_BERT, "use_task_id": True, "task_type_vocab_size": 4},
+        {**_BERT_VARIANTS, **_NO_PAD, "without tasks": {"use_task_id": False}},
+    ),
     "roberta": Case(_ROBERTA, _ROBERTA_VARIANTS),
     "xlm-roberta": Case(_ROBERTA, _ROBERTA_VARIANTS),
     "xlm-roberta-xl": Case(_ROBERTA, _ROBERTA_VARIANTS),

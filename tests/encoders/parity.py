@@ -112,22 +112,17 @@ def _row(family: str) -> list[str]:
     by_kind = [max(state_error(ours, theirs, batches(ours)[i]) for ours, theirs in pairs) for i in range(3)]
     acting = [their_model(family, **change) for change in activations(family)]
     errors = [state_error(as_ours(theirs), theirs, batch_for(as_ours(theirs).config)) for theirs in acting]
-    gradient = [max(own for own, _ in gradient_errors(family, p).values()) for p in (0.0, 1e-9)]
-    own, theirs_half = half_errors(family)
-    figures = [*by_kind, max(errors, default=by_kind[0]), *gradient]
-    return [f"`{family}`", *(f"{x:.0e}" if x else "0" for x in figures), f"{own / theirs_half:.2f}"]
+    worst = [map(max, zip(*gradient_errors(family, p).values(), strict=True)) for p in (0.0, 1e-9)]
+    own, reference = half_errors(family)
+    return [
+        f"`{family}`",
+        *(f"{error:.0e}" if error else "0" for error in [*by_kind, max(errors, default=by_kind[0])]),
+        *("{:.0e} ({:.0e})".format(*pair) for pair in worst),
+        f"{own / reference:.2f}",
+    ]
 
 
-HEADER = [
-    "family",
-    "padding and segments",
-    "padding",
-    "segments",
-    "activations",
-    "gradient",
-    "with dropout",
-    "bf16",
-]
+HEADER = ("family", "padding, segments", "padding", "segments", "activations", "gradient", "dropout", "bf16")
 
 
 def main() -> None:

@@ -1,9 +1,12 @@
-"""BERT (Devlin et al., 2019), as its checkpoints are spelt by ``transformers``.
+"""BERT (Devlin et al., 2019) and ERNIE (Sun et al., 2019), as ``transformers`` spells their checkpoints.
 
-Chinese RoBERTa-wwm, MacBERT, PERT and ERNIE 1.0 are of this family: their config.json say "bert".
+Chinese RoBERTa-wwm, MacBERT, PERT and exports of ERNIE 1.0 are BERT: their config.json say so. ERNIE itself
+adds the embedding of a pretraining task, of which other tasks take the first.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from pybert_crf.encoders.families.family import HEADS, Family, Rename
 
@@ -76,4 +79,14 @@ BERT = Family(
     renames=EMBEDDING_RENAMES + LAYER_RENAMES,
     heads=(*HEADS, *BODY_HEADS, "cls.*"),  # cls: masked words, next sentence
     tied={"embeddings.word_embeddings.weight": "cls.predictions.decoder.weight"},
+)
+
+ERNIE = replace(
+    BERT,
+    model_type="ernie",
+    architecture="ErnieModel",
+    prefix="ernie.",
+    config_keys={**CONFIG_KEYS, "num_tasks": "task_type_vocab_size", "task_embeddings": "use_task_id"},
+    defaults={"num_tasks": 3},
+    renames=(*BERT.renames, Rename("embeddings.task", ("embeddings.task_type_embeddings",))),
 )
