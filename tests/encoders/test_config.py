@@ -87,6 +87,31 @@ def test_their_defaults_are_ours(family: str) -> None:
     assert config_from_json({"model_type": family, **said}) == told
 
 
+# What config.json of published relatives says beside or unlike BERT's own, by their model pages on the hub.
+RELATIVES: dict[str, dict[str, Any]] = {
+    "Chinese RoBERTa-wwm, MacBERT, PERT": {
+        "architectures": ["BertForMaskedLM"],
+        "directionality": "bidi",
+        "pooler_fc_size": 768,
+        "pooler_type": "first_token_transform",
+        "gradient_checkpointing": False,
+    },
+    "ERNIE 1.0": {"hidden_act": "relu", "max_position_embeddings": 513, "layer_norm_eps": 1e-5},
+    "MiniLM": {"position_embedding_type": "absolute", "use_cache": True, "transformers_version": "4.8.2"},
+}
+
+
+@pytest.mark.parametrize("change", RELATIVES.values(), ids=RELATIVES.keys())
+def test_relatives_of_bert(change: dict[str, Any]) -> None:
+    """They open as what they are, and write what they said."""
+    values = config_to_json(CONFIG) | change
+    config = config_from_json(values)
+    assert config.model_type == "bert"
+    assert config.activation == values["hidden_act"]
+    written = config_to_json(config)
+    assert {key: written[key] for key in written if key != "architectures"}.items() <= values.items()
+
+
 OLD_KEYS = [(family, old) for family, table in FAMILIES.items() for old in table.old_keys]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,31 +23,33 @@ Make = Callable[..., TrainOptions]
 
 
 @pytest.fixture(scope="module")
-def resume(request: pytest.FixtureRequest, corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """200 sentences of Resume and 40 to judge by, or the small made-up corpus where there is none."""
-    try:
-        data: Path = request.getfixturevalue("data_dir")
-    except pytest.skip.Exception:
-        return corpus
-    directory = tmp_path_factory.mktemp("resume")
-    for name, count in (("train", 200), ("dev", 40), ("test", 40)):
-        text = (data / "resume" / f"{name}.char.bmes").read_text(encoding="utf-8")
-        sentences = islice((block for block in text.split("\n\n") if block.strip()), count)
-        (directory / f"{name}.txt").write_text("\n\n".join(sentences) + "\n", encoding="utf-8")
+def some_corpus(
+    request: pytest.FixtureRequest, corpus: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """200 sentences of Resume and 40 to judge by; where it is not here, as much of the made-up corpus."""
+    directory = tmp_path_factory.mktemp("sentences")
+    for name in ("train", "dev", "test"):
+        try:
+            path = request.getfixturevalue("data_dir") / "resume" / f"{name}.char.bmes"
+            blocks = [block for block in path.read_text("utf-8").split("\n\n") if block.strip()]
+            text = "\n\n".join(blocks[: 200 if name == "train" else 40])
+        except pytest.skip.Exception:
+            text = "\n".join([(corpus / f"{name}.txt").read_text("utf-8")] * 15)
+        (directory / f"{name}.txt").write_text(f"{text}\n", encoding="utf-8")
     return directory
 
 
 @each_family
-def test_training(family: str, options: Make, resume: Path, tmp_path: Path) -> None:
-    corpus = read_corpus(resume / "train.txt")
+def test_training(family: str, options: Make, some_corpus: Path, tmp_path: Path) -> None:
+    corpus = read_corpus(some_corpus / "train.txt")
     tokenizer = UnitTokenizer.build((s.tokens for s in corpus.sentences), "char")
     theirs = their_config(family, vocab_size=tokenizer.vocab_size, pad_token_id=tokenizer.pad_id)
     start = Encoder(config_from_json(theirs.to_dict()))
     start.save_pretrained(tmp_path / "start")
     tokenizer.save(tmp_path / "start")
 
-    corpora = {name: str(resume / f"{name}.txt") for name in ("train", "dev", "test")}
-    chosen = options(model=str(tmp_path / "start"), epochs=2, learning_rate=2e-3, batch_tokens=512, **corpora)
+    corpora = {name: str(some_corpus / f"{name}.txt") for name in ("train", "dev", "test")}
+    chosen = options(model=str(tmp_path / "start"), epochs=2, learning_rate=2e-3, batch_tokens=256, **corpora)
     result = train(chosen)
     losses = [row["loss"] for row in result.history]
     assert losses[-1] < 0.8 * losses[0]
@@ -63,7 +64,7 @@ def test_training(family: str, options: Make, resume: Path, tmp_path: Path) -> N
 
     tagger.save_pretrained(tmp_path / "again")
     again = Tagger.from_pretrained(tmp_path / "again")
-    tokens = [sentence.tokens for sentence in read_corpus(resume / "dev.txt").sentences]
+    tokens = [sentence.tokens for sentence in read_corpus(some_corpus / "dev.txt").sentences]
     assert list(again.tag_units(tokens)) == list(tagger.tag_units(tokens))
     encoder = Encoder.from_pretrained(
         tmp_path / "again"
