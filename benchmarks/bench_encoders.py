@@ -38,10 +38,19 @@ SIZES = {"tiny": (2, 64, 2), "small": (4, 256, 4), "base": (12, 768, 12)}
 SHAPES = ((32, 64), (8, 256))
 VOCAB = 8000
 
+DEBERTA = {
+    "relative_attention": True,
+    "pos_att_type": ["c2p", "p2c"],
+    "max_relative_positions": 512,
+    "position_biased_input": False,
+}
+
 # What a family's published checkpoints have, where it is not the default of transformers.
 SETTINGS: dict[str, dict[str, Any]] = {
     "ernie": {"use_task_id": True},
     "xlm": {"sinusoidal_embeddings": True},
+    "deberta": DEBERTA,
+    "deberta-v2": {**DEBERTA, "position_buckets": 256, "share_att_key": True, "norm_rel_ebd": "layer_norm"},
 }
 
 

@@ -1,13 +1,9 @@
-"""How a layer attends: the kinds of attention, and the dense one, which most families have.
+"""Dense attention, which most families have: every position sees every other.
 
-A kind is two modules. One is made once for an encoder and tells, of each batch, what all layers share (the
-mask; relative positions and their embeddings, where a kind has them). The other is each layer's own. Shapes:
-B sequences of L pieces, D = ``hidden_size``, H heads of d = D / H.
+Shapes: B sequences of L pieces, D = ``hidden_size``, H heads of d = D / H.
 """
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -15,13 +11,6 @@ from torch import Tensor, nn
 
 from pybert_crf.encoders.config import EncoderConfig
 from pybert_crf.encoders.dropout import dropout
-
-
-class AttentionKind(NamedTuple):
-    """The two modules of a kind of attention, each made from an ``EncoderConfig``."""
-
-    context: type[nn.Module]  # (embeddings (B, L, D), attention_mask (B, L) or None) -> context
-    layer: type[nn.Module]  # (x (B, L, D), context) -> (B, L, D)
 
 
 class PaddingMask(nn.Module):
@@ -37,20 +26,25 @@ class PaddingMask(nn.Module):
 class DenseAttention(nn.Module):
     """Scaled dot-product attention of every position to every unpadded one (Vaswani et al., 2017)."""
 
-    def __init__(self, config: EncoderConfig) -> None:
+    def __init__(self, config: EncoderConfig, number: int) -> None:
         super().__init__()
         self.num_heads = config.num_heads
         self.attention_dropout = config.attention_dropout
-        self.qkv = nn.Linear(config.hidden_size, 3 * config.hidden_size)  # one product instead of three
+        # One product instead of three.
+        self.qkv = nn.Linear(config.hidden_size, 3 * config.hidden_size, bias=config.query_bias)
         self.out = nn.Linear(config.hidden_size, config.hidden_size)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         B, L, D = x.shape
         qkv = self.qkv(x).view(B, L, 3, self.num_heads, D // self.num_heads)
         query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind()  # each (B, H, L, d)
-        x = attend(query, key, value, mask, self.attention_dropout if self.training else 0.0)
+        x = self.attend(query, key, value, mask)
         mixed: Tensor = self.out(x.transpose(1, 2).reshape(B, L, D))
         return mixed
+
+    def attend(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
+        """Return what each query gathers of the values, (B, H, L, d), as all that is given is."""
+        return attend(query, key, value, mask, self.attention_dropout if self.training else 0.0)
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, probability: float) -> Tensor:
@@ -80,8 +74,3 @@ def broadcastable_mask(attention_mask: Tensor | None) -> Tensor | None:
     if mask.device.type == "cpu" and not torch.compiler.is_compiling() and bool(mask.all()):
         return None
     return mask[:, None, None, :]
-
-
-ATTENTIONS = {
-    "dense": AttentionKind(PaddingMask, DenseAttention),
-}

@@ -12,6 +12,13 @@ from pybert_crf.encoders.activations import ACTIVATIONS
 # "sinusoidal": fixed sines and cosines (Vaswani et al., 2017), stored with the weights. "none": from nowhere.
 POSITIONS = ("learned", "after_padding", "sinusoidal", "none")
 
+# How a layer attends; the modules are in encoders/kinds.py.
+ATTENTION_KINDS = ("dense", "disentangled", "block_sparse")
+
+# What distances add to the scores of contents: the query's content and the key's distance ("c2p"), and the
+# key's content and the query's distance ("p2c"), as He et al. (2021) call them.
+POSITION_TERMS = ("c2p", "p2c")
+
 # Bidirectional encoders of three sizes, to train from scratch: layers, width, heads.
 SIZES = {"tiny": (2, 128, 2), "small": (4, 256, 4), "base": (12, 768, 12)}
 
@@ -54,14 +61,38 @@ class EncoderConfig:
     layers_per_group: int = 1
     norm_first: bool = False  # normalise what goes into each half of a layer, not what comes out
     drop_attention_output: bool = True  # hidden_dropout after attention too
-    attention: str = "dense"  # a key of ATTENTIONS
+    attention: str = "dense"  # one of ATTENTION_KINDS
+    project_first: bool = (
+        False  # from embedding_size to hidden_size before the embeddings' norm, without bias
+    )
+    drop_first: bool = False  # dropout before the embeddings' norm, not after it
+    scale_words: bool = False  # multiply the words' vectors by the root of their width
+    key_bias: bool = True  # false: the keys' projection has none
+    query_bias: bool = True  # false: the queries' and values' have none either
+    qkv_by_head: bool = False  # rows of the projection: query, key and value of the first head, of the next …
+    # Disentangled attention (encoders/disentangled.py).
+    relative_positions: bool = False  # attend by distance too
+    position_terms: tuple[str, ...] = ()  # of POSITION_TERMS
+    max_distance: int = -1  # beyond which all are one; below 1: max_positions
+    position_buckets: int = -1  # distances that are told apart, ever fewer from half of them on; below 1: all
+    relative_norm: bool = False  # LayerNorm of the distances' embeddings
+    share_position_projections: bool = False  # project distances as contents are
+    talking_heads: bool = False  # mix the heads' scores, and their weights
+    conv_kernel_size: int = 0  # of a convolution beside the first layer; 0: none
+    conv_groups: int = 1
+    conv_activation: str = "tanh"
+    # Block-sparse attention (encoders/block_sparse.py).
+    block_size: int = 64
+    num_random_blocks: int = 3
 
     def __post_init__(self) -> None:
         for name in ("vocab_size", "hidden_size", "num_heads", "intermediate_size", "max_positions"):
             self._check_integer(name, at_least=1)
-        for name in ("num_tasks", "num_languages", "layers_per_group"):
+        for name in ("num_tasks", "num_languages", "layers_per_group", "conv_groups", "block_size"):
             self._check_integer(name, at_least=1)
         for name in ("num_layers", "num_segments", "embedding_size", "num_groups"):
+            self._check_integer(name, at_least=0)
+        for name in ("conv_kernel_size", "num_random_blocks"):
             self._check_integer(name, at_least=0)
         for name in ("norm_eps", "init_std"):
             self._check_number(name, 0.0, math.inf)
@@ -74,10 +105,16 @@ class EncoderConfig:
                 raise TypeError(f"{name} must be true or false, got {getattr(self, name)!r}")
         if self.hidden_size % self.num_heads:
             raise ValueError(f"hidden_size {self.hidden_size} is not divisible by num_heads {self.num_heads}")
-        for name, known in (("activation", ACTIVATIONS), ("positions", POSITIONS)):
+        for name, known in (
+            ("activation", ACTIVATIONS),
+            ("conv_activation", ACTIVATIONS),
+            ("positions", POSITIONS),
+            ("attention", ATTENTION_KINDS),
+        ):
             if getattr(self, name) not in known:
                 raise ValueError(f"unknown {name} {getattr(self, name)!r}; known: {', '.join(sorted(known))}")
         self._check_padding()
+        self._check_distances()
         if self.embedding_size == 0:
             object.__setattr__(self, "embedding_size", self.hidden_size)
 
@@ -91,6 +128,24 @@ class EncoderConfig:
                 raise ValueError("positions that are counted after the padding's id need a pad_id")
             if self.max_length < 1:
                 raise ValueError(f"max_positions {self.max_positions} leave none after pad_id {self.pad_id}")
+
+    def _check_distances(self) -> None:
+        terms = self.position_terms
+        if len(set(terms)) < len(terms) or not set(terms) <= set(POSITION_TERMS):
+            raise ValueError(f"position_terms must be some of {POSITION_TERMS}, each once, got {terms}")
+        for name in ("max_distance", "position_buckets"):
+            self._check_integer(name, at_least=-1)
+        span = self.max_distance if self.max_distance > 0 else self.max_positions
+        if self.position_buckets > 0 and not 1 <= self.position_buckets // 2 <= span - 2:
+            raise ValueError(f"position_buckets must be 2 to {2 * span - 3}, got {self.position_buckets}")
+        if self.conv_kernel_size and self.attention != "disentangled":
+            raise ValueError(f"a convolution goes with disentangled attention, not with {self.attention}")
+        if self.conv_kernel_size and not self.conv_kernel_size % 2:
+            raise ValueError(f"conv_kernel_size must be odd (or 0), got {self.conv_kernel_size}")
+        if self.hidden_size % self.conv_groups:
+            raise ValueError(
+                f"hidden_size {self.hidden_size} is not divisible by {self.conv_groups} conv_groups"
+            )
 
     @property
     def max_length(self) -> int:

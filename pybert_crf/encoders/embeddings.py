@@ -29,15 +29,25 @@ class Embeddings(nn.Module):
         self.task = nn.Embedding(config.num_tasks, width) if config.task_embeddings else None
         self.segment = nn.Embedding(config.num_segments, width) if config.num_segments else None
         self.language = nn.Embedding(config.num_languages, width) if config.has_languages else None
-        self.norm = nn.LayerNorm(width, eps=config.norm_eps) if config.embedding_norm else nn.Identity()
+        self.project_first = config.project_first
+        self.drop_first = config.drop_first
+        self.scale = width**0.5 if config.scale_words else 1.0
+        self.projection = (
+            nn.Linear(width, config.hidden_size, bias=not config.project_first)
+            if config.has_projection
+            else nn.Identity()
+        )
+        normed = config.hidden_size if config.project_first else width
+        self.norm = nn.LayerNorm(normed, eps=config.norm_eps) if config.embedding_norm else nn.Identity()
         self.dropout = Dropout(config.hidden_dropout)
-        self.projection = nn.Linear(width, config.hidden_size) if config.has_projection else nn.Identity()
 
     def forward(
         self, input_ids: Tensor, token_type_ids: Tensor | None = None, language_ids: Tensor | None = None
     ) -> Tensor:
         """Embed (B, L) int64 each as (B, L, D)."""
         x = self.word(input_ids)  # (B, L, E)
+        if self.scale != 1.0:
+            x = x * self.scale
         if self.segments_are_words:
             x = x if token_type_ids is None else x + self.word(token_type_ids)
         elif self.segment is not None:
@@ -50,7 +60,10 @@ class Embeddings(nn.Module):
             x = x + self.position.weight[: input_ids.shape[1]]  # (L, E)
         if self.language is not None and language_ids is not None:
             x = x + self.language(language_ids)
-        embedded: Tensor = self.projection(self.dropout(self.norm(x)))
+        if self.project_first:
+            x = self.projection(x)
+        x = self.norm(self.dropout(x)) if self.drop_first else self.dropout(self.norm(x))
+        embedded: Tensor = x if self.project_first else self.projection(x)
         return embedded
 
 

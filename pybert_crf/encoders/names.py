@@ -39,7 +39,8 @@ def import_tensors(
                 parts.append(tensor.to("cpu", dtype))
         if len(parts) == len(names):
             imported[name] = rename.join(parts)
-    problems = {"missing": missing, "unexpected": sorted(given), "wrong": misfits}
+    unexpected = sorted(given.keys() - set(family.idle))
+    problems = {"missing": missing, "unexpected": unexpected, "wrong": misfits}
     if any(problems.values()):
         found = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in problems.items() if names)
         raise CheckpointError(f"the tensors do not fit this {family.model_type} encoder; {found}")

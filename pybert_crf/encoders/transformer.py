@@ -12,10 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from pybert_crf.encoders.activations import ACTIVATIONS
-from pybert_crf.encoders.attention import ATTENTIONS
 from pybert_crf.encoders.config import EncoderConfig
+from pybert_crf.encoders.convolution import Convolution
 from pybert_crf.encoders.dropout import Dropout
 from pybert_crf.encoders.embeddings import Embeddings, sinusoids
+from pybert_crf.encoders.kinds import ATTENTIONS
 
 
 class FeedForward(nn.Module):
@@ -34,26 +35,31 @@ class FeedForward(nn.Module):
 
 
 class Layer(nn.Module):
-    """Attention, then feed-forward, each added to its input; `norm_first` says what is normalised."""
+    """Attention, then feed-forward, each added to its input; `norm_first` says what is normalised.
 
-    def __init__(self, config: EncoderConfig) -> None:
+    ``number`` is its place among the layers, from 0.
+    """
+
+    def __init__(self, config: EncoderConfig, number: int) -> None:
         super().__init__()
         self.norm_first = config.norm_first
-        self.attention = ATTENTIONS[config.attention].layer(config)
+        self.attention = ATTENTIONS[config.attention].layer(config, number)
         self.attention_norm = nn.LayerNorm(config.hidden_size, eps=config.norm_eps)
         self.feed_forward = FeedForward(config)
         self.feed_forward_norm = nn.LayerNorm(config.hidden_size, eps=config.norm_eps)
         self.attention_dropout = Dropout(config.hidden_dropout if config.drop_attention_output else 0.0)
         self.dropout = Dropout(config.hidden_dropout)
+        self.convolution = Convolution(config) if config.conv_kernel_size and number == 0 else None
 
     def forward(self, x: Tensor, context: Any) -> Tensor:
+        entered = x
         if self.norm_first:
             x = x + self.attention_dropout(self.attention(self.attention_norm(x), context))
             x = x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
         else:
             x = self.attention_norm(x + self.attention_dropout(self.attention(x, context)))
             x = self.feed_forward_norm(x + self.dropout(self.feed_forward(x)))
-        return x
+        return x if self.convolution is None else self.convolution(entered, x, context.mask)
 
 
 class Transformer(nn.Module):
@@ -128,9 +134,10 @@ class Transformer(nn.Module):
 def _layers(config: EncoderConfig) -> nn.ModuleList:
     """Return one layer for each number, or groups of layers where they share weights (Lan et al., 2020)."""
     if not config.num_groups:
-        return nn.ModuleList(Layer(config) for _ in range(config.num_layers))
+        return nn.ModuleList(Layer(config, number) for number in range(config.num_layers))
     return nn.ModuleList(
-        nn.ModuleList(Layer(config) for _ in range(config.layers_per_group)) for _ in range(config.num_groups)
+        nn.ModuleList(Layer(config, number) for number in range(config.layers_per_group))
+        for _ in range(config.num_groups)
     )
 
 

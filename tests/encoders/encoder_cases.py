@@ -56,6 +56,22 @@ _NO_PAD: dict[str, dict[str, Any]] = {"no pad": {"pad_token_id": None}}
 _ROBERTA = {**_BERT, "max_position_embeddings": 37}  # 8 of them lie at and before the padding's
 _ROBERTA_VARIANTS = {**_BERT_VARIANTS, "pad 0": {"pad_token_id": 0}}
 
+_RELATIVE: dict[str, Any] = {
+    "relative_attention": True,
+    "pos_att_type": ["p2c", "c2p"],
+    "max_relative_positions": 7,
+}
+_RELATIVE_VARIANTS: dict[str, dict[str, Any]] = {
+    "c2p": {"pos_att_type": ["c2p"]},
+    "p2c": {"pos_att_type": ["p2c"]},
+    "contents only": {"pos_att_type": None},
+    "no distances": {"relative_attention": False},
+    "distances as far as positions": {"max_relative_positions": -1},
+    "no positions": {"position_biased_input": False},
+    "no segments": {"type_vocab_size": 0},
+    "other width": {"embedding_size": 21},
+}
+
 CASES = {
     "bert": Case(_BERT, {**_BERT_VARIANTS, **_NO_PAD}),
     "ernie": Case(
@@ -114,6 +130,55 @@ CASES = {
             "one language": {"n_langs": 1},
             "no language embeddings": {"use_lang_emb": False},
             "untied": {"tie_word_embeddings": False},
+        },
+    ),
+    "deberta": Case(
+        {**_BERT, **_RELATIVE},
+        {
+            **_BERT_VARIANTS,
+            **_RELATIVE_VARIANTS,
+            "talking heads": {"talking_head": True},
+            "talking heads without distances": {"talking_head": True, "relative_attention": False},
+        },
+    ),
+    "deberta-v2": Case(
+        # Eight buckets: distances up to 4 by themselves, up to 17 in log buckets, the rest is one.
+        {**_BERT, **_RELATIVE, "position_buckets": 8, "max_relative_positions": 18},
+        {
+            **{name: change for name, change in _BERT_VARIANTS.items() if name != "no layer"},
+            **_RELATIVE_VARIANTS,
+            "no buckets": {"position_buckets": -1},
+            "odd buckets": {"position_buckets": 7, "max_relative_positions": 9},
+            "buckets as far as positions": {"max_relative_positions": -1},
+            "steep buckets": {"position_buckets": 30, "max_relative_positions": 18},
+            "normalised distances": {"norm_rel_ebd": "layer_norm"},
+            "shared projections": {"share_att_key": True},
+            "shared projections, c2p": {"share_att_key": True, "pos_att_type": ["c2p"]},
+            "convolution": {"conv_kernel_size": 3},
+            "wide convolution": {"conv_kernel_size": 5, "conv_groups": 3, "conv_act": "gelu"},
+            "as version 3": {
+                "norm_rel_ebd": "layer_norm",
+                "share_att_key": True,
+                "position_biased_input": False,
+                "type_vocab_size": 0,
+                "max_relative_positions": -1,
+            },
+        },
+    ),
+    "big_bird": Case(
+        # 23 pieces are 12 blocks, the last one half full; up to 14 pieces it attends densely.
+        {**_BERT, "block_size": 2, "num_random_blocks": 1, "max_position_embeddings": 31},
+        {
+            # With one head transformers is 2e-5 off its own float64, and we half of that.
+            **{name: change for name, change in _BERT_VARIANTS.items() if name != "one head"},
+            "eleven heads": {"num_attention_heads": 11},
+            **_NO_PAD,
+            "full": {"attention_type": "original_full"},
+            "full because short": {"block_size": 4},
+            "blocks of three": {"block_size": 3},
+            "three random blocks": {"block_size": 1, "num_random_blocks": 3},
+            "no bias": {"use_bias": False},
+            "scaled": {"rescale_embeddings": True},
         },
     ),
 }

@@ -30,7 +30,11 @@ def test_padding_is_never_seen(family: str, training: bool) -> None:
 
 @each_family
 def test_a_sequence_alone_is_as_in_its_batch(family: str) -> None:
-    encoder = our_encoder(family).eval()
+    """But for BigBird's, which attend densely while they are short."""
+    encoder = our_encoder(family)
+    if encoder.config.attention == "block_sparse":
+        encoder = Encoder(replace(encoder.config, attention="dense"))
+    encoder.eval()
     batch = batch_for(encoder.config)
     together = encoder(**batch)
     alone = {name: value[1:2, :9] for name, value in batch.items() if name != "attention_mask"}

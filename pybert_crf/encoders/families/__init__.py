@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pybert_crf.encoders.families.albert import ALBERT
 from pybert_crf.encoders.families.bert import BERT, ERNIE
+from pybert_crf.encoders.families.big_bird import BIG_BIRD
+from pybert_crf.encoders.families.deberta import DEBERTA, DEBERTA_V2
 from pybert_crf.encoders.families.distilbert import DISTILBERT
 from pybert_crf.encoders.families.electra import ELECTRA
 from pybert_crf.encoders.families.family import Family, Key, Rename
@@ -14,7 +16,20 @@ __all__ = ["FAMILIES", "Family", "Key", "Rename", "family_of"]
 
 FAMILIES = {
     family.model_type: family
-    for family in (BERT, ERNIE, ROBERTA, XLM_ROBERTA, XLM_ROBERTA_XL, XLM, DISTILBERT, ALBERT, ELECTRA)
+    for family in (
+        BERT,
+        ERNIE,
+        ROBERTA,
+        XLM_ROBERTA,
+        XLM_ROBERTA_XL,
+        XLM,
+        DISTILBERT,
+        ALBERT,
+        ELECTRA,
+        DEBERTA,
+        DEBERTA_V2,
+        BIG_BIRD,
+    )
 }
 
 

@@ -95,6 +95,8 @@ class Family:
     """Their key → the values that we implement, the default first."""
     tied: Mapping[str, str] = field(default_factory=dict)
     """Their name of a tensor → the head's, prefixed as it is, under which some keep the only copy of it."""
+    idle: tuple[str, ...] = ()
+    """Their names of tensors that some checkpoints bring where the configuration has no use for them."""
     old_suffixes: Mapping[str, str] = field(
         default_factory=lambda: OLD_SUFFIXES
     )  # of tensors' names → today's

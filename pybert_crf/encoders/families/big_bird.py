@@ -1,0 +1,30 @@
+"""BigBird (Zaheer et al., 2020): BERT whose blocks of positions see a few others, for long texts."""
+
+from __future__ import annotations
+
+from pybert_crf.encoders.families.bert import BERT, CONFIG_KEYS, EMBEDDING_RENAMES, LAYER_RENAMES, SUPPORTED
+from pybert_crf.encoders.families.family import Family, Key
+
+BIG_BIRD = Family(
+    model_type="big_bird",
+    architecture="BigBirdModel",
+    prefix="bert.",
+    config_keys={
+        **CONFIG_KEYS,
+        "attention": Key("attention_type", {"block_sparse": "block_sparse", "original_full": "dense"}),
+        "block_size": "block_size",
+        "num_random_blocks": "num_random_blocks",
+        "query_bias": "use_bias",
+        "scale_words": "rescale_embeddings",
+    },
+    constants={"drop_first": True},
+    defaults={
+        "attention": "block_sparse",
+        "activation": "gelu_new",
+        "max_positions": 4096,
+    },
+    supported=SUPPORTED,
+    renames=EMBEDDING_RENAMES + LAYER_RENAMES,
+    heads=(*BERT.heads, "qa_classifier.*"),
+    tied=BERT.tied,
+)

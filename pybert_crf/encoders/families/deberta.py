@@ -1,0 +1,113 @@
+"""DeBERTa (He et al., 2021), versions 1 and 2; version 3 (He et al., 2023) is of type "deberta-v2" too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pybert_crf.encoders.families.bert import (
+    BODY_HEADS,
+    CONFIG_KEYS,
+    EMBEDDING_RENAMES,
+    FEED_FORWARD_RENAMES,
+    NORM_RENAMES,
+)
+from pybert_crf.encoders.families.family import HEADS, Family, Key, Rename
+
+
+@dataclass(frozen=True)
+class TermsKey(Key):
+    """The key of `position_terms`: a list, or (as the authors write it) names with strokes between."""
+
+    def read(self, theirs: object) -> object:
+        if isinstance(theirs, str):
+            theirs = [name.strip() for name in theirs.lower().split("|")]
+        if theirs is None or isinstance(theirs, list | tuple):
+            return tuple(theirs or ())
+        raise ValueError(f"{self.name} must be a list or names with | between, got {theirs!r}")
+
+    def write(self, ours: object) -> object:
+        return list(ours) if isinstance(ours, tuple) and ours else None
+
+
+_SELF = "encoder.layer.{}.attention.self"
+
+_CONFIG_KEYS: dict[str, str | Key] = {
+    **CONFIG_KEYS,
+    "embedding_size": "embedding_size",
+    "positions": Key("position_biased_input", {True: "learned", False: "none"}),
+    "relative_positions": "relative_attention",
+    "position_terms": TermsKey("pos_att_type", {}),
+    "max_distance": "max_relative_positions",
+}
+_DEFAULTS = {"num_segments": 0, "norm_eps": 1e-7}
+_HEADS = (
+    *HEADS,
+    *BODY_HEADS,
+    "cls.*",  # masked words, in the older of two spellings
+    "lm_predictions.*",  # and in the newer one
+    "mask_predictions.*",  # version 3's discriminator
+)
+_TIED = {"embeddings.word_embeddings.weight": "cls.predictions.decoder.weight"}
+# Some were saved with a table of positions that they make no use of.
+_IDLE = ("embeddings.position_embeddings.weight",)
+
+_RENAMES = (
+    *EMBEDDING_RENAMES,
+    Rename("embeddings.projection", ("embeddings.embed_proj",)),
+    Rename("context.embedding", ("encoder.rel_embeddings",)),
+    Rename("layers.{}.attention.out", ("encoder.layer.{}.attention.output.dense",)),
+    *FEED_FORWARD_RENAMES,
+    *NORM_RENAMES,
+)
+
+DEBERTA = Family(
+    model_type="deberta",
+    architecture="DebertaModel",
+    prefix="deberta.",
+    config_keys={**_CONFIG_KEYS, "talking_heads": "talking_head"},
+    constants={"attention": "disentangled", "project_first": True, "key_bias": False, "qkv_by_head": True},
+    defaults=_DEFAULTS,
+    renames=(
+        *_RENAMES,
+        Rename("layers.{}.attention", (_SELF,)),  # the biases of queries and values
+        Rename("layers.{}.attention.qkv", (f"{_SELF}.in_proj",)),
+        Rename("layers.{}.attention.position_key", (f"{_SELF}.pos_proj",)),
+        Rename("layers.{}.attention.position_query", (f"{_SELF}.pos_q_proj",)),
+        Rename("layers.{}.attention.mix_scores", (f"{_SELF}.head_logits_proj",)),
+        Rename("layers.{}.attention.mix_weights", (f"{_SELF}.head_weights_proj",)),
+    ),
+    heads=_HEADS,
+    tied=_TIED,
+    idle=_IDLE,
+)
+
+DEBERTA_V2 = Family(
+    model_type="deberta-v2",
+    architecture="DebertaV2Model",
+    prefix="deberta.",
+    config_keys={
+        **_CONFIG_KEYS,
+        "position_buckets": "position_buckets",
+        "relative_norm": Key("norm_rel_ebd", {"none": False, "layer_norm": True}),
+        "share_position_projections": "share_att_key",
+        "conv_kernel_size": "conv_kernel_size",
+        "conv_groups": "conv_groups",
+        "conv_activation": "conv_act",
+    },
+    constants={"attention": "disentangled", "project_first": True},
+    defaults=_DEFAULTS,
+    renames=(
+        *_RENAMES,
+        Rename("context.norm", ("encoder.LayerNorm",)),
+        Rename(
+            "layers.{}.attention.qkv", (f"{_SELF}.query_proj", f"{_SELF}.key_proj", f"{_SELF}.value_proj")
+        ),
+        Rename("layers.{}.attention.position_key", (f"{_SELF}.pos_key_proj",)),
+        Rename("layers.{}.attention.position_query", (f"{_SELF}.pos_query_proj",)),
+        Rename("layers.{}.convolution.conv", ("encoder.conv.conv",)),
+        Rename("layers.{}.convolution.norm", ("encoder.conv.LayerNorm",)),
+    ),
+    heads=_HEADS,
+    tied=_TIED,
+    idle=_IDLE,
+)
