@@ -132,3 +132,47 @@ def check_spans(spans: Sequence[tuple[int, int, int]] | Tensor, mask: Tensor) ->
         )
         raise ValueError(f"span {index} is [{first}, {stop}) of batch row {row}, {held}")
     return spans
+
+
+def check_chain(emissions: Tensor, mask: Tensor, start: Tensor, transitions: Tensor, end: Tensor) -> None:
+    """Raise ValueError unless all are of the sizes and dtypes, and on one device, that kernels read as raw
+    memory."""
+    dtype, shape = emissions.dtype, emissions.shape
+    if dtype not in (torch.float32, torch.float64):
+        raise ValueError(f"emissions must be float32 or float64, got {dtype}")
+    if len(shape) != 3 or shape[2] == 0:
+        raise ValueError(f"emissions must be (batch, time, tags) with tags > 0, got {tuple(shape)}")
+    batch, time, tags = shape
+    fits = (
+        mask.dtype == torch.bool
+        and dtype == start.dtype == transitions.dtype == end.dtype
+        and mask.shape == (batch, time)
+        and start.shape == end.shape == (tags,)
+        and transitions.shape == (tags, tags)
+        and (
+            (emissions.is_cpu and mask.is_cpu and start.is_cpu and transitions.is_cpu and end.is_cpu)
+            or (
+                emissions.is_cuda
+                and emissions.device == mask.device == start.device == transitions.device == end.device
+            )
+        )
+    )
+    if not fits:  # say what does not
+        if not (emissions.is_cpu or emissions.is_cuda):
+            raise ValueError(f"emissions must be on the CPU or a CUDA device, got {emissions.device}")
+        check_tensor("mask", mask, (batch, time), torch.bool, emissions)
+        check_tensor("start", start, (tags,), dtype, emissions)
+        check_tensor("transitions", transitions, (tags, tags), dtype, emissions)
+        check_tensor("end", end, (tags,), dtype, emissions)
+
+
+def check_tensor(
+    name: str, tensor: Tensor, shape: tuple[int, ...], dtype: torch.dtype, emissions: Tensor
+) -> None:
+    """Raise ValueError unless a tensor is of a shape and a dtype and beside the emissions."""
+    if tensor.shape != shape or tensor.dtype != dtype or tensor.device != emissions.device:
+        place = "the CPU" if emissions.is_cpu else str(emissions.device)
+        raise ValueError(
+            f"{name} must be {tuple(shape)} of {dtype} on {place}, "
+            f"got {tuple(tensor.shape)} of {tensor.dtype} on {tensor.device}"
+        )

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from pybert_crf.crf import native_cuda
-from pybert_crf.crf.checks import check_tags
+from pybert_crf.crf.checks import check_chain, check_tags, check_tensor
 
 try:
     _native: Any = importlib.import_module("pybert_crf._native")
@@ -127,9 +127,9 @@ def gradient(
     """
     problem = _problem(emissions, mask, start, transitions, end)
     batch, dtype = emissions.shape[:1], emissions.dtype
-    _check("grad", grad, batch, dtype, emissions)
-    _check("messages", messages, emissions.shape, dtype, emissions)
-    _check("log_z", log_z, batch, dtype, emissions)
+    check_tensor("grad", grad, batch, dtype, emissions)
+    check_tensor("messages", messages, emissions.shape, dtype, emissions)
+    check_tensor("log_z", log_z, batch, dtype, emissions)
     grad, messages, log_z = grad.contiguous(), messages.contiguous(), log_z.contiguous()
     gradients = _empty_like(emissions), _empty_like(start), _empty_like(transitions), _empty_like(end)
     _run(
@@ -164,7 +164,7 @@ def value_and_gradient(
     """
     problem = _problem(emissions, mask, start, transitions, end)
     dtype = emissions.dtype
-    _check("grad", grad, emissions.shape[:1], dtype, emissions)
+    check_tensor("grad", grad, emissions.shape[:1], dtype, emissions)
     grad = grad.contiguous()
     value = torch.empty_like(grad)
     gradients = _empty_like(emissions), _empty_like(start), _empty_like(transitions), _empty_like(end)
@@ -245,7 +245,7 @@ def sample(
     """
     problem = _problem(emissions, mask, start, transitions, end)
     n = uniforms.shape[0]
-    _check("uniforms", uniforms, (n, *mask.shape), torch.float64, emissions)
+    check_tensor("uniforms", uniforms, (n, *mask.shape), torch.float64, emissions)
     tags = mask.new_empty(uniforms.shape, dtype=torch.int64)
     _run("sample", emissions, n, problem, _view(uniforms), tags.data_ptr())
     return tags
@@ -297,7 +297,7 @@ def _view(tensor: Tensor) -> tuple[int, ...]:
 def _paths(tags: Tensor | None, emissions: Tensor) -> tuple[int, ...] | None:
     if tags is None:
         return None
-    _check("tags", tags, emissions.shape[:2], torch.int64, emissions)
+    check_tensor("tags", tags, emissions.shape[:2], torch.int64, emissions)
     return _view(tags)
 
 
@@ -305,48 +305,12 @@ def _problem(
     emissions: Tensor, mask: Tensor, start: Tensor, transitions: Tensor, end: Tensor
 ) -> tuple[tuple[int, ...], ...]:
     """Sizes and views as the kernels take them. They read raw memory, so whatever does not fit stops here."""
-    dtype, shape = emissions.dtype, emissions.shape
-    if dtype not in _SUFFIX:
-        raise ValueError(f"emissions must be float32 or float64, got {dtype}")
-    if len(shape) != 3 or shape[2] == 0:
-        raise ValueError(f"emissions must be (batch, time, tags) with tags > 0, got {tuple(shape)}")
-    batch, time, tags = shape
-    fits = (
-        mask.dtype == torch.bool
-        and dtype == start.dtype == transitions.dtype == end.dtype
-        and mask.shape == (batch, time)
-        and start.shape == end.shape == (tags,)
-        and transitions.shape == (tags, tags)
-        and (
-            (emissions.is_cpu and mask.is_cpu and start.is_cpu and transitions.is_cpu and end.is_cpu)
-            or (
-                emissions.is_cuda
-                and emissions.device == mask.device == start.device == transitions.device == end.device
-            )
-        )
-    )
-    if not fits:  # say what does not
-        if not (emissions.is_cpu or emissions.is_cuda):
-            raise ValueError(f"emissions must be on the CPU or a CUDA device, got {emissions.device}")
-        _check("mask", mask, (batch, time), torch.bool, emissions)
-        _check("start", start, (tags,), dtype, emissions)
-        _check("transitions", transitions, (tags, tags), dtype, emissions)
-        _check("end", end, (tags,), dtype, emissions)
+    check_chain(emissions, mask, start, transitions, end)
     return (
-        (batch, time, tags),
+        tuple(emissions.shape),
         _view(emissions),
         _view(mask),
         _view(start),
         _view(transitions),
         _view(end),
     )
-
-
-def _check(name: str, tensor: Tensor, shape: tuple[int, ...], dtype: torch.dtype, emissions: Tensor) -> None:
-    """Raise ValueError unless a tensor is of a shape and a dtype and beside the emissions."""
-    if tensor.shape != shape or tensor.dtype != dtype or tensor.device != emissions.device:
-        place = "the CPU" if emissions.is_cpu else str(emissions.device)
-        raise ValueError(
-            f"{name} must be {tuple(shape)} of {dtype} on {place}, "
-            f"got {tuple(tensor.shape)} of {tensor.dtype} on {tensor.device}"
-        )

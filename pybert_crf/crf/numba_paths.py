@@ -1,4 +1,4 @@
-"""Single paths of a batch's rows, for Numba: the best, the k best, and samples.
+"""Single paths of a batch's rows, for Numba: the k best, and samples.
 
 Each kernel works through chunks ``first, first + step, ...`` of ``size`` rows, without the GIL.
 """
@@ -10,97 +10,6 @@ import numpy as np
 from pybert_crf.crf.numba_compile import NEG_INF, Flags, Floats, Reals, Tags, compiled
 from pybert_crf.crf.numba_log import forward_log
 from pybert_crf.crf.numba_weights import Weights, highest
-
-
-@compiled
-def padded(transitions: Floats) -> Floats:
-    """(P, P), P the next multiple of 4, -inf beyond (K, K)."""
-    K = transitions.shape[0]
-    P = (K + 3) // 4 * 4
-    table = np.full((P, P), NEG_INF)
-    table[:K, :K] = transitions
-    return table
-
-
-@compiled
-def _greatest(best: Floats, table: Floats, reached: Floats) -> None:
-    """reached_j = max_i best_i + table_ij (docs/crf.md, eq. 21), four rows at a time."""
-    P = reached.shape[0]
-    reached[:] = NEG_INF
-    for i in range(0, P, 4):
-        a, b, c, d = best[i], best[i + 1], best[i + 2], best[i + 3]
-        for j in range(P):
-            x, y = a + table[i, j], b + table[i + 1, j]
-            x = y if y > x else x
-            z, w = c + table[i + 2, j], d + table[i + 3, j]
-            z = w if w > z else z
-            x = z if z > x else x
-            reached[j] = x if x > reached[j] else reached[j]
-
-
-@compiled
-def _best_before(prefixes: Floats, move: Floats) -> int:
-    """The tag i with the highest prefixes_i + move_i, the lowest of equals."""
-    found = 0
-    best = prefixes[0] + move[0]
-    for i in range(1, move.shape[0]):
-        score = prefixes[i] + move[i]
-        found = i if score > best else found
-        best = score if score > best else best
-    return found
-
-
-@compiled
-def viterbi_rows(
-    chunks: tuple[int, int, int],
-    emissions: Reals,
-    mask: Flags,
-    start: Floats,
-    table: Floats,
-    end: Floats,
-    tags: Tags,
-    scores: Reals,
-) -> None:
-    """Write the best tags (B, T), -1 where masked, and their scores (B,). ``table``: of :func:`padded`.
-
-    No back-pointers: the scores of all prefixes stay, and a step back compares those that end one before.
-    """
-    first, step, size = chunks
-    B, T, K = emissions.shape
-    P = table.shape[0]
-    back = table.T.copy()
-    prefixes = np.full((T, P), NEG_INF)
-    reached = np.empty(P)
-    ends_broken = np.isnan(start).any() or np.isnan(end).any()
-    moves_broken = np.isnan(table).any()
-    for begin in range(first * size, B, step * size):
-        for b in range(begin, min(begin + size, B)):
-            last = -1
-            broken = int(ends_broken)
-            for t in range(T):
-                if not mask[b, t]:
-                    continue
-                if last < 0:
-                    reached[:K] = start
-                else:
-                    broken += int(moves_broken)
-                    _greatest(prefixes[last], table, reached)
-                for j in range(K):
-                    score = reached[j] + emissions[b, t, j]
-                    broken += int(np.isnan(emissions[b, t, j]))
-                    prefixes[t, j] = score
-                last = t
-            tags[b] = -1
-            scores[b] = 0.0
-            if last < 0:
-                continue
-            tag = _best_before(prefixes[last], end)
-            scores[b] = np.nan if broken > 0 else prefixes[last, tag] + end[tag]
-            tags[b, last] = tag
-            for t in range(last - 1, -1, -1):
-                if mask[b, t]:
-                    tag = _best_before(prefixes[t], back[tag])
-                    tags[b, t] = tag
 
 
 @compiled

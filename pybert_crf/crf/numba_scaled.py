@@ -1,156 +1,241 @@
-"""One row of the chain in scaled probabilities, for Numba: no logarithm and no exponential in the recursion
-but those of the emissions.
+"""A few rows of the chain in scaled probabilities, for Numba: no logarithm and no exponential in the
+recursion but those of the emissions.
 
-The alphas are weights, each relative to the greatest of its position (docs/crf.md, eq. 9, in one sweep). A
-row is left to :mod:`pybert_crf.crf.numba_log` unless it is seen that nothing has underflowed: the scores of
-a kind are close enough (:mod:`pybert_crf.crf.numba_weights`), those of each position's emissions too, and no
-alpha but an exact 0 is below ``least``, so that all survive in the dtype in which they are kept.
+The alphas are weights, brought by a power of two to a maximum in [1, 2) at each position (docs/crf.md, eq.
+9, in
+one sweep); the power is applied one step late, so that the recursion does not wait for it. A row is left to
+:mod:`pybert_crf.crf.numba_log` unless it is seen that nothing has underflowed: the scores of a kind are close
+enough (:mod:`pybert_crf.crf.numba_tables`), those of each position's emissions too, and no alpha but an
+exact 0 is below ``least``, so that all survive in the dtype in which they are kept.
+
+The rows of a group begin together, each at its own end, and a row that has come to its other end goes on as
+zeros. A stretch of steps at a time goes through each phase of the work, so that a phase is a loop of
+independent operations, but for the recursion itself, which is then short.
 """
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
-from pybert_crf.crf.numba_compile import NEG_INF, Flags, Floats, Reals, compiled
-from pybert_crf.crf.numba_weights import EMISSION_SPREAD, Weights
+from pybert_crf.crf.numba_compile import NEG_INF, Lanes, Pointer, compiled_lanes, shared
+from pybert_crf.crf.numba_lanes import (
+    every,
+    exp,
+    exponent_of,
+    first,
+    fma,
+    greatest,
+    least,
+    least_finite,
+    least_positive,
+    maximum,
+    one_row,
+    padded,
+    rows_of,
+    scale_to_one,
+    total,
+    width_of,
+)
+from pybert_crf.crf.numba_memory import (
+    at,
+    load,
+    load_shared,
+    load_some,
+    spread,
+    store,
+    store_first,
+    store_some,
+)
+from pybert_crf.crf.numba_tables import Tables
+from pybert_crf.crf.numba_weights import EMISSION_SPREAD
 
 LEAST_FLOAT = 2.0**-100  # of alphas kept in float32
 LEAST_DOUBLE = 2.0**-400
-_HUGE = 1e200  # where a product of scales becomes a logarithm
 
 
-@compiled
-def propagate(vector: Floats, table: Floats, sums: Floats) -> None:
-    """sums_j = sum_i vector_i table_ij, four rows at a time; all of a length that is a multiple of 4."""
-    P = sums.shape[0]
-    sums[:] = 0.0
-    for i in range(0, P, 4):
-        a, b, c, d = vector[i], vector[i + 1], vector[i + 2], vector[i + 3]
-        for j in range(P):
-            sums[j] += (a * table[i, j] + b * table[i + 1, j]) + (c * table[i + 2, j] + d * table[i + 3, j])
+class Group(NamedTuple):
+    """The rows that go together. Of each:"""
+
+    emissions: Pointer  # (R,) int64: where they begin, in those of the batch
+    messages: Pointer  # (R,) int64: likewise
+    lengths: Pointer  # (R,) int64: the number of positions
+    positions: Pointer  # (R, T) int64: the unmasked positions, in order
+    time: int  # T
 
 
-@compiled
-def forward_scaled(
-    emissions: Reals, on: Flags, weights: Weights, least: float, alphas: Reals, alpha: Floats, sums: Floats
-) -> float:
-    """log Z of a row (T, K), its alphas (T, K) written; NaN where this cannot be trusted.
+class Work(NamedTuple):
+    """Memory for a stretch of S steps of R rows of P tags."""
 
-    ``alpha`` and ``sums`` (P,) are memory to work in, alpha's padding 0.
-    """
-    T, K = emissions.shape
-    log_scale = 0.0
-    scale = 1.0
-    lowest = 0.0
-    low = np.inf
-    begun = False
-    for t in range(T):
-        if not on[t]:
-            alphas[t, :] = 0.0
-            continue
-        top = emissions[t, 0]
-        for j in range(1, K):
-            top = emissions[t, j] if emissions[t, j] > top else top
-        if begun:
-            propagate(alpha, weights.forward, sums)
-            log_scale += top + weights.top
-        else:
-            sums[:] = weights.start_weights
-            log_scale += top + weights.start_top
-            begun = True
-        peak = 0.0
-        for j in range(K):
-            relative = np.float64(emissions[t, j]) - top
-            lowest = min(lowest, relative if relative > NEG_INF else lowest)
-            alpha[j] = sums[j] * np.exp(relative)
-            peak = max(peak, alpha[j])
-        for j in range(K):
-            alpha[j] /= peak
-            low = min(low, alpha[j] if alpha[j] > 0.0 else low)
-            alphas[t, j] = alpha[j]
-        scale *= peak
-        if scale < 1.0 / _HUGE or scale > _HUGE:
-            log_scale += math.log(scale)
-            scale = 1.0
-    if not begun:
-        return 0.0
-    total = 0.0
-    for j in range(K):
-        total += alpha[j] * weights.end_weights[j]
-    if total > 0.0 and low >= least and lowest >= -EMISSION_SPREAD:
-        return log_scale + math.log(scale) + math.log(total) + weights.end_top
-    return np.nan
+    emitted: Pointer  # (S, R, P): exp of the emissions; in the gradient, the alphas
+    vectors: Pointer  # (S + 1, R, P): the sweep before each step, and after the last
+    ratios: Pointer  # (S, R, P)
+    scales: Pointer  # (S + 1, R): what brings each vector to a maximum in [1, 2); or to a sum of 1
+    tops: Pointer  # (R,): the sums of the emissions' tops
+    lows: Pointer  # (R,): the lowest finite emissions, relative to their positions' tops
+    ends: Pointer  # (3, R): for a row's result
 
 
-@compiled
-def gradient_scaled(
-    g: float,
-    alphas: Reals,
-    on: Flags,
-    weights: Weights,
-    d_emissions: Reals,
-    d_start: Floats,
-    d_products: Floats,
-    d_end: Floats,
-    memory: Floats,
+@shared
+def count_steps(rows: int, padded_tags: int) -> int:
+    """How many steps stay in the first cache: a multiple of 4."""
+    return max(8, 1024 // (rows * padded_tags) // 4 * 4)
+
+
+@compiled_lanes
+def steps_of(like: Lanes, num_tags: int) -> int:
+    """S of a group."""
+    return int(count_steps(rows_of(like), padded(like, num_tags)))
+
+
+@compiled_lanes
+def work_in(like: Lanes, num_tags: int, memory: Pointer) -> Work:
+    """Memory of :func:`size_of_work` numbers, laid out."""
+    R, S = rows_of(like), steps_of(like, num_tags)
+    whole = S * R * padded(like, num_tags)
+    vectors = at(memory, whole)
+    ratios = at(vectors, whole + R * padded(like, num_tags))
+    scales = at(ratios, whole)
+    rest = at(scales, (S + 1) * R)
+    return Work(memory, vectors, ratios, scales, rest, at(rest, R), at(rest, 2 * R))
+
+
+@shared
+def size_of_work(rows: int, padded_tags: int) -> int:
+    """How many float64 numbers the work of a group takes."""
+    steps: int = count_steps(rows, padded_tags)
+    return 3 * steps * rows * padded_tags + rows * padded_tags + (steps + 6) * rows
+
+
+@compiled_lanes
+def propagate(like: Lanes, vectors: Pointer, P: int, table: Pointer, along: int) -> Lanes:
+    """sum_i vector_i table_i of one block of the table: of each row, whose vectors are ``along`` apart."""
+    W = width_of(like)
+    a, b = every(like, 0.0), every(like, 0.0)
+    for i in range(0, P, 2):
+        a = fma(spread(like, at(vectors, i), along), load_shared(like, at(table, i * W)), a)
+        b = fma(spread(like, at(vectors, i + 1), along), load_shared(like, at(table, i * W + W)), b)
+    return a + b
+
+
+@compiled_lanes
+def _weigh_emissions(
+    one: Lanes,
+    real: float,
+    emissions: Pointer,
+    positions: Pointer,
+    steps: int,
+    K: int,
+    to: Pointer,
+    along: int,
+) -> tuple[float, float]:
+    """exp(emission - top) of a row's steps, ``along`` apart; the sum of the tops, and the lowest finite
+    emission less its top."""
+    P, W = padded(one, K), width_of(one)
+    tops, low = every(one, 0.0), every(one, 0.0)
+    for step in range(steps):
+        emission = at(emissions, positions[step] * K)
+        highest = every(one, NEG_INF)
+        for block in range(0, P, W):
+            highest = maximum(load_some(one, at(emission, block), K - block, NEG_INF), highest)
+        top = greatest(highest)
+        tops = tops + top
+        for block in range(0, P, W):
+            relative = load_some(one, at(emission, block), K - block, NEG_INF) - top
+            low = least_finite(low, relative)
+            store(at(to, step * along + block), 0, exp(relative, real))
+    return first(tops), first(least(low))
+
+
+@compiled_lanes
+def _fill(pointer: Pointer, size: int, rows: int, along: int) -> None:
+    """Zeros: ``rows`` times ``size``, ``along`` apart."""
+    for row in range(rows):
+        for i in range(size):
+            pointer[row * along + i] = 0.0
+
+
+@compiled_lanes
+def forward_group(
+    like: Lanes,
+    real: float,
+    emissions: Pointer,
+    K: int,
+    group: Group,
+    tables: Tables,
+    floor: float,
+    work: Work,
+    messages: Pointer,
+    log_z: Pointer,
 ) -> None:
-    """Write d_emissions (T, K), add to the parameters' gradients: g times the probabilities.
-
-    Those of the transitions are ``weights.forward * d_products`` (P, P). From the right (docs/crf.md, eq.
-    20): P(y_t = i, y_{t+1} = j) = alpha_i W_ij P(y_{t+1} = j) / sum_i alpha_i W_ij. ``memory``: (11, P).
-    """
-    T, K = alphas.shape
-    marginal, sums, reached = memory[0], memory[1], memory[2]
-    kept, ratios = memory[3:7], memory[7:11]
-    memory[:] = 0.0
-    waiting = 0  # positions whose pairs are not yet counted
-    begun = False
-    for t in range(T - 1, -1, -1):
-        if not on[t]:
-            d_emissions[t, :] = 0.0
+    """log Z (R,) of the group's rows and their alphas, by position; NaN where this cannot be trusted."""
+    one = one_row(like)
+    R, P, W = rows_of(like), padded(like, K), width_of(like)
+    RP, S = R * P, steps_of(like, K)
+    longest = 0
+    for r in range(R):
+        longest = max(longest, group.lengths[r])
+        work.tops[r] = work.lows[r] = 0.0
+        log_z[r] = 0.0
+    scale, exponent, low = every(like, 1.0), every(like, 0.0), every(like, 1.0)
+    for begin in range(0, longest, S):
+        steps = min(S, longest - begin)
+        for r in range(R):
+            here = max(0, min(steps, group.lengths[r] - begin))
+            tops, lowest = _weigh_emissions(
+                one,
+                real,
+                at(emissions, group.emissions[r]),
+                at(group.positions, r * group.time + begin),
+                here,
+                K,
+                at(work.emitted, r * P),
+                RP,
+            )
+            work.tops[r] += tops
+            work.lows[r] = min(work.lows[r], lowest)
+            _fill(at(work.emitted, here * RP + r * P), P, steps - here, RP)
+        for step in range(steps):
+            vectors = at(work.vectors, step * RP)
+            peak = every(like, 0.0)
+            for block in range(0, P, W):
+                if begin + step == 0:
+                    reached = load_shared(like, at(tables.start, block))
+                else:
+                    reached = propagate(like, vectors, P, at(tables.forward, block * P), P)
+                value = reached * (load(like, at(work.emitted, step * RP + block), P) * scale)
+                store(at(vectors, RP + block), P, value)
+                low = least_positive(low, value)
+                peak = maximum(value, peak)
+            peak = greatest(peak)
+            scale = scale_to_one(peak)
+            exponent = exponent + exponent_of(peak)
+            store_first(at(work.scales, (step + 1) * R), scale)
+        for r in range(R):
+            here = max(0, min(steps, group.lengths[r] - begin))
+            for step in range(here):
+                vector = at(work.vectors, (step + 1) * RP + r * P)
+                message = at(messages, group.messages[r] + group.positions[r * group.time + begin + step] * K)
+                scaled = every(one, work.scales[(step + 1) * R + r])
+                for block in range(0, P, W):
+                    store_some(at(message, block), K - block, load(one, at(vector, block), 0) * scaled)
+            if here > 0 and begin + here == group.lengths[r]:
+                vector, sums = at(work.vectors, here * RP + r * P), every(one, 0.0)
+                for block in range(0, P, W):
+                    sums = fma(load(one, at(vector, block), 0), load(one, at(tables.end, block), 0), sums)
+                log_z[r] = first(total(sums)) * work.scales[here * R + r]
+        for block in range(0, P, W):
+            store(at(work.vectors, block), P, load(like, at(work.vectors, steps * RP + block), P))
+    store_first(work.ends, least(low))
+    store_first(at(work.ends, R), exponent)
+    for r in range(R):
+        length = group.lengths[r]
+        if length == 0:
             continue
-        alpha, ratio = kept[waiting], ratios[waiting]
-        for i in range(K):
-            alpha[i] = alphas[t, i]
-        if begun:
-            propagate(alpha, weights.forward, sums)
-            for j in range(K):
-                ratio[j] = marginal[j] / sums[j] if sums[j] > 0.0 else 0.0
-            propagate(ratio, weights.backward, reached)
+        if log_z[r] > 0.0 and work.lows[r] >= -EMISSION_SPREAD and work.ends[r] >= floor:
+            tops = work.tops[r] + tables.tops[1] + tables.tops[2] + (length - 1) * tables.tops[0]
+            log_z[r] = math.log(log_z[r]) + math.log(2.0) * work.ends[R + r] + tops
         else:
-            reached[:] = weights.end_weights
-        total = 0.0
-        for i in range(K):
-            marginal[i] = alpha[i] * reached[i]
-            total += marginal[i]
-        for i in range(K):
-            marginal[i] /= total
-            d_emissions[t, i] = g * marginal[i]
-        if begun:
-            for j in range(K):
-                ratio[j] *= g
-            waiting += 1
-            if waiting == 4:
-                _count_pairs(kept, ratios, d_products)
-                waiting = 0
-        else:
-            begun = True
-            for i in range(K):
-                d_end[i] += g * marginal[i]
-    if begun:
-        for i in range(K):
-            d_start[i] += g * marginal[i]
-        kept[waiting:] = 0.0
-        _count_pairs(kept, ratios, d_products)
-
-
-@compiled
-def _count_pairs(kept: Floats, ratios: Floats, d_products: Floats) -> None:
-    """d_products_ij += the sum over four positions of kept_i ratios_j."""
-    P = d_products.shape[0]
-    for i in range(P):
-        a, b, c, d = kept[0, i], kept[1, i], kept[2, i], kept[3, i]
-        for j in range(P):
-            d_products[i, j] += (a * ratios[0, j] + b * ratios[1, j]) + (c * ratios[2, j] + d * ratios[3, j])
+            log_z[r] = np.nan

@@ -1,150 +1,278 @@
 """Sums over paths of a batch's rows, for Numba: log Z, likelihoods, and their gradient.
 
-Each kernel works through chunks ``first, first + step, ...`` of ``size`` rows, without the GIL. A row whose
-alphas are weights has the greatest of each position at 1, one whose alphas are logarithms at 0 or below: that
-is how the gradient tells them apart.
+The rows go in groups, longest first; a chunk is a few groups in a row. :func:`sum_chunks` works through
+chunks ``first, first + step, ...`` without the GIL. Rows in which the scaled recursion cannot be trusted are
+counted and left to :mod:`pybert_crf.crf.numba_safe`.
+
+A row whose alphas are weights has the greatest of each position in [1, 2), one whose alphas are logarithms at
+0: that is how the gradient tells them apart.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from pybert_crf.crf.numba_compile import NEG_INF, Flags, Floats, Reals, Tags, compiled
-from pybert_crf.crf.numba_log import forward_log, gradient_log
-from pybert_crf.crf.numba_scaled import forward_scaled, gradient_scaled
-from pybert_crf.crf.numba_weights import Weights
+from pybert_crf.crf.numba_compile import Lanes, Pointer, compiled_kernel, compiled_lanes
+from pybert_crf.crf.numba_counts import Counts, chunk_counts, clear, clear_counts
+from pybert_crf.crf.numba_gold import Parameters, count_path, has_wrong_tag, score_path
+from pybert_crf.crf.numba_lanes import lanes, padded, rows_of
+from pybert_crf.crf.numba_marginals import gradient_group
+from pybert_crf.crf.numba_memory import at, pointer
+from pybert_crf.crf.numba_rows import FLAG, order_rows, read_positions
+from pybert_crf.crf.numba_scaled import Group, Work, forward_group, size_of_work, work_in
+from pybert_crf.crf.numba_tables import Tables, tables_in, transpose, weigh_tables
 
 
-@compiled
-def find_wrong_tag(tags: Tags, mask: Flags, num_tags: int) -> int:
-    """The flat index of the first unmasked tag (B, T) that is none; -1 if all are."""
-    for b in range(tags.shape[0]):
-        for t in range(tags.shape[1]):
-            if mask[b, t] and not 0 <= tags[b, t] < num_tags:
-                return int(b * tags.shape[1] + t)
-    return -1
+class Addresses(NamedTuple):
+    """Where everything is; 0 where there is nothing. C-contiguous; of the scores' dtype unless said."""
+
+    emissions: int  # (B, T, K)
+    mask: int  # (B, T) bool
+    tags: int  # (B, T) int64, or 0
+    start: int  # (K,)
+    transitions: int  # (K, K)
+    end: int  # (K,)
+    tables: int  # float64: pybert_crf.crf.numba_tables
+    order: int  # (B,) int64: the rows, longest first
+    value: int  # (B,)
+    log_z: int  # (B,)
+    messages: int  # (B, T, K), or 0: each thread has its own
+    grad: int  # (B,), or 0: no gradient is wanted
+    d_emissions: int  # (B, T, K)
+    counts: int  # (chunks, size_of_counts) float64
+    work: int  # (threads, size_of_memory) float64
 
 
-@compiled
-def _score(emissions: Reals, on: Flags, tags: Tags, weights: Weights) -> float:
-    """The score of a path (docs/crf.md, eq. 1)."""
-    score = 0.0
-    before = -1
-    for t in range(on.shape[0]):
-        if on[t]:
-            tag = tags[t]
-            score += emissions[t, tag]
-            score += weights.transitions[before, tag] if before >= 0 else weights.start[tag]
-            before = tag
-    return score + weights.end[before] if before >= 0 else score
+class Memory(NamedTuple):
+    """A thread's own."""
+
+    group: Group
+    work: Work
+    rows: Pointer  # (R,) int64: which rows of the batch are in the group, -1 for none
+    log_z: Pointer  # (R,)
+    factors: Pointer  # (R,)
+    messages: Pointer  # (R, T, K)
 
 
-@compiled
-def forward_rows(
-    chunks: tuple[int, int, int],
-    emissions: Reals,
-    mask: Flags,
-    weights: Weights,
-    least: float,
-    tags: Tags,
-    value: Reals,
-    log_z: Reals,
-    alphas: Reals,
+@compiled_kernel
+def prepare(
+    rows: tuple[int, ...],
+    blocks: tuple[int, ...],
+    real: float,
+    sizes: tuple[int, int, int],
+    addresses: tuple[int, ...],
 ) -> None:
-    """Write log_z (B,), alphas (B, T, K) and value (B,): the log-likelihoods of tags (B, T), log_z where
-    there are none (0, T)."""
-    first, step, size = chunks
-    B = emissions.shape[0]
-    P = weights.forward.shape[0]
-    alpha, sums = np.zeros(P), np.zeros(P)
-    for begin in range(first * size, B, step * size):
-        for b in range(begin, min(begin + size, B)):
-            total: float = np.nan
-            if weights.is_scalable:
-                total = forward_scaled(emissions[b], mask[b], weights, least, alphas[b], alpha, sums)
-            if np.isnan(total):
-                total = forward_log(emissions[b], mask[b], weights, alphas[b])
-            log_z[b] = total
-            if tags.shape[0] > 0 and total != NEG_INF:
-                total = _score(emissions[b], mask[b], tags[b], weights) - total
-            value[b] = total
+    """The tables of parameters and the order of rows, from the addresses of start, transitions, end, mask,
+    tables and order."""
+    start, transitions, end, mask, tables, order = addresses
+    B, T, K = sizes
+    like = lanes(rows, blocks)
+    weights = tables_in(like, K, pointer(tables, 0.0))
+    weigh_tables(like, pointer(start, real), pointer(transitions, real), pointer(end, real), K, weights)
+    transpose(like, K, weights)
+    order_rows(pointer(mask, FLAG), B, T, pointer(order, 0))
 
 
-@compiled
-def log_alpha_rows(
-    chunks: tuple[int, int, int], emissions: Reals, mask: Flags, weights: Weights, alphas: Reals
-) -> None:
-    """Write the log-alphas (B, T, K), each relative to its position's maximum."""
-    first, step, size = chunks
-    B = emissions.shape[0]
-    for begin in range(first * size, B, step * size):
-        for b in range(begin, min(begin + size, B)):
-            forward_log(emissions[b], mask[b], weights, alphas[b])
+@compiled_lanes
+def _memory_in(like: Lanes, real: float, T: int, K: int, memory: int) -> Memory:
+    """A thread's memory, at an address, laid out; of :func:`size_of_memory` numbers."""
+    R, P = rows_of(like), padded(like, K)
+    rest = memory + 8 * size_of_work(R, P)
+    step = 8 * R
+    positions = rest + 6 * step
+    group = Group(
+        pointer(rest, 0), pointer(rest + step, 0), pointer(rest + 2 * step, 0), pointer(positions, 0), T
+    )
+    return Memory(
+        group,
+        work_in(like, K, pointer(memory, 0.0)),
+        pointer(rest + 3 * step, 0),
+        pointer(rest + 4 * step, 0.0),
+        pointer(rest + 5 * step, 0.0),
+        pointer(positions + step * T, real),
+    )
 
 
-@compiled
-def _is_scaled(alphas: Reals, on: Flags) -> bool:
-    for t in range(on.shape[0]):
-        if on[t]:
-            return bool(alphas[t].max() > 0.5)
+def size_of_memory(rows: int, padded_tags: int, time: int, own_messages: int) -> int:
+    """How many float64 numbers a thread's memory takes: ``own_messages`` a row."""
+    work: int = size_of_work(rows, padded_tags)
+    return (work + rows * (6 + time + own_messages) + 7) // 8 * 8
+
+
+class Batch(NamedTuple):
+    """The addresses as pointers."""
+
+    sizes: tuple[int, int, int]  # B, T, K
+    emissions: Pointer
+    mask: Pointer
+    tags: Pointer
+    parameters: Parameters
+    value: Pointer
+    log_z: Pointer
+    messages: Pointer
+    grad: Pointer
+    d_emissions: Pointer
+    has_tags: bool
+    keeps_messages: bool
+
+
+@compiled_lanes
+def _batch_at(real: float, sizes: tuple[int, int, int], where: Addresses, messages: Pointer) -> Batch:
+    """``messages``: a thread's own."""
+    return Batch(
+        sizes,
+        pointer(where.emissions, real),
+        pointer(where.mask, FLAG),
+        pointer(where.tags, 0),
+        Parameters(pointer(where.start, real), pointer(where.transitions, real), pointer(where.end, real)),
+        pointer(where.value, real),
+        pointer(where.log_z, real),
+        messages if where.messages == 0 else pointer(where.messages, real),
+        pointer(where.grad, real),
+        pointer(where.d_emissions, real),
+        where.tags != 0,
+        where.messages != 0,
+    )
+
+
+@compiled_lanes
+def _gather(like: Lanes, batch: Batch, memory: Memory, rows: Pointer, count: int) -> None:
+    """Put rows into the group."""
+    _, T, K = batch.sizes
+    group = memory.group
+    for r in range(rows_of(like)):
+        b = rows[r] if r < count else -1
+        memory.rows[r] = b
+        group.emissions[r] = b * T * K
+        group.messages[r] = (b if batch.keeps_messages else r) * T * K
+        group.lengths[r] = 0
+        if b >= 0:
+            group.lengths[r] = read_positions(at(batch.mask, b * T), T, at(group.positions, r * T))
+
+
+@compiled_lanes
+def _sum_group(like: Lanes, real: float, batch: Batch, memory: Memory, tables: Tables, floor: float) -> int:
+    """Write value, log_z and messages of the group. Rows left over are counted and get length 0; -1 where a
+    tag is none."""
+    _, T, K = batch.sizes
+    group = memory.group
+    is_scalable = tables.tops[3] == 1.0
+    if is_scalable:
+        forward_group(
+            like, real, batch.emissions, K, group, tables, floor, memory.work, batch.messages, memory.log_z
+        )
+    left = 0
+    for r in range(rows_of(like)):
+        b, length = memory.rows[r], group.lengths[r]
+        if b < 0:
+            continue
+        if not is_scalable:
+            memory.log_z[r] = np.nan if length > 0 else 0.0
+        log_z = memory.log_z[r]
+        batch.log_z[b] = batch.value[b] = log_z
+        if batch.keeps_messages and length < T:
+            for t in range(b * T, b * T + T):
+                if not batch.mask[t]:
+                    clear(at(batch.messages, t * K), K)
+        if batch.has_tags:
+            tags, positions = at(batch.tags, b * T), at(group.positions, r * T)
+            if has_wrong_tag(positions, length, tags, K):
+                return -1
+            emissions = at(batch.emissions, b * T * K)
+            batch.value[b] = score_path(emissions, positions, length, tags, K, batch.parameters) - log_z
+        if np.isnan(log_z):
+            left += 1
+            group.lengths[r] = 0
+    return left
+
+
+@compiled_lanes
+def _differentiate_group(
+    like: Lanes, batch: Batch, memory: Memory, tables: Tables, counts: Counts, is_known: bool
+) -> int:
+    """Write d_emissions of the group, add to the counts. Unless it ``is_known`` which rows are left over,
+    they are found and counted."""
+    _, T, K = batch.sizes
+    group = memory.group
+    left = 0
+    for r in range(rows_of(like)):
+        b = memory.rows[r]
+        if b < 0:
+            continue
+        if group.lengths[r] > 0 and not is_known:
+            message = at(batch.messages, b * T * K + group.positions[r * T] * K)
+            if np.isnan(batch.log_z[b]) or not _is_scaled(message, K):
+                left += 1
+                group.lengths[r] = 0
+        if group.lengths[r] < T:
+            clear(at(batch.d_emissions, b * T * K), T * K)
+        memory.factors[r] = -batch.grad[b] if batch.has_tags else batch.grad[b]
+    gradient_group(
+        like, K, group, tables, memory.factors, memory.work, batch.messages, batch.d_emissions, counts
+    )
+    for r in range(rows_of(like)):
+        b = memory.rows[r]
+        if b >= 0 and batch.has_tags:
+            count_path(
+                float(batch.grad[b]),
+                at(group.positions, r * T),
+                group.lengths[r],
+                at(batch.tags, b * T),
+                K,
+                at(batch.d_emissions, b * T * K),
+                counts,
+            )
+    return left
+
+
+@compiled_lanes
+def _is_scaled(message: Pointer, K: int) -> bool:
+    for j in range(K):  # noqa: SIM110 (Numba has no any())
+        if message[j] > 0.5:
+            return True
     return False
 
 
-@compiled
-def gradient_rows(
-    chunks: tuple[int, int, int],
-    grad: Floats,
-    tags: Tags,
-    mask: Flags,
-    weights: Weights,
-    alphas: Reals,
-    log_z: Reals,
-    d_emissions: Reals,
-    d_start: Floats,
-    d_products: Floats,
-    d_direct: Floats,
-    d_end: Floats,
-) -> None:
-    """Write d_emissions (B, T, K); add to each chunk's d_start, d_end (chunks, K), d_products (chunks, P, P)
-    and d_direct (chunks, K, K), whose ``weights.forward * d_products + d_direct`` is that of the transitions.
+@compiled_kernel
+def sum_chunks(
+    rows: tuple[int, ...],
+    blocks: tuple[int, ...],
+    real: float,
+    chunks: tuple[int, int, int, int],
+    sizes: tuple[int, int, int],
+    floor: float,
+    phases: tuple[bool, bool],
+    addresses: tuple[int, ...],
+) -> int:
+    """Work through chunks ``(first, step, size in groups, chunks)``.
+
+    The first of ``phases`` writes value, log_z and messages, the second d_emissions and counts. ``addresses``
+    are :class:`Addresses`, as a plain tuple. Returns how many rows are left over, whose log_z is NaN after
+    the first phase; or -1 where an unmasked tag is none.
     """
-    first, step, size = chunks
-    B = grad.shape[0]
-    memory = np.zeros((11, weights.forward.shape[0]))
-    for chunk in range(first, d_start.shape[0], step):
-        starts, products, direct, ends = d_start[chunk], d_products[chunk], d_direct[chunk], d_end[chunk]
-        for b in range(chunk * size, min((chunk + 1) * size, B)):
-            if log_z[b] == NEG_INF:
-                d_emissions[b] = 0.0
-                continue
-            g = np.nan if np.isnan(log_z[b]) else grad[b]
-            share = -g if tags.shape[0] > 0 else g
-            if not np.isnan(g) and _is_scaled(alphas[b], mask[b]):
-                gradient_scaled(
-                    share, alphas[b], mask[b], weights, d_emissions[b], starts, products, ends, memory
-                )
-            else:
-                gradient_log(
-                    share, alphas[b], mask[b], weights, d_emissions[b], starts, products, direct, ends
-                )
-            if tags.shape[0] > 0:
-                _count_path(g, tags[b], mask[b], d_emissions[b], starts, direct, ends)
-
-
-@compiled
-def _count_path(
-    g: float, tags: Tags, on: Flags, d_emissions: Reals, d_start: Floats, d_direct: Floats, d_end: Floats
-) -> None:
-    """Add g for each time that the path uses a score."""
-    before = -1
-    for t in range(on.shape[0]):
-        if on[t]:
-            tag = tags[t]
-            d_emissions[t, tag] += g
-            if before >= 0:
-                d_direct[before, tag] += g
-            else:
-                d_start[tag] += g
-            before = tag
-    if before >= 0:
-        d_end[before] += g
+    where = Addresses(*addresses)
+    like = lanes(rows, blocks)
+    first, step, size, number = chunks
+    B, T, K = sizes
+    R = rows_of(like)
+    memory = _memory_in(like, real, T, K, where.work)
+    batch = _batch_at(real, sizes, where, memory.messages)
+    tables = tables_in(like, K, pointer(where.tables, 0.0))
+    order = pointer(where.order, 0)
+    left = 0
+    for chunk in range(first, number, step):
+        counts = chunk_counts(like, K, where.counts, chunk)
+        if phases[1]:
+            clear_counts(like, K, counts)
+        for begin in range(chunk * size * R, min(B, (chunk + 1) * size * R), R):
+            _gather(like, batch, memory, at(order, begin), min(R, B - begin))
+            if phases[0]:
+                more = _sum_group(like, real, batch, memory, tables, floor)
+                if more < 0:
+                    return -1
+                left += more
+            if phases[1]:
+                left += _differentiate_group(like, batch, memory, tables, counts, phases[0])
+    return left

@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+_Result = TypeVar("_Result")
 
 _pool: ThreadPoolExecutor | None = None
 _pool_size = 0
 
 
-def run_in_threads(work: Callable[[int], None], threads: int) -> None:
-    """Call ``work(number)`` once for each number in ``range(threads)``, each in a thread, the first in this
-    one. They may run at once, so ``work`` must write where no other call does."""
+def run_in_threads(work: Callable[[int], _Result], threads: int) -> list[_Result]:
+    """What ``work(number)`` returns for each number in ``range(threads)``, each called in a thread, the
+    first in this one. They may run at once, so ``work`` must write where no other call does."""
     helpers = [_helpers(threads - 1).submit(work, number) for number in range(1, threads)]
-    work(0)
-    for helper in helpers:
-        helper.result()
+    return [work(0), *(helper.result() for helper in helpers)]
 
 
 def _helpers(size: int) -> ThreadPoolExecutor:
