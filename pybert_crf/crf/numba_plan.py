@@ -16,7 +16,7 @@ from pybert_crf.crf.numba_tables import size_of_tables
 
 _ROWS = 4  # that go together
 _CHUNKS = 8
-_WORTH_A_THREAD = 1 << 23  # operations below which handing work to another thread takes longer than doing it
+WORTH_A_THREAD = 1 << 23  # operations below which handing work to another thread takes longer than doing it
 
 
 class Plan(NamedTuple):
@@ -54,7 +54,7 @@ def plan_for(B: int, T: int, K: int, dtype: torch.dtype) -> Plan:
 
 
 def threads_for(work: int, plan: Plan) -> int:
-    return 1 if work < _WORTH_A_THREAD else min(torch.get_num_threads(), plan.chunks)
+    return 1 if work < WORTH_A_THREAD else min(torch.get_num_threads(), plan.chunks)
 
 
 def scratch_for(*sizes: int) -> tuple[Tensor, list[int]]:

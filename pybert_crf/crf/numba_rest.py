@@ -19,7 +19,7 @@ from pybert_crf.crf.numba_weights import weigh
 from pybert_crf.crf.threads import run_in_threads
 
 _CHUNKS = 16
-_WORTH_A_THREAD = 1 << 19  # operations below which handing work to another thread takes longer than doing it
+WORTH_A_THREAD = 1 << 19  # operations below which handing work to another thread takes longer than doing it
 
 _Pair = tuple[Tensor, Tensor]
 _NO_TAGS = np.zeros((0, 0), dtype=np.int64)
@@ -138,7 +138,7 @@ def sample(
 def _run(kernel: Callable[..., None], work: int, batch: int, *arguments: Any) -> None:
     """Call ``kernel((first, step, size), *arguments)`` so that each chunk of rows is done once."""
     size = _rows_in_a_chunk(batch)
-    threads = 1 if work < _WORTH_A_THREAD else min(torch.get_num_threads(), -(-batch // size))
+    threads = 1 if work < WORTH_A_THREAD else min(torch.get_num_threads(), -(-batch // size))
     run_in_threads(lambda number: kernel((number, threads, size), *arguments), threads)
 
 

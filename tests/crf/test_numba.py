@@ -69,25 +69,101 @@ def test_both_sides_of_the_scaled_bound(what: str, dtype: torch.dtype, side: flo
     check_bounds(case.to(torch.float64), answer(case, "numba"), answer(case.to(torch.float64), "reference"))
 
 
+@pytest.fixture
+def eager_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small problems are spread over threads, too."""
+    from pybert_crf.crf import numba_plan, numba_rest
+
+    monkeypatch.setattr(numba_plan, "WORTH_A_THREAD", 0)
+    monkeypatch.setattr(numba_rest, "WORTH_A_THREAD", 0)
+
+
+def everything(case: Problem) -> tuple[torch.Tensor, ...]:
+    """What the kernels make of a problem."""
+    from pybert_crf.crf import numba_backend as numba
+
+    chain, grad = chain_of(case), torch.linspace(-1, 2, len(case.tags), dtype=case.start.dtype)
+    value, log_z, messages = numba.log_likelihood(case.tags, *chain)
+    gradients = numba.gradient(grad, case.tags, *chain, messages, log_z)
+    return value, log_z, *gradients, *numba.viterbi(*chain), *numba.k_best(2, *chain)
+
+
+def scaled_and_not() -> Problem:
+    """Rows of which every third cannot be scaled."""
+    case = problem(37, 20, 9)
+    case.emissions[::3, :5, 2] = -1e4
+    return case
+
+
+@pytest.mark.usefixtures("eager_threads")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_the_number_of_threads_changes_no_bit(dtype: torch.dtype) -> None:
-    case = problem(37, 50, 9).to(dtype)
+    case = scaled_and_not().to(dtype)
     before = torch.get_num_threads()
     results = []
     for threads in (1, 2, 5):
         torch.set_num_threads(threads)
-        results.append(answer(case, "numba"))
+        results.append(everything(case))
     torch.set_num_threads(before)
     for more in results[1:]:
         assert all(map(torch.equal, results[0], more))
 
 
+@pytest.mark.usefixtures("eager_threads")
 def test_calls_from_several_threads_at_once() -> None:
-    case = problem(20, 64, 16)
-    expected = answer(case, "numba")
+    case = scaled_and_not()
+    expected = everything(case)
     with ThreadPoolExecutor(4) as pool:
-        for found in pool.map(lambda _: answer(case, "numba"), range(12)):
+        for found in pool.map(lambda _: everything(case), range(12)):
             assert all(map(torch.equal, found, expected))
+
+
+def test_scaled_rows_beside_others() -> None:
+    from pybert_crf.crf import numba_backend
+
+    case = scaled_and_not()
+    _, alphas = numba_backend.log_partition(*chain_of(case))
+    assert ((alphas.amax(dim=2)[:, 0] >= 1) == (torch.arange(37) % 3 > 0)).all()
+    check_bounds(case, answer(case, "numba"), answer(case, "reference"))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("with_tags", [False, True])
+def test_both_at_once_are_the_same_bits(with_tags: bool, dtype: torch.dtype) -> None:
+    from pybert_crf.crf import numba_backend as numba
+
+    case = scaled_and_not().to(dtype)
+    chain, grad = chain_of(case), torch.linspace(-1, 2, 37, dtype=dtype)
+    if with_tags:
+        tags = case.tags
+        value, log_z, messages = numba.log_likelihood(tags, *chain)
+    else:
+        tags = None
+        log_z, messages = numba.log_partition(*chain)
+        value = log_z
+    expected = (value, *numba.gradient(grad, tags, *chain, messages, log_z))
+    assert all(map(torch.equal, numba.value_and_gradient(grad, tags, *chain), expected))
+
+
+@pytest.mark.parametrize("num_tags", [8, 9, 16, 17])
+@pytest.mark.parametrize("batch", [1, 3, 4, 5])
+def test_groups_and_blocks_that_are_not_full(batch: int, num_tags: int) -> None:
+    case = problem(batch, 33, num_tags)
+    case.mask[:, ::5] = False
+    check_bounds(case, answer(case, "numba"), answer(case, "reference"))
+
+
+def test_memory_is_not_read_as_it_was() -> None:
+    """Tensors that do not fit are refused before their addresses are used."""
+    from pybert_crf.crf import numba_backend as numba
+
+    chain = chain_of(problem(3, 5, 4))
+    with pytest.raises(ValueError, match="mask must be"):
+        numba.viterbi(*chain._replace(mask=chain.mask[:2]))
+    with pytest.raises(ValueError, match="tags must be"):
+        numba.log_likelihood(torch.zeros(3, 4, dtype=torch.int64), *chain)
+    with pytest.raises(ValueError, match="grad must be"):
+        numba.value_and_gradient(torch.ones(2).double(), None, *chain)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no fork")
