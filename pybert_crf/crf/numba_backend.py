@@ -13,7 +13,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pybert_crf.crf import numba_counts, numba_rest, numba_sums, numba_viterbi
+from pybert_crf.crf import numba_batch, numba_counts, numba_rest, numba_sums, numba_viterbi
 from pybert_crf.crf.checks import check_chain, check_tags, check_tensor
 from pybert_crf.crf.numba_plan import plan_for, scratch_for, threads_for
 from pybert_crf.crf.numba_rest import k_best, log_alphas, sample
@@ -132,7 +132,7 @@ def _sum(
     plan = plan_for(B, T, K, emissions.dtype)
     work = 4 * B * T * K * (K + 8)
     threads = threads_for(work if gradients is None else 3 * work, plan)
-    memory_size = numba_sums.size_of_memory(
+    memory_size = numba_batch.size_of_memory(
         len(plan.rows), plan.padded, T, 0 if messages is not None else T * K
     )
     counts_size = plan.chunks * plan.counts if gradients is not None else 0

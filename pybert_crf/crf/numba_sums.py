@@ -10,50 +10,18 @@ A row whose alphas are weights has the greatest of each position in [1, 2), one 
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
+from pybert_crf.crf.numba_batch import Addresses, Batch, Memory, batch_at, memory_in
 from pybert_crf.crf.numba_compile import Lanes, Pointer, compiled_kernel, compiled_lanes
 from pybert_crf.crf.numba_counts import Counts, chunk_counts, clear, clear_counts
-from pybert_crf.crf.numba_gold import Parameters, count_path, has_wrong_tag, score_path
-from pybert_crf.crf.numba_lanes import lanes, padded, rows_of
+from pybert_crf.crf.numba_gold import count_path, has_wrong_tag, score_path
+from pybert_crf.crf.numba_lanes import lanes, rows_of
 from pybert_crf.crf.numba_marginals import gradient_group
 from pybert_crf.crf.numba_memory import at, pointer
 from pybert_crf.crf.numba_rows import FLAG, order_rows, read_positions
-from pybert_crf.crf.numba_scaled import Group, Work, forward_group, size_of_work, work_in
+from pybert_crf.crf.numba_scaled import forward_group
 from pybert_crf.crf.numba_tables import Tables, tables_in, transpose, weigh_tables
-
-
-class Addresses(NamedTuple):
-    """Where everything is; 0 where there is nothing. C-contiguous; of the scores' dtype unless said."""
-
-    emissions: int  # (B, T, K)
-    mask: int  # (B, T) bool
-    tags: int  # (B, T) int64, or 0
-    start: int  # (K,)
-    transitions: int  # (K, K)
-    end: int  # (K,)
-    tables: int  # float64: pybert_crf.crf.numba_tables
-    order: int  # (B,) int64: the rows, longest first
-    value: int  # (B,)
-    log_z: int  # (B,)
-    messages: int  # (B, T, K), or 0: each thread has its own
-    grad: int  # (B,), or 0: no gradient is wanted
-    d_emissions: int  # (B, T, K)
-    counts: int  # (chunks, size_of_counts) float64
-    work: int  # (threads, size_of_memory) float64
-
-
-class Memory(NamedTuple):
-    """A thread's own."""
-
-    group: Group
-    work: Work
-    rows: Pointer  # (R,) int64: which rows of the batch are in the group, -1 for none
-    log_z: Pointer  # (R,)
-    factors: Pointer  # (R,)
-    messages: Pointer  # (R, T, K)
 
 
 @compiled_kernel
@@ -73,68 +41,6 @@ def prepare(
     weigh_tables(like, pointer(start, real), pointer(transitions, real), pointer(end, real), K, weights)
     transpose(like, K, weights)
     order_rows(pointer(mask, FLAG), B, T, pointer(order, 0))
-
-
-@compiled_lanes
-def _memory_in(like: Lanes, real: float, T: int, K: int, memory: int) -> Memory:
-    """A thread's memory, at an address, laid out; of :func:`size_of_memory` numbers."""
-    R, P = rows_of(like), padded(like, K)
-    rest = memory + 8 * size_of_work(R, P)
-    step = 8 * R
-    positions = rest + 6 * step
-    group = Group(
-        pointer(rest, 0), pointer(rest + step, 0), pointer(rest + 2 * step, 0), pointer(positions, 0), T
-    )
-    return Memory(
-        group,
-        work_in(like, K, pointer(memory, 0.0)),
-        pointer(rest + 3 * step, 0),
-        pointer(rest + 4 * step, 0.0),
-        pointer(rest + 5 * step, 0.0),
-        pointer(positions + step * T, real),
-    )
-
-
-def size_of_memory(rows: int, padded_tags: int, time: int, own_messages: int) -> int:
-    """How many float64 numbers a thread's memory takes: ``own_messages`` a row."""
-    work: int = size_of_work(rows, padded_tags)
-    return (work + rows * (6 + time + own_messages) + 7) // 8 * 8
-
-
-class Batch(NamedTuple):
-    """The addresses as pointers."""
-
-    sizes: tuple[int, int, int]  # B, T, K
-    emissions: Pointer
-    mask: Pointer
-    tags: Pointer
-    parameters: Parameters
-    value: Pointer
-    log_z: Pointer
-    messages: Pointer
-    grad: Pointer
-    d_emissions: Pointer
-    has_tags: bool
-    keeps_messages: bool
-
-
-@compiled_lanes
-def _batch_at(real: float, sizes: tuple[int, int, int], where: Addresses, messages: Pointer) -> Batch:
-    """``messages``: a thread's own."""
-    return Batch(
-        sizes,
-        pointer(where.emissions, real),
-        pointer(where.mask, FLAG),
-        pointer(where.tags, 0),
-        Parameters(pointer(where.start, real), pointer(where.transitions, real), pointer(where.end, real)),
-        pointer(where.value, real),
-        pointer(where.log_z, real),
-        messages if where.messages == 0 else pointer(where.messages, real),
-        pointer(where.grad, real),
-        pointer(where.d_emissions, real),
-        where.tags != 0,
-        where.messages != 0,
-    )
 
 
 @compiled_lanes
@@ -257,8 +163,8 @@ def sum_chunks(
     first, step, size, number = chunks
     B, T, K = sizes
     R = rows_of(like)
-    memory = _memory_in(like, real, T, K, where.work)
-    batch = _batch_at(real, sizes, where, memory.messages)
+    memory = memory_in(like, real, T, K, where.work)
+    batch = batch_at(real, sizes, where, memory.messages)
     tables = tables_in(like, K, pointer(where.tables, 0.0))
     order = pointer(where.order, 0)
     left = 0
