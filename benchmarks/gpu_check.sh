@@ -57,7 +57,9 @@ step() {
 # What tests and benchmark import; what is not here is taken from the folder of wheels.
 packages() {
   local each package failed=0
-  for each in pytest hypothesis scikit-build-core pybind11 safetensors tokenizers pytorch-crf:torchcrf; do
+  local needed='pytest hypothesis safetensors tokenizers pytorch-crf:torchcrf'
+  [ "$dry" ] || needed="scikit-build-core pybind11 $needed"  # a dry run builds nothing
+  for each in $needed; do
     package=${each%:*} module=${each#*:}
     "$python" -c "import importlib.util as u, sys; sys.exit(not u.find_spec('${module//-/_}'))" && continue
     [ "$wheels" ] && "$python" -m pip install --quiet --no-index --no-deps --find-links "$wheels" \

@@ -217,9 +217,9 @@ PYBERT_CRF_INLINE std::ptrdiff_t lesser(std::ptrdiff_t a, std::ptrdiff_t b) {
 }
 
 // Takes `number` sweeps through all their steps, a stretch at a time: begin(half, first, count) before the
-// recursion and finish(half, first, count) after it. Two sweeps are those from the two ends of a row of few
-// tags; going step by step together, one works while the other's sums are under way. Four are those from the
-// same end of rows of many tags.
+// recursion and finish(half, first, count) after it. Of few tags, sweeps go step by step together, those from
+// the two ends of one row or of two, so that one works while the others' sums are under way. Of many tags,
+// four are those from the same end of four rows.
 template <class Lanes, bool OneBlock, int number, class AnyHalf, class Begin, class Finish>
 PYBERT_CRF_FUNCTION void take_through(const Weights<Lanes>& weights, AnyHalf* const (&halves)[number],
                                       bool from_boundary, bool only_boundary, Begin begin, Finish finish) {
@@ -238,7 +238,7 @@ PYBERT_CRF_FUNCTION void take_through(const Weights<Lanes>& weights, AnyHalf* co
     }
     for (std::ptrdiff_t step = 0; step < together; ++step) {
       const bool at_boundary = only_boundary || (from_boundary && first + step == 0);
-      if constexpr (number == rows_together) {
+      if constexpr (!OneBlock && number == rows_together) {
         if (!at_boundary) {
           Half<Lanes, typename AnyHalf::Number>* group[] = {halves[0], halves[1], halves[2], halves[3]};
           advance_together(weights, step, group);

@@ -86,14 +86,20 @@ class LogPartitionRow {
 
 // How many rows a thread takes at a time.
 template <bool OneBlock>
-constexpr int rows_in_a_group = OneBlock ? 1 : rows_together;
+constexpr int rows_in_a_group = OneBlock ? 2 : rows_together;
 
-// Does all halves of a group of rows: of few tags, the two of a row together; of many, those of one side of
-// all rows.
+// Does all halves of a group of rows: of few tags, the four of two rows together; of many, those of one side
+// of all rows.
 template <bool OneBlock, class State, class Do>
 PYBERT_CRF_INLINE void for_each_half(State* rows, std::ptrdiff_t number, Do do_halves) {
   using Half = decltype(rows->half(left));
   if constexpr (OneBlock) {
+    if (number == 2) {
+      const Half halves[] = {rows[0].half(left), rows[0].half(right), rows[1].half(left),
+                             rows[1].half(right)};
+      do_halves(halves);
+      return;
+    }
     for (std::ptrdiff_t r = 0; r < number; ++r) {
       const Half halves[] = {rows[r].half(left), rows[r].half(right)};
       do_halves(halves);

@@ -100,10 +100,10 @@ template <class T, int number>
 struct Several;
 
 template <class T>
-struct Several<T, 1> {
-  T each[1];
+struct Several<T, 2> {
+  T each[2];
   template <class... Arguments>
-  explicit Several(Arguments&&... from) : each{T(from...)} {}
+  explicit Several(Arguments&&... from) : each{T(from...), T(from...)} {}
 };
 
 template <class T>

@@ -21,12 +21,13 @@
 
 namespace pybert_crf::PYBERT_CRF_TARGET {
 
-// The widest register that a group of `width` numbers fills; but two of 32 bytes rather than one of 64, whose
-// operations would all wait for each other.
+// The widest register that a group of `width` numbers fills; but for float two of 32 bytes rather than one of
+// 64, whose operations would all wait for each other: only the sums, in double, have several sweeps at once.
 template <class Number, int width>
 constexpr int bytes_for = [] {
   constexpr int bytes = width * static_cast<int>(sizeof(Number));
-  return bytes == 64 && register_bytes == 64 ? 32 : bytes < register_bytes ? bytes : register_bytes;
+  constexpr bool in_two = sizeof(Number) == sizeof(float) && bytes == 64 && register_bytes == 64;
+  return in_two ? 32 : bytes < register_bytes ? bytes : register_bytes;
 }();
 
 template <class Number, int Width>
