@@ -7,6 +7,7 @@ from pybert_crf.encoders.config import SIZES, EncoderConfig
 from pybert_crf.encoders.config_json import ConfigError, config_from_json, config_to_json, read_config
 from pybert_crf.encoders.encoder import Encoder
 from pybert_crf.encoders.hub import resolve
+from pybert_crf.encoders.masked_lm import MaskedLM
 
 __all__ = [
     "SIZES",
@@ -14,6 +15,7 @@ __all__ = [
     "ConfigError",
     "Encoder",
     "EncoderConfig",
+    "MaskedLM",
     "config_from_json",
     "config_to_json",
     "read_config",

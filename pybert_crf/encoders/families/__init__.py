@@ -9,10 +9,11 @@ from pybert_crf.encoders.families.deberta import DEBERTA, DEBERTA_V2
 from pybert_crf.encoders.families.distilbert import DISTILBERT
 from pybert_crf.encoders.families.electra import ELECTRA
 from pybert_crf.encoders.families.family import Family, Key, Rename
+from pybert_crf.encoders.families.mlm_head import MlmHead
 from pybert_crf.encoders.families.roberta import ROBERTA, XLM_ROBERTA, XLM_ROBERTA_XL
 from pybert_crf.encoders.families.xlm import XLM
 
-__all__ = ["FAMILIES", "Family", "Key", "Rename", "family_of"]
+__all__ = ["FAMILIES", "Family", "Key", "MlmHead", "Rename", "family_of"]
 
 FAMILIES = {
     family.model_type: family

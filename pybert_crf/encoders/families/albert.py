@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pybert_crf.encoders.families.bert import BODY_HEADS, CONFIG_KEYS, EMBEDDING_RENAMES, SUPPORTED
 from pybert_crf.encoders.families.family import HEADS, Family, Rename
+from pybert_crf.encoders.families.mlm_head import MlmHead
 
 _LAYER = "encoder.albert_layer_groups.{}.albert_layers.{}"
 
@@ -45,4 +46,11 @@ ALBERT = Family(
     ),
     heads=(*HEADS, *BODY_HEADS, "predictions.*", "sop_classifier.*"),
     tied={"embeddings.word_embeddings.weight": "predictions.decoder.weight"},
+    mlm_head=MlmHead(
+        architecture="AlbertForMaskedLM",
+        dense="predictions.dense",
+        norm="predictions.LayerNorm",
+        decoder="predictions.decoder.weight",
+        bias=("predictions.decoder.bias", "predictions.bias"),
+    ),
 )

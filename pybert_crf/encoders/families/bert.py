@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pybert_crf.encoders.families.family import HEADS, Family, Rename
+from pybert_crf.encoders.families.mlm_head import MlmHead
 
 # What BERT-like families share, to be concatenated with what they spell otherwise.
 ATTENTION_RENAMES = (
@@ -79,6 +80,13 @@ BERT = Family(
     renames=EMBEDDING_RENAMES + LAYER_RENAMES,
     heads=(*HEADS, *BODY_HEADS, "cls.*"),  # cls: masked words, next sentence
     tied={"embeddings.word_embeddings.weight": "cls.predictions.decoder.weight"},
+    mlm_head=MlmHead(
+        architecture="BertForMaskedLM",
+        dense="cls.predictions.transform.dense",
+        norm="cls.predictions.transform.LayerNorm",
+        decoder="cls.predictions.decoder.weight",
+        bias=("cls.predictions.decoder.bias", "cls.predictions.bias"),
+    ),
 )
 
 ERNIE = replace(

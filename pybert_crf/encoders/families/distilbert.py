@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pybert_crf.encoders.families.bert import BODY_HEADS, EMBEDDING_RENAMES, SUPPORTED
 from pybert_crf.encoders.families.family import HEADS, Family, Key, Rename
+from pybert_crf.encoders.families.mlm_head import MlmHead
 
 _LAYER = "transformer.layer.{}"
 
@@ -42,4 +43,11 @@ DISTILBERT = Family(
     ),
     heads=(*HEADS, *BODY_HEADS, "pre_classifier.*", "vocab_*"),
     tied={"embeddings.word_embeddings.weight": "vocab_projector.weight"},
+    mlm_head=MlmHead(
+        architecture="DistilBertForMaskedLM",
+        dense="vocab_transform",
+        norm="vocab_layer_norm",
+        decoder="vocab_projector.weight",
+        bias=("vocab_projector.bias",),
+    ),
 )

@@ -10,6 +10,7 @@ from pybert_crf.encoders.families.bert import (
     SUPPORTED,
 )
 from pybert_crf.encoders.families.family import HEADS, Family, Rename
+from pybert_crf.encoders.families.mlm_head import MlmHead
 
 ELECTRA = Family(
     model_type="electra",
@@ -28,4 +29,12 @@ ELECTRA = Family(
         "sequence_summary.*",
     ),
     tied={"embeddings.word_embeddings.weight": "generator_lm_head.weight"},
+    mlm_head=MlmHead(  # of generators
+        architecture="ElectraForMaskedLM",
+        dense="generator_predictions.dense",
+        norm="generator_predictions.LayerNorm",
+        decoder="generator_lm_head.weight",
+        bias=("generator_lm_head.bias",),
+        activation="gelu",
+    ),
 )

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from pybert_crf.encoders.families.mlm_head import MlmHead
+
 
 @dataclass(frozen=True)
 class Rename:
@@ -100,6 +102,7 @@ class Family:
     old_suffixes: Mapping[str, str] = field(
         default_factory=lambda: OLD_SUFFIXES
     )  # of tensors' names → today's
+    mlm_head: MlmHead | None = None  # the head that pretraining trains
 
     def their_key(self, name: str) -> str:
         """Return the key of config.json that holds our field ``name``."""

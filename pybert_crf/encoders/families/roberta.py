@@ -18,6 +18,16 @@ from pybert_crf.encoders.families.bert import (
     SUPPORTED,
 )
 from pybert_crf.encoders.families.family import HEADS, Family, Rename
+from pybert_crf.encoders.families.mlm_head import MlmHead
+
+MLM_HEAD = MlmHead(
+    architecture="RobertaForMaskedLM",
+    dense="lm_head.dense",
+    norm="lm_head.layer_norm",
+    decoder="lm_head.decoder.weight",
+    bias=("lm_head.decoder.bias", "lm_head.bias"),
+    activation="gelu",
+)
 
 ROBERTA = Family(
     model_type="roberta",
@@ -30,9 +40,15 @@ ROBERTA = Family(
     renames=EMBEDDING_RENAMES + LAYER_RENAMES,
     heads=(*HEADS, *BODY_HEADS, "lm_head.*"),
     tied={"embeddings.word_embeddings.weight": "lm_head.decoder.weight"},
+    mlm_head=MLM_HEAD,
 )
 
-XLM_ROBERTA = replace(ROBERTA, model_type="xlm-roberta", architecture="XLMRobertaModel")
+XLM_ROBERTA = replace(
+    ROBERTA,
+    model_type="xlm-roberta",
+    architecture="XLMRobertaModel",
+    mlm_head=replace(MLM_HEAD, architecture="XLMRobertaForMaskedLM"),
+)
 
 XLM_ROBERTA_XL = replace(
     ROBERTA,
@@ -48,4 +64,5 @@ XLM_ROBERTA_XL = replace(
         Rename("layers.{}.feed_forward_norm", ("encoder.layer.{}.LayerNorm",)),
         Rename("norm", ("encoder.LayerNorm",)),
     ),
+    mlm_head=replace(MLM_HEAD, architecture="XLMRobertaXLForMaskedLM"),
 )

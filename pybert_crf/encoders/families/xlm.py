@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pybert_crf.encoders.families.family import HEADS, Family, Key, Rename
+from pybert_crf.encoders.families.mlm_head import MlmHead
 
 
 def _four_times_hidden(fields: Mapping[str, object]) -> object:
@@ -65,4 +66,11 @@ XLM = Family(
     ),
     heads=(*HEADS, "position_ids", "pred_layer.*", "sequence_summary.*", "logits_proj.*"),
     tied={"embeddings.weight": "pred_layer.proj.weight"},
+    mlm_head=MlmHead(
+        architecture="XLMWithLMHeadModel",
+        dense=None,
+        norm=None,
+        decoder="pred_layer.proj.weight",
+        bias=("pred_layer.proj.bias",),
+    ),
 )

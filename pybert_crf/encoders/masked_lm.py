@@ -1,0 +1,170 @@
+"""An encoder with the head that predicts masked pieces: what pretraining trains.
+
+Devlin et al. (2019), "BERT", section 3.1. Shapes: M masked pieces of a batch, D = ``hidden_size``, V pieces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pybert_crf.encoders.activations import ACTIVATIONS
+from pybert_crf.encoders.checkpoint import CheckpointError, read_tensors, write_tensors
+from pybert_crf.encoders.config import EncoderConfig
+from pybert_crf.encoders.config_json import ConfigError, config_from_json, config_to_json, read_config
+from pybert_crf.encoders.encoder import Encoder
+from pybert_crf.encoders.families import Family, MlmHead, family_of
+from pybert_crf.encoders.hub import resolve
+from pybert_crf.files import write_json
+
+
+class MaskedLMHead(nn.Module):
+    """Hidden states in, a score for every piece of the vocabulary out; random, with biases of 0, at first.
+
+    ``width`` is that of the word embeddings, with which it scores where it is ``tied``.
+    """
+
+    def __init__(self, config: EncoderConfig, width: int, tied: bool) -> None:
+        super().__init__()
+        table = _table(config)
+        self.dense: nn.Linear | None = None
+        if table.dense is not None:
+            self.dense = nn.Linear(config.hidden_size, width)
+            self.norm = nn.LayerNorm(width, eps=table.norm_eps or config.norm_eps)
+            nn.init.normal_(self.dense.weight, std=config.init_std)
+            nn.init.zeros_(self.dense.bias)
+        self.activation = ACTIVATIONS[table.activation or config.activation]
+        self.bias = nn.Parameter(torch.zeros(config.vocab_size))
+        self.decoder: nn.Parameter | None = None
+        if not tied:
+            self.decoder = nn.Parameter(torch.empty(config.vocab_size, width).normal_(0.0, config.init_std))
+
+    def forward(self, x: Tensor, word_embeddings: Tensor) -> Tensor:
+        """Return (M, V) scores of (M, D) hidden states; ``word_embeddings`` (V, width) serve where tied."""
+        if self.dense is not None:
+            x = self.norm(self.activation(self.dense(x)))
+        return F.linear(x, word_embeddings if self.decoder is None else self.decoder, self.bias)
+
+
+class MaskedLM(nn.Module):
+    """An encoder and its family's head for masked pieces.
+
+    ``MaskedLM(encoder)`` has a new head; ``tied`` says whether the head scores pieces with the encoder's word
+    embeddings, as all families do by default. ``head_is_new`` and ``left_out`` tell what ``from_pretrained``
+    did not find, and what it found beyond encoder and head. Raises ``ValueError`` for a family without one.
+    """
+
+    def __init__(self, encoder: Encoder, tied: bool = True) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.tied = tied
+        self.head = MaskedLMHead(encoder.config, encoder.embeddings.word.embedding_dim, tied)
+        if encoder.embeddings.language is not None:  # no language is told, so it learns nothing
+            encoder.embeddings.language.requires_grad_(False)
+        self.head_is_new = True
+        self.left_out: tuple[str, ...] = ()
+
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor | None, places: Tensor, targets: Tensor | None = None
+    ) -> Tensor:
+        """Return the scores of all pieces at some places, (M, V), or their loss.
+
+        ``input_ids`` and ``attention_mask`` (B, L) as the encoder takes them; ``places`` (M,) int64 index the
+        B · L positions; only there are scores computed. With ``targets``, (M,) int64 ids of the pieces that
+        stood there, the result is their mean negative log-likelihood, in float32.
+        """
+        hidden = self.encoder(input_ids, attention_mask).flatten(0, 1)  # (B · L, D)
+        scores: Tensor = self.head(hidden.index_select(0, places), self.encoder.embeddings.word.weight)
+        return scores if targets is None else F.cross_entropy(scores.float(), targets)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name_or_dir: str | Path,
+        *,
+        revision: str | None = None,
+        local_files_only: bool = False,
+        new_head: bool = False,
+    ) -> MaskedLM:
+        """Load encoder and head from a checkpoint in the Hugging Face layout, as ``Encoder.from_pretrained``.
+
+        With ``new_head`` a checkpoint without a head gets a new one. A head is tied unless ``config.json``
+        says ``"tie_word_embeddings": false``.
+
+        Raises what ``Encoder.from_pretrained`` raises, and ``CheckpointError`` where tensors of the head are
+        missing (all of them too, without ``new_head``) or of another shape, naming every one.
+        """
+        directory = resolve(name_or_dir, revision=revision, local_files_only=local_files_only)
+        values, tensors = read_config(directory), read_tensors(directory)
+        try:
+            config = config_from_json(values)
+            tied = values.get("tie_word_embeddings") is not False
+            model = cls(Encoder.from_checkpoint(config, tensors), tied)
+            model._load_head(tensors, new_head)
+        except (ConfigError, CheckpointError) as error:
+            raise type(error)(f"{directory}: {error}") from error
+        return model
+
+    def _load_head(self, tensors: Mapping[str, Tensor], new_head: bool) -> None:
+        config = self.encoder.config
+        family, table = family_of(config.model_type), _table(config)
+        given = _todays(family, tensors)
+        wanted = {name: table.their_names(name) for name in self.head.state_dict()}
+        known = {their_name for names in wanted.values() for their_name in names} | {table.decoder}
+        found = {name: next((n for n in names if n in given), None) for name, names in wanted.items()}
+        own = {name.removeprefix(family.prefix) for name in self.encoder.to_checkpoint()}
+        beyond = [n for n, t in given.items() if t.is_floating_point() and n not in known | own]
+        self.left_out = tuple(sorted(beyond))
+        self.head_is_new = not any(found.values())
+        if self.head_is_new and new_head:
+            return
+        missing = [wanted[name][-1] for name, their_name in found.items() if their_name is None]
+        chosen = {name: given[their_name] for name, their_name in found.items() if their_name is not None}
+        misfits = [
+            f"{found[name]} is {tuple(chosen[name].shape)}, not {tuple(expected.shape)}"
+            for name, expected in self.head.state_dict().items()
+            if name in chosen and chosen[name].shape != expected.shape
+        ]
+        problems = {"missing": missing, "wrong": misfits}
+        if any(problems.values()):
+            told = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in problems.items() if names)
+            raise CheckpointError(f"the tensors do not fit this {family.model_type} MLM head; {told}")
+        self.head.load_state_dict({name: tensor.float() for name, tensor in chosen.items()})
+
+    def save_pretrained(self, directory: str | Path) -> None:
+        """Write ``config.json`` and ``model.safetensors``, which ``transformers`` opens as encoder and head.
+
+        The directory is made where missing. Each file appears whole or not at all.
+        """
+        directory = Path(directory)
+        directory.mkdir(parents=True, exist_ok=True)
+        config = self.encoder.config
+        table = _table(config)
+        tensors = self.encoder.to_checkpoint(family_of(config.model_type).prefix)
+        for name, tensor in self.head.state_dict().items():
+            tensors |= dict.fromkeys(table.written_names(name, self.tied), tensor)
+        write_tensors(directory, tensors)
+        told = {"architectures": [table.architecture], "tie_word_embeddings": self.tied}
+        write_json(directory / "config.json", config_to_json(config) | told)
+
+
+def _table(config: EncoderConfig) -> MlmHead:
+    table = family_of(config.model_type).mlm_head
+    if table is None:
+        raise ValueError(f"encoders of the family {config.model_type!r} have no head for masked pieces")
+    return table
+
+
+def _todays(family: Family, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors without the family's prefix, under today's spelling."""
+    plain = {}
+    for name, tensor in tensors.items():
+        for old, new in family.old_suffixes.items():
+            if name.endswith(old):
+                name = name.removesuffix(old) + new
+        plain[name.removeprefix(family.prefix)] = tensor
+    return plain
