@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pybert_crf.constraints import tag_constraints
     from pybert_crf.crf import CRF, Constraints, backends
-    from pybert_crf.encoders import Encoder, EncoderConfig
+    from pybert_crf.encoders import Encoder, EncoderConfig, MaskedLM
     from pybert_crf.entities import Entity
     from pybert_crf.model import BertCRF
-    from pybert_crf.options import TrainOptions
+    from pybert_crf.options import PretrainOptions, TrainOptions
+    from pybert_crf.pretraining import pretrain
     from pybert_crf.tagger import Tagger
     from pybert_crf.training import train
 
@@ -27,10 +28,13 @@ __all__ = [
     "Encoder",
     "EncoderConfig",
     "Entity",
+    "MaskedLM",
+    "PretrainOptions",
     "Tagger",
     "TrainOptions",
     "__version__",
     "backends",
+    "pretrain",
     "tag_constraints",
     "train",
 ]
@@ -42,10 +46,13 @@ _HOME = {
     "tag_constraints": "pybert_crf.constraints",
     "Encoder": "pybert_crf.encoders",
     "EncoderConfig": "pybert_crf.encoders",
+    "MaskedLM": "pybert_crf.encoders",
     "BertCRF": "pybert_crf.model",
+    "PretrainOptions": "pybert_crf.options",
     "TrainOptions": "pybert_crf.options",
     "Entity": "pybert_crf.entities",
     "Tagger": "pybert_crf.tagger",
+    "pretrain": "pybert_crf.pretraining",
     "train": "pybert_crf.training",
 }
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pybert_crf.options import TrainOptions, merge_options, read_options
+from pybert_crf.options import PretrainOptions, TrainOptions, merge_options, read_options
 
 
 @pytest.mark.parametrize(
@@ -43,7 +45,7 @@ def test_rates_depend_on_whether_the_encoder_is_pretrained() -> None:
 def test_flags_win_over_the_file(tmp_path: Path) -> None:
     file = tmp_path / "options.toml"
     file.write_text('train = "a.txt"\ndev = "b.txt"\nout = "c"\nepochs = 3\nbatch-tokens = 64\n')
-    options = merge_options(read_options(file), {"epochs": 7, "seed": None})
+    options = merge_options(read_options(file, TrainOptions), {"epochs": 7, "seed": None}, TrainOptions)
     assert (options.train, options.epochs, options.batch_tokens, options.seed) == ("a.txt", 7, 64, 0)
 
 
@@ -51,16 +53,52 @@ def test_an_unknown_option_in_the_file_is_named(tmp_path: Path) -> None:
     file = tmp_path / "options.toml"
     file.write_text("epoch = 3\n")
     with pytest.raises(ValueError, match=r"options\.toml: no such option: epoch"):
-        read_options(file)
+        read_options(file, TrainOptions)
 
 
 def test_a_file_that_is_not_toml_is_named(tmp_path: Path) -> None:
     file = tmp_path / "options.toml"
     file.write_text("epochs: 3\n")
     with pytest.raises(ValueError, match=r"options\.toml is not TOML"):
-        read_options(file)
+        read_options(file, TrainOptions)
 
 
 def test_what_is_missing_is_named() -> None:
     with pytest.raises(ValueError, match="missing: dev, out"):
-        merge_options({"train": "a"}, {})
+        merge_options({"train": "a"}, {}, TrainOptions)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("text", ()),
+        ("text", ("a", 1)),
+        ("dev", 3),
+        ("held_out", 0.0),
+        ("columns", 1),
+        ("masking", "often"),
+        ("mask_unit", "sentence"),
+        ("mask_rate", 1.0),
+        ("mask_share", 1.1),
+        ("random_share", 0.3),
+        ("max_length", 2),
+        ("keep", "first"),
+        ("checkpoint_steps", -1),
+        ("learning_rate", 0.0),
+    ],
+)
+def test_pretraining_values_that_cannot_work_are_named(field: str, value: Any) -> None:
+    fields: dict[str, Any] = {"text": "a", "out": "c", field: value}
+    with pytest.raises(ValueError, match=rf"{field} must .*{re.escape(repr(value))}"):
+        PretrainOptions(**fields)
+
+
+def test_one_text_or_several_from_python_toml_or_json(tmp_path: Path) -> None:
+    file = tmp_path / "options.toml"
+    file.write_text('text = ["a.txt", "b.txt"]\ndev = "c.txt"\nout = "d"\n')
+    options = merge_options(read_options(file, PretrainOptions), {"dev": None}, PretrainOptions)
+    assert (options.text, options.dev) == (("a.txt", "b.txt"), ("c.txt",))
+    assert options == PretrainOptions(("a.txt", "b.txt"), "d", dev="c.txt")  # type: ignore[arg-type]
+    assert json.loads(json.dumps(options.to_dict())) == options.to_dict()
+    with pytest.raises(ValueError, match="missing: text"):
+        merge_options({}, {"out": "x"}, PretrainOptions)

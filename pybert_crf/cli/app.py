@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import pybert_crf
-from pybert_crf.cli import demo, evaluate, info, predict, train
+from pybert_crf.cli import demo, evaluate, info, predict, pretrain, train
 
 app = typer.Typer(
     name="pybert-crf",
@@ -17,7 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (demo, train, evaluate, predict, info):
+for verb in (demo, pretrain, train, evaluate, predict, info):
     name = verb.__name__.rpartition(".")[2]
     app.command(name, epilog=verb.EXAMPLE, no_args_is_help=verb.NEEDS_ARGUMENTS)(verb.command)
 

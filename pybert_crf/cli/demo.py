@@ -18,7 +18,8 @@ def command(
     ),
 ) -> None:
     """Train a small Chinese tagger from scratch on a made-up corpus, offline, in under two minutes."""
-    from pybert_crf.cli.show import TrainingDisplay, highlight
+    from pybert_crf.cli.progress import TrainingDisplay
+    from pybert_crf.cli.show import highlight
     from pybert_crf.demo.run import run_demo
 
     console = Console()

@@ -1,18 +1,15 @@
-"""What a person sees: progress of a training run, tables of figures, entities in colour."""
+"""What a person sees: tables of figures, entities in colour."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from pybert_crf.entities import Entity
 from pybert_crf.text.metrics import Report
-from pybert_crf.training.events import EpochDone, Event, Finished, Started, Stepped
 
 _STYLES = (
     "black on cyan",
@@ -22,86 +19,6 @@ _STYLES = (
     "white on blue",
     "black on white",
 )
-
-
-class TrainingDisplay:
-    """An observer of `pybert_crf.train`: a progress bar with loss and dev F1, a line for each epoch."""
-
-    def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console()
-        self.progress = Progress(
-            TextColumn("epoch {task.fields[epoch]}"),
-            BarColumn(),
-            TextColumn("{task.percentage:3.0f}%  loss {task.fields[loss]}  dev F1 {task.fields[f1]}"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            console=self.console,
-            transient=True,
-        )
-        self.task: TaskID | None = None
-
-    def __enter__(self) -> TrainingDisplay:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.progress.stop()
-
-    def __call__(self, event: Event) -> None:
-        """Show `event`."""
-        if isinstance(event, Started):
-            self._started(event)
-        elif isinstance(event, Stepped):
-            self._stepped(event)
-        elif isinstance(event, EpochDone):
-            self._epoch_done(event)
-        else:
-            self._finished(event)
-
-    def _started(self, event: Started) -> None:
-        parts = ", ".join(f"{name} {count:,}" for name, count in event.sentences.items())
-        self._print(f"sentences: {parts}")
-        self._print(f"{len(event.labels)} tags ({event.scheme}), one for each {event.unit}")
-        self._print(f"{event.parameters:,} weights on {event.device}")
-        for note in event.notes:
-            self._print(f"note: {note}")
-        if event.epoch > 1:
-            self._print(f"resumed after epoch {event.epoch - 1}")
-        self.epochs = event.epochs
-        self.task = self.progress.add_task(
-            "train",
-            total=event.epochs,
-            completed=event.epoch - 1,
-            epoch=f"{event.epoch}/{event.epochs}",
-            loss="–",
-            f1="–",
-        )
-        if self.console.is_terminal:
-            self.progress.start()
-
-    def _stepped(self, event: Stepped) -> None:
-        assert self.task is not None
-        done = event.epoch - 1 + event.step / event.steps
-        self.progress.update(
-            self.task, completed=done, epoch=f"{event.epoch}/{self.epochs}", loss=f"{event.loss:.4f}"
-        )
-
-    def _epoch_done(self, event: EpochDone) -> None:
-        assert self.task is not None
-        self.progress.update(self.task, f1=f"{event.dev.f1:.4f}")
-        best = "  best so far" if event.best else ""
-        figures = f"loss {event.loss:.4f}  dev F1 {event.dev.f1:.4f}  {event.seconds:.1f} s"
-        self._print(f"epoch {event.epoch:>3}  {figures}{best}")
-
-    def _finished(self, event: Finished) -> None:
-        self.progress.stop()
-        part, report = ("test", event.test) if event.test is not None else ("dev", event.dev)
-        self._print(f"\nepoch {event.best_epoch} on {part}:")
-        show_report(report, self.console)
-
-    def _print(self, line: str) -> None:
-        self.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def show_report(report: Report, console: Console | None = None) -> None:

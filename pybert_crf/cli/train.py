@@ -51,6 +51,10 @@ def command(
     ] = None,
     precision: Annotated[str | None, Option(help="no (float32), bf16 or fp16. [default: no]")] = None,
     seed: Annotated[int | None, Option(help="Of weights, dropout and order. [default: 0]")] = None,
+    checkpoint_steps: Annotated[
+        int | None,
+        Option(help="Steps between checkpoints within an epoch, 0 for one after each. [default: 0]"),
+    ] = None,
     unit: Annotated[
         str | None, Option(help="What a tag stands for: char, word or auto. [default: auto]")
     ] = None,
@@ -71,18 +75,16 @@ def command(
     """
     flags: dict[str, Any] = dict(locals())
     file = flags.pop("options")
-    from pybert_crf.cli.show import TrainingDisplay
-    from pybert_crf.options import merge_options, read_options
+    from pybert_crf.cli.progress import TrainingDisplay
+    from pybert_crf.options import TrainOptions, merge_options, read_options
     from pybert_crf.training import train as run
 
-    chosen = merge_options(read_options(file) if file else {}, flags)
+    chosen = merge_options(read_options(file, TrainOptions) if file else {}, flags, TrainOptions)
     try:
         with TrainingDisplay() as display:
             run(chosen, display)
     except KeyboardInterrupt:
-        typer.echo(
-            "\ninterrupted: the same command with --resume goes on after the last whole epoch", err=True
-        )
+        typer.echo("\ninterrupted: the same command with --resume goes on from the last checkpoint", err=True)
         raise typer.Exit(130) from None
     if int(os.environ.get("RANK", "0")) == 0:
         typer.echo(f"saved in {chosen.out}; try: pybert-crf predict {chosen.out} -")

@@ -67,7 +67,7 @@ def read_columns(source: str | os.PathLike[str] | BinaryIO) -> Iterator[list[str
 
 def _sentences(stream: Iterable[bytes], name: str, needed: int) -> Iterator[list[Row]]:
     rows: list[Row] = []
-    for number, text in _lines(stream, name):
+    for number, text in numbered_lines(stream, name):
         columns = None if text.strip(_ASCII_WHITESPACE) in ("", BOM) else _split(text, name, number, needed)
         if columns is not None and columns[0] != DOCSTART:
             rows.append((number, columns))
@@ -78,7 +78,12 @@ def _sentences(stream: Iterable[bytes], name: str, needed: int) -> Iterator[list
         yield rows
 
 
-def _lines(stream: Iterable[bytes], name: str) -> Iterator[tuple[int, str]]:
+def numbered_lines(stream: Iterable[bytes], name: str) -> Iterator[tuple[int, str]]:
+    """The lines of a UTF-8 file, without their ends and without a byte order mark, counted from 1.
+
+    Raises:
+        CorpusError: a line is not UTF-8.
+    """
     for number, raw in enumerate(stream, start=1):
         try:
             text = raw.decode("utf-8")

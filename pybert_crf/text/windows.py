@@ -1,11 +1,12 @@
-"""Overlapping windows over a text longer than the encoder can read, so that nothing is truncated.
+"""Windows over a text longer than the encoder can read, so that nothing is truncated.
 
-Each window is encoded by itself; a unit's emission is taken from the window that shows most of what is around
-it, and one CRF pass decodes the whole.
+For tagging they overlap: each window is encoded by itself; a unit's emission is taken from the window that
+shows most of what is around it, and one CRF pass decodes the whole. For pretraining they do not.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 
 Window = tuple[int, int]
@@ -35,6 +36,42 @@ def plan_windows(n_pieces: int, capacity: int, overlap: int) -> list[Window]:
     last = n_pieces - capacity
     starts = [*range(0, last, capacity - overlap), last]
     return [(start, start + capacity) for start in starts]
+
+
+def split_evenly(n_pieces: int, boundaries: Sequence[int], capacity: int) -> list[Window]:
+    """Windows ``start:stop`` that cover ``0:n_pieces`` without overlap, near-equally long, cut at boundaries.
+
+    For pretraining, where a piece is to be seen once. A window ends inside a word only where the word alone
+    is longer than a window.
+
+    Args:
+        n_pieces: length of the text, in pieces.
+        boundaries: where a word begins, ascending.
+        capacity: how many pieces a window holds.
+
+    Raises:
+        ValueError: `capacity` is not positive.
+    """
+    if capacity < 1:
+        raise ValueError(f"a window must hold a piece at least, got capacity={capacity}")
+    windows = []
+    start = 0
+    while start < n_pieces:
+        left = n_pieces - start
+        target = start + -(-left // -(-left // capacity))  # an equal share of what is left
+        stop = target if target == n_pieces else _cut(start, target, start + capacity, boundaries)
+        windows.append((start, stop))
+        start = stop
+    return windows
+
+
+def _cut(start: int, target: int, limit: int, boundaries: Sequence[int]) -> int:
+    """The boundary in ``(start, limit]`` at or next before `target`, else next after it, else `target`."""
+    before = bisect_right(boundaries, target) - 1
+    if before >= 0 and boundaries[before] > start:
+        return boundaries[before]
+    after = before + 1
+    return boundaries[after] if after < len(boundaries) and boundaries[after] <= limit else target
 
 
 def place(first: Sequence[int], windows: Sequence[Window]) -> list[tuple[int, int]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pybert_crf.training.events import EpochDone, Finished, Observer, Started, Stepped
+from pybert_crf.training.events import EpochDone, Event, Finished, Observer, Started, Stepped
 from pybert_crf.training.loop import train
 
-__all__ = ["EpochDone", "Finished", "Observer", "Started", "Stepped", "train"]
+__all__ = ["EpochDone", "Event", "Finished", "Observer", "Started", "Stepped", "train"]

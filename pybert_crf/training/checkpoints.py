@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pybert_crf.files import write_json
-from pybert_crf.options import TrainOptions
+from pybert_crf.options import RunOptions
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -17,7 +17,7 @@ LAST = "checkpoint"
 PROGRESS = "progress.json"
 
 # How a run goes on may change between the two halves of a run; what is learnt may not.
-_FREE = {"resume", "overwrite", "out", "train", "dev", "test"}
+_FREE = {"resume", "overwrite", "out", "train", "dev", "test", "text", "checkpoint_steps"}
 
 
 def save_checkpoint(accelerator: Accelerator, out: Path, progress: dict[str, Any]) -> None:
@@ -50,7 +50,7 @@ def find_checkpoint(out: Path) -> Path | None:
     return None
 
 
-def load_progress(checkpoint: Path, options: TrainOptions) -> dict[str, Any]:
+def load_progress(checkpoint: Path, options: RunOptions) -> dict[str, Any]:
     """The progress that `save_checkpoint` wrote.
 
     Raises:

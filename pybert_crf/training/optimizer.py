@@ -6,24 +6,21 @@ from torch import nn
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
-from pybert_crf.model import BertCRF
-from pybert_crf.options import TrainOptions
 
-
-def build_optimizer(model: BertCRF, options: TrainOptions) -> AdamW:
+def build_optimizer(model: nn.Module, rate: float, head_rate: float, weight_decay: float) -> AdamW:
     """AdamW (Loshchilov and Hutter, 2019) over every trainable parameter of `model`.
 
-    The linear layer and the CRF learn at their own, larger rate: at an encoder's rate the transitions
-    barely move. Biases, norms and the CRF's scores, which have no reason to be small, do not decay.
+    What stands outside ``model.encoder`` learns at its own rate: linear layer and CRF want a larger one,
+    since at an encoder's the transitions barely move. Biases, norms and the CRF's scores, which have no
+    reason to be small, do not decay.
     """
-    encoder_rate, head_rate = options.rates()
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
-        rate = encoder_rate if name.startswith("encoder.") else head_rate
-        decay = options.weight_decay if parameter.ndim > 1 and not name.startswith("crf.") else 0.0
-        groups.setdefault((rate, decay), []).append(parameter)
+        own_rate = rate if name.startswith("encoder.") else head_rate
+        decay = weight_decay if parameter.ndim > 1 and not name.startswith("crf.") else 0.0
+        groups.setdefault((own_rate, decay), []).append(parameter)
     return AdamW(
         [{"params": members, "lr": rate, "weight_decay": decay} for (rate, decay), members in groups.items()],
         fused=True,

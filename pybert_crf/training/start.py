@@ -7,14 +7,14 @@ from pathlib import Path
 from pybert_crf.encoders import Encoder
 from pybert_crf.encoders.hub import resolve
 from pybert_crf.model import BertCRF
-from pybert_crf.options import TrainOptions
+from pybert_crf.options import RunOptions, TrainOptions
 from pybert_crf.tagger import Tagger
 from pybert_crf.text.tokenizer import UnitTokenizer
 from pybert_crf.training.checkpoints import find_checkpoint
 from pybert_crf.training.data import Data
 
 
-def check_out(out: Path, options: TrainOptions) -> None:
+def check_out(out: Path, options: RunOptions) -> None:
     """Refuse to write over an earlier run unasked.
 
     Raises:

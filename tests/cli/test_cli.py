@@ -10,15 +10,17 @@ import sys
 import typing
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 import torch
 
-from pybert_crf import Tagger, TrainOptions
-from pybert_crf.cli import train
+from pybert_crf import PretrainOptions, Tagger, TrainOptions
+from pybert_crf.cli import pretrain, train
 from pybert_crf.encoders import Encoder
 from pybert_crf.model import BertCRF
+from pybert_crf.options import RunOptions
 from pybert_crf.text.tokenizer import UnitTokenizer
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -69,7 +71,7 @@ def train_file(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("verb", ["demo", "train", "evaluate", "predict", "info"])
+@pytest.mark.parametrize("verb", ["demo", "pretrain", "train", "evaluate", "predict", "info"])
 def test_every_verb_shows_a_worked_example(run: Run, verb: str) -> None:
     done = run(verb, "--help")
     assert done.returncode == 0
@@ -183,6 +185,8 @@ def test_a_missing_optional_package_is_one_clear_line(
         (["predict", "{model}", "missing.txt"], "missing.txt: no such file"),
         (["predict", "{model}", "{file}", "--device", "abacus"], "device 'abacus' cannot be used here"),
         (["train", "{file}", "--out", "x"], "missing: dev"),
+        (["pretrain", "--out", "x"], "missing: text"),
+        (["pretrain", "{file}", "no-such-file", "--out", "x"], "no-such-file"),
         (["train", "{file}", "--dev", "{bad}", "--out", "x"], "bad.txt:2"),
         (["train", "{file}", "--dev", "{file}", "--out", "x", "--epochs", "0"], "epochs must be at least 1"),
         (
@@ -213,20 +217,45 @@ def test_wrong_input_is_one_clear_line(
     assert "Traceback" not in done.stderr
 
 
-def test_the_help_of_train_tells_the_real_defaults() -> None:
+@pytest.mark.parametrize(("verb", "kind"), [(train, TrainOptions), (pretrain, PretrainOptions)])
+def test_the_help_tells_the_real_defaults(verb: ModuleType, kind: type[RunOptions]) -> None:
     """The flags' own default is None, so that a file's value counts; the help repeats the options'."""
-    hints = typing.get_type_hints(train.command, include_extras=True)
-    for field in dataclasses.fields(TrainOptions):
+    hints = typing.get_type_hints(verb.command, include_extras=True)
+    for field in dataclasses.fields(kind):
         _, option = typing.get_args(hints[field.name])
-        if field.default in (None, False, dataclasses.MISSING):
+        if field.default in (None, False, (), dataclasses.MISSING):
             continue
         default = f"{field.default:g}" if isinstance(field.default, float) else str(field.default)
         assert f"[default: {default}]" in option.help, field.name
-    assert hints.keys() - {"return", "options"} == {field.name for field in dataclasses.fields(TrainOptions)}
-    scratch, pretrained = (TrainOptions("a", "b", "c", model=model).rates() for model in ("small", "bert"))
-    for name, scratch_rate, rate in zip(
-        ("learning_rate", "head_learning_rate"), scratch, pretrained, strict=True
+    assert hints.keys() - {"return", "options"} == {field.name for field in dataclasses.fields(kind)}
+
+
+def test_the_help_tells_the_real_learning_rates() -> None:
+    hints = {verb: typing.get_type_hints(verb.command, include_extras=True) for verb in (train, pretrain)}
+    models = ("bert", "small")
+    encoder, head = zip(*(TrainOptions("a", "b", "c", model=model).rates() for model in models), strict=True)
+    alone = tuple(PretrainOptions("a", "b", model=model).rate() for model in models)
+    for verb, name, rates in (
+        (train, "learning_rate", encoder),
+        (train, "head_learning_rate", head),
+        (pretrain, "learning_rate", alone),
     ):
-        told = typing.get_args(hints[name])[1].help
+        told = typing.get_args(hints[verb][name])[1].help
         shown = told.partition("[default: ")[2].rstrip("]").replace("from scratch ", "").split(", ")
-        assert [float(figure) for figure in shown] == [rate, scratch_rate]
+        assert tuple(float(figure) for figure in shown) == rates
+
+
+def test_pretrain_then_train(run: Run, train_file: Path, tmp_path: Path) -> None:
+    out, options = tmp_path / "encoder", tmp_path / "options.toml"
+    options.write_text(
+        f'text = ["{train_file}"]\nmodel = "tiny"\ncolumns = true\nmin-count = 1\nepochs = 2\n',
+        encoding="utf-8",
+    )
+    done = run("pretrain", "--out", out, "--options", options, "--epochs", 1, "--held-out", 0.25)
+    assert done.returncode == 0, done.stderr
+    assert "train: 9 lines, 45 pieces in 9 windows" in done.stdout
+    assert "dev: 3 lines, 15 pieces in 3 windows" in done.stdout
+    assert "perplexity" in done.stdout
+    assert "epoch 1 is kept" in done.stdout
+    arguments = ["--dev", train_file, "--model", out, "--out", tmp_path / "tagger", "--epochs", 1]
+    assert run("train", train_file, *arguments).returncode == 0

@@ -46,6 +46,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_corpus(sizes=(60, 20, 20)).write(folder)
     for name in ("train", "dev", "test"):
         (folder / f"example.{name}").write_bytes((folder / f"{name}.txt").read_bytes())
+    units = (sentence.tokens for sentence in read_corpus(folder / "train.txt").sentences)
+    (folder / "text.txt").write_text("".join(f"{''.join(tokens)}\n" for tokens in units), encoding="utf-8")
     snapshot = folder / "hub" / "models--bert-base-chinese" / "snapshots" / COMMIT
     tokens = [sentence.tokens for sentence in read_corpus(folder / "train.txt").sentences]
     tokenizer = UnitTokenizer.build(tokens, "char", min_count=1)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pybert_crf.text.windows import place, plan_windows
+from pybert_crf.text.windows import place, plan_windows, split_evenly
 
 _SIZES = st.integers(1, 40).flatmap(
     lambda capacity: st.tuples(st.integers(0, 200), st.just(capacity), st.integers(0, capacity - 1))
@@ -65,3 +65,23 @@ def test_sizes_out_of_range_are_errors(n_pieces: int, capacity: int, overlap: in
 def test_a_piece_outside_all_windows_is_an_error(first: list[int], windows: list[tuple[int, int]]) -> None:
     with pytest.raises(ValueError, match=f"piece {first[-1]} lies in none"):
         place(first, windows)
+
+
+@given(st.integers(0, 60), st.sets(st.integers(0, 59)), st.integers(1, 20))
+def test_even_windows_cover_all_once_and_are_cut_at_boundaries_where_they_can(
+    n_pieces: int, boundaries: set[int], capacity: int
+) -> None:
+    marks = sorted({0, *(b for b in boundaries if b < n_pieces)}) if n_pieces else []
+    windows = split_evenly(n_pieces, marks, capacity)
+    assert [i for start, stop in windows for i in range(start, stop)] == list(range(n_pieces))
+    assert all(0 < stop - start <= capacity for start, stop in windows)
+    for start, stop in windows[:-1]:
+        within = [mark for mark in marks if start < mark <= start + capacity]
+        assert stop in marks or not within
+
+
+def test_even_windows_are_even() -> None:
+    assert split_evenly(10, range(10), 4) == [(0, 4), (4, 7), (7, 10)]
+    assert split_evenly(9, [0, 5], 8) == [(0, 5), (5, 9)]
+    with pytest.raises(ValueError, match="capacity=0"):
+        split_evenly(3, [0], 0)

@@ -166,7 +166,7 @@ def test_accumulated_batches_give_the_gradient_of_one(options: Make, monkeypatch
     for group in ([[0, 1, 2, 3]], [[0, 1, 2], [3]]):
         chosen = options(dropout=0.0, clip=0.0)
         data = loop.read_data(chosen)
-        accelerator = loop._accelerator(chosen)
+        accelerator = loop.build_accelerator(chosen)
         tagger = loop.build_tagger(data, chosen)
         run = loop._Run(chosen, lambda event: None, data, accelerator, tagger)
         run.model.train()
@@ -174,7 +174,7 @@ def test_accumulated_batches_give_the_gradient_of_one(options: Make, monkeypatch
         monkeypatch.setattr(run.optimizer, "step", lambda: None)
         monkeypatch.setattr(run.optimizer, "zero_grad", lambda: None)
         monkeypatch.setattr(run.scheduler, "step", lambda: None)
-        run._step(group)
+        run._step(group, 1)
         gradients.append({name: p.grad.clone() for name, p in run.model.named_parameters()})
     for name, gradient in gradients[0].items():
         torch.testing.assert_close(gradient, gradients[1][name], rtol=1e-4, atol=1e-6)

@@ -1,0 +1,61 @@
+"""Masked windows, padded to tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pybert_crf.batches import Window
+from pybert_crf.pretraining.masking import TRAINING, Masking
+from pybert_crf.pretraining.texts import Text
+
+
+@dataclass(frozen=True)
+class MaskedBatch:
+    """Padded tensors of some windows, of which M pieces in all are to be predicted.
+
+    Attributes:
+        input_ids: (windows, length) int64 piece ids as the encoder sees them, ``[CLS]`` and ``[SEP]`` around.
+        attention_mask: (windows, length) bool, false at padding.
+        places: (M,) int64, where pieces are to be predicted, as indices into ``windows * length``.
+        targets: (M,) int64, the pieces that stood there.
+    """
+
+    input_ids: Tensor
+    attention_mask: Tensor
+    places: Tensor
+    targets: Tensor
+
+    def to(self, device: torch.device | str) -> MaskedBatch:
+        """The same batch on `device`."""
+        return MaskedBatch(*(value.to(device, non_blocking=True) for value in vars(self).values()))
+
+
+def collate_masked(
+    text: Text, rows: Sequence[int], window: Window, masking: Masking, epoch: int, stream: int = TRAINING
+) -> MaskedBatch:
+    """Mask and pad the windows of `text` whose numbers are `rows`; see `Masking.draw`."""
+    length = max(stop - start for start, stop in (text.windows[row] for row in rows)) + 2
+    input_ids = np.full((len(rows), length), window.pad_id, np.int64)
+    attention_mask = np.zeros((len(rows), length), np.bool_)
+    places, targets = [], []
+    for line, row in enumerate(rows):
+        start, stop = text.windows[row]
+        masked = masking.draw(text.ids[start:stop], text.groups[start:stop], row, epoch, stream)
+        size = stop - start
+        input_ids[line, 0] = window.cls_id
+        input_ids[line, 1 : size + 1] = masked.ids
+        input_ids[line, size + 1] = window.sep_id
+        attention_mask[line, : size + 2] = True
+        places.append(masked.places + line * length + 1)
+        targets.append(masked.targets.astype(np.int64))
+    return MaskedBatch(
+        torch.from_numpy(input_ids),
+        torch.from_numpy(attention_mask),
+        torch.from_numpy(np.concatenate(places)),
+        torch.from_numpy(np.concatenate(targets)),
+    )

@@ -1,0 +1,101 @@
+"""The files of a run, read and split into a training and a held-out part, before there is a tokenizer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from random import Random
+
+from pybert_crf.options import PretrainOptions
+from pybert_crf.text.columns import CorpusError
+from pybert_crf.text.passages import (
+    Passage,
+    count_empty_lines,
+    detect_text_unit,
+    looks_like_columns,
+    read_passages,
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the passages of a run come from: read anew whenever they are wanted, not kept.
+
+    Attributes:
+        unit: ``char`` or ``word``; mask_unit: ``piece``, ``char`` or ``word``.
+        held_out: numbers of the passages of `text`, all files counted through, that are held out.
+        notes: what the user should know about the text.
+    """
+
+    options: PretrainOptions
+    unit: str
+    mask_unit: str
+    held_out: frozenset[int]
+    notes: tuple[str, ...]
+
+    def train(self) -> Iterator[Passage]:
+        """The passages to learn from, read anew at each call."""
+        return (p for number, p in enumerate(self._read(self.options.text)) if number not in self.held_out)
+
+    def dev(self) -> Iterator[Passage]:
+        """The passages to be judged on."""
+        if self.options.dev:
+            return self._read(self.options.dev)
+        return (p for number, p in enumerate(self._read(self.options.text)) if number in self.held_out)
+
+    def _read(self, paths: Iterable[str]) -> Iterator[Passage]:
+        for path in paths:
+            yield from read_passages(path, self.unit, columns=self.options.columns)
+
+
+def open_source(options: PretrainOptions) -> Source:
+    """Read the files of `options` once, to find their unit and what to hold out.
+
+    Raises:
+        CorpusError: a file that is not UTF-8, or no column file, or empty; by name and line.
+        FileNotFoundError: a file is missing.
+        ValueError: a mask unit that the text does not have; one line, of which nothing can be held out.
+    """
+    files = options.text + options.dev
+    unit = options.unit if options.unit != "auto" else detect_text_unit(options.text, columns=options.columns)
+    counts = {path: _count(path, unit, options.columns) for path in files}
+    lines = sum(counts[path] for path in options.text)
+    held_out: frozenset[int] = frozenset()
+    if not options.dev:
+        if lines < 2:
+            raise ValueError(
+                f"{', '.join(options.text)}: one line, of which none can be held out; give a dev file"
+            )
+        count = min(lines - 1, max(1, round(lines * options.held_out)))
+        held_out = frozenset(Random(options.seed).sample(range(lines), count))
+    return Source(options, unit, _mask_unit(options, unit), held_out, tuple(_notes(options, files)))
+
+
+def _count(path: str, unit: str, columns: bool) -> int:
+    count = sum(1 for _ in read_passages(path, unit, columns=columns))
+    if not count:
+        raise CorpusError(path, None, "no text in this file")
+    return count
+
+
+def _mask_unit(options: PretrainOptions, unit: str) -> str:
+    if options.mask_unit == "auto":
+        return unit
+    if options.mask_unit == "char" and unit == "word":
+        raise ValueError("mask_unit must be word or piece, got 'char', where the text is read by word")
+    if options.mask_unit == "word" and unit == "char" and options.columns:
+        raise ValueError(
+            "mask_unit must be char or piece, got 'word': a column file of characters has no words"
+        )
+    return options.mask_unit
+
+
+def _notes(options: PretrainOptions, files: tuple[str, ...]) -> Iterator[str]:
+    if options.columns:
+        return
+    empty = sum(count_empty_lines(path) for path in files)
+    if empty:
+        yield f"{empty:,} empty lines are skipped"
+    for path in files:
+        if looks_like_columns(path):
+            yield f"{path} looks like a column file but is read as plain text, tags and all: see --columns"

@@ -1,0 +1,110 @@
+"""The text of a run, encoded and cut into windows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from pybert_crf.batches import Window
+from pybert_crf.pretraining.masking import Ids
+from pybert_crf.text.passages import Passage
+from pybert_crf.text.tokenizer import UnitTokenizer
+from pybert_crf.text.windows import split_evenly
+
+_KNOWN_ENOUGH = 0.01  # share of unknown pieces that needs no word
+
+
+@dataclass(frozen=True)
+class Text:
+    """A part of a run, encoded: all its pieces in one array, as many as fit into memory at 8 bytes each.
+
+    Attributes:
+        lines: how many passages it was made of.
+        ids: (pieces,) int32.
+        groups: (pieces,) int32, which pieces are masked together; -1 for those never masked.
+        windows: half-open ranges of pieces, each with something to mask.
+        split: how many lines were longer than a window.
+        unmaskable: how many windows are left out since all their pieces are special or unknown.
+        unknown: how many pieces are the unknown one.
+    """
+
+    lines: int
+    ids: Ids
+    groups: Ids
+    windows: list[tuple[int, int]]
+    split: int
+    unmaskable: int
+    unknown: int
+
+    @property
+    def lengths(self) -> list[int]:
+        """Encoder positions of each window, [CLS] and [SEP] included."""
+        return [stop - start + 2 for start, stop in self.windows]
+
+
+def encode(passages: Iterable[Passage], tokenizer: UnitTokenizer, mask_unit: str, window: Window) -> Text:
+    """Encode passages and cut them into windows that begin, where they can, with a group."""
+    parts: list[Ids] = []
+    grouped: list[Ids] = []
+    windows: list[tuple[int, int]] = []
+    special = _special(tokenizer)
+    end = lines = split = unmaskable = unknown = 0
+    for passage in passages:
+        ids, groups = _encode(passage, tokenizer, mask_unit)
+        starts = np.flatnonzero(np.diff(groups, prepend=-1)).tolist()
+        plan = split_evenly(len(ids), starts, window.capacity)
+        groups[np.isin(ids, special)] = -1
+        filled = [(start + end, stop + end) for start, stop in plan if (groups[start:stop] >= 0).any()]
+        windows += filled
+        lines += 1
+        split += len(plan) > 1
+        unmaskable += len(plan) - len(filled)
+        unknown += int((ids == tokenizer.unk_id).sum())
+        end += len(ids)
+        parts.append(ids)
+        grouped.append(groups)
+    empty = np.empty(0, np.int32)
+    ids, groups = np.concatenate([*parts, empty]), np.concatenate([*grouped, empty])
+    return Text(lines, ids, groups, windows, split, unmaskable, unknown)
+
+
+def _encode(passage: Passage, tokenizer: UnitTokenizer, mask_unit: str) -> tuple[Ids, Ids]:
+    """The pieces of a passage, and the number of each piece's group."""
+    encoded = tokenizer.encode(passage.units)
+    ids = np.array(encoded.ids, np.int32)
+    if mask_unit == "piece":
+        return ids, np.arange(len(ids), dtype=np.int32)
+    pieces = np.diff(encoded.first, append=len(ids))
+    numbers = passage.words if mask_unit == "word" else range(len(passage.units))
+    return ids, np.repeat(np.array(numbers, np.int32), pieces)
+
+
+def _special(tokenizer: UnitTokenizer) -> list[int]:
+    known = (tokenizer.unk_id, tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id, tokenizer.mask_id)
+    return [number for number in known if number is not None]
+
+
+def ordinary_ids(tokenizer: UnitTokenizer) -> Ids:
+    """All pieces but the special ones."""
+    return np.setdiff1d(np.arange(tokenizer.vocab_size, dtype=np.int32), _special(tokenizer))
+
+
+def text_notes(name: str, text: Text, window: Window) -> Iterator[str]:
+    """What the user should know about an encoded part before waiting for the result."""
+    if text.split:
+        told = f"{text.split:,} lines of {name} are longer than {window.capacity} pieces"
+        yield f"{told}, and are split into windows"
+    if text.unmaskable:
+        told = f"{text.unmaskable:,} windows of {name} hold no piece that could be masked (unknown or special"
+        yield f"{told} pieces alone); they are left out"
+    share = text.unknown / max(1, len(text.ids))
+    if share > _KNOWN_ENOUGH:
+        yield f"{share:.1%} of the pieces of {name} are unknown to the vocabulary; they are never masked"
+
+
+def check_text(name: str, text: Text) -> None:
+    """Raise ``ValueError`` where nothing of a part can be masked."""
+    if not text.windows:
+        raise ValueError(f"the {name} part holds nothing to predict: the vocabulary knows none of its pieces")
