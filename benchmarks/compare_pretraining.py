@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import json
 import os
 import platform
 import tempfile
@@ -49,37 +50,36 @@ RATES = {"learning_rate": 5e-4, "head_learning_rate": 5e-3}  # from every start 
 
 
 def pretrained(data: Path, work: Path, epochs: int, batch_tokens: int) -> dict[str, Any]:
-    """Pretrain into ``work/encoder`` (or go on with a killed run there), and tell how it went."""
-    options = PretrainOptions(
-        text=tuple(str(data / name) for name in TEXT),
-        out=str(work / "encoder"),
-        columns=True,
-        model=SIZE,
-        epochs=epochs,
-        batch_tokens=batch_tokens,
-        resume=True,
-    )
-    told: dict[str, Any] = {"text": list(TEXT)}
+    """Pretrain into ``work/encoder``, going on with a killed run there, and tell how it went.
 
-    def tell(event: pretraining.Event) -> None:
-        if isinstance(event, pretraining.Started):
-            told["parts"] = {name: size._asdict() for name, size in event.parts.items()}
-            print(event, flush=True)
-        elif isinstance(event, Stepped) and event.step % 100 == 0:
-            print(f"pretraining epoch {event.epoch}, step {event.step} of {event.steps}", flush=True)
-        elif isinstance(event, pretraining.EpochDone):
-            figures = f"perplexity {event.dev.perplexity:.2f}  accuracy {event.dev.accuracy:.4f}"
-            print(f"pretraining epoch {event.epoch}  {figures}  {event.seconds:.0f} s", flush=True)
+    A finished run there is taken as it is.
+    """
+    encoder = work / "encoder"
+    if not (encoder / "metrics.json").is_file():
+        options = PretrainOptions(
+            text=tuple(str(data / name) for name in TEXT),
+            out=str(encoder),
+            columns=True,
+            model=SIZE,
+            epochs=epochs,
+            batch_tokens=batch_tokens,
+            resume=True,
+        )
+        pretrain(options, show)
+    told: dict[str, Any] = json.loads((encoder / "metrics.json").read_text(encoding="utf-8"))
+    told["options"] = {k: v for k, v in told["options"].items() if k not in ("text", "out", "resume")}
+    return {"text": list(TEXT)} | told
 
-    done = pretrain(options, tell)
-    options_told = {k: v for k, v in options.to_dict().items() if k not in ("text", "out")}
-    return told | {
-        "options": options_told,
-        "history": done.history,
-        "epoch": done.epoch,
-        "dev": done.dev.to_dict(),
-        "seconds": done.seconds,
-    }
+
+def show(event: pretraining.Event) -> None:
+    """Print how pretraining goes."""
+    if isinstance(event, pretraining.Started):
+        print(event, flush=True)
+    elif isinstance(event, Stepped) and event.step % 100 == 0:
+        print(f"pretraining epoch {event.epoch}, step {event.step} of {event.steps}", flush=True)
+    elif isinstance(event, pretraining.EpochDone):
+        figures = f"perplexity {event.dev.perplexity:.2f}  accuracy {event.dev.accuracy:.4f}"
+        print(f"pretraining epoch {event.epoch}  {figures}  {event.seconds:.0f} s", flush=True)
 
 
 def start_of(name: str, work: Path, seed: int) -> str:
