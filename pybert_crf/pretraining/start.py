@@ -40,7 +40,7 @@ def build_learner(source: Source) -> tuple[Learner, tuple[str, ...]]:
     """
     options = source.options
     model, tokenizer = _new(source) if options.from_scratch else _open(options)
-    longest = model.encoder.config.max_positions
+    longest = model.encoder.config.max_length
     if options.max_length is not None and options.max_length > longest:
         raise ValueError(f"max_length is {options.max_length}, but the encoder has {longest} positions")
     window = Window(tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id, options.max_length or longest)
