@@ -27,6 +27,7 @@ import torch
 import pybert_crf
 from pybert_crf import Encoder, PretrainOptions, TrainOptions, pretrain, pretraining, train
 from pybert_crf.files import write_json
+from pybert_crf.options import PRECISIONS
 from pybert_crf.text.tokenizer import UnitTokenizer
 from pybert_crf.training import EpochDone, Event, Stepped
 
@@ -49,7 +50,7 @@ STARTS = ("scratch", "pretrained", "vocabulary")
 RATES = {"learning_rate": 5e-4, "head_learning_rate": 5e-3}  # from every start the same
 
 
-def pretrained(data: Path, work: Path, epochs: int, batch_tokens: int) -> dict[str, Any]:
+def pretrained(data: Path, work: Path, epochs: int, batch_tokens: int, precision: str) -> dict[str, Any]:
     """Pretrain into ``work/encoder``, going on with a killed run there, and tell how it went.
 
     A finished run there is taken as it is.
@@ -63,6 +64,7 @@ def pretrained(data: Path, work: Path, epochs: int, batch_tokens: int) -> dict[s
             model=SIZE,
             epochs=epochs,
             batch_tokens=batch_tokens,
+            precision=precision,
             resume=True,
         )
         pretrain(options, show)
@@ -96,7 +98,9 @@ def start_of(name: str, work: Path, seed: int) -> str:
     return str(work / f"random{seed}")
 
 
-def fine_tuned(task: str, start: str, data: Path, work: Path, seed: int, epochs: int) -> dict[str, Any]:
+def fine_tuned(
+    task: str, start: str, data: Path, work: Path, seed: int, epochs: int, precision: str
+) -> dict[str, Any]:
     """Train one tagger, and tell how it went."""
     parts = {name: str(data / file) for name, file in TASKS[task].items() if name != "batch_tokens"}
     options = TrainOptions(
@@ -106,6 +110,7 @@ def fine_tuned(task: str, start: str, data: Path, work: Path, seed: int, epochs:
         model=start_of(start, work, seed),
         batch_tokens=TASKS[task]["batch_tokens"],
         epochs=epochs,
+        precision=precision,
         patience=0,
         seed=seed,
         overwrite=True,
@@ -155,6 +160,9 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=6, help="of fine-tuning")
     parser.add_argument("--pretraining-epochs", type=int, default=12)
     parser.add_argument("--pretraining-batch-tokens", type=int, default=1024)
+    parser.add_argument(
+        "--precision", choices=PRECISIONS, default="no", help="of pretraining and fine-tuning"
+    )
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--out", type=Path, help="write the figures as JSON")
     args = parser.parse_args()
@@ -167,14 +175,18 @@ def main() -> None:
         "threads": torch.get_num_threads(),
         "load": os.getloadavg()[0],
         "versions": {"torch": torch.__version__, "pybert_crf": pybert_crf.__version__},
-        "pretraining": pretrained(args.data, work, args.pretraining_epochs, args.pretraining_batch_tokens),
-        "fine_tuning": {"model": SIZE, "epochs": args.epochs, **RATES},
+        "pretraining": pretrained(
+            args.data, work, args.pretraining_epochs, args.pretraining_batch_tokens, args.precision
+        ),
+        "fine_tuning": {"model": SIZE, "epochs": args.epochs, "precision": args.precision, **RATES},
         "runs": [],
     }
     for seed in args.seeds:
         for task in args.tasks:
             for start in args.starts:
-                results["runs"].append(fine_tuned(task, start, args.data, work, seed, args.epochs))
+                results["runs"].append(
+                    fine_tuned(task, start, args.data, work, seed, args.epochs, args.precision)
+                )
                 if args.out:
                     write_json(args.out, results)
     print(table(results))

@@ -10,6 +10,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from zlib import crc32
 
 import torch
 from torch import Tensor, nn
@@ -132,12 +133,28 @@ class Run(ABC, Generic[Batch]):
             progress = load_progress(checkpoint, self.options)
             self.history = progress["history"]
             self._position = _Position(**progress["position"])
+            self._check_same(progress["fingerprint"])
             self.accelerator.load_state(str(checkpoint))
+
+    def _fingerprint(self) -> dict[str, int]:
+        """What must be the same for a step to be the same step: the examples' lengths, and between whom they
+        are divided."""
+        lengths = torch.tensor(self.schedule.lengths, dtype=torch.int64).numpy().tobytes()
+        return {"lengths": crc32(lengths), "processes": self.accelerator.num_processes}
+
+    def _check_same(self, then: dict[str, int]) -> None:
+        now = self._fingerprint()
+        if now["lengths"] != then["lengths"]:
+            raise ValueError(f"cannot resume {self.out}: the training text is not what it was")
+        if self._position.step and now["processes"] != then["processes"]:
+            told = f"{then['processes']} processes, now there are {now['processes']}"
+            raise ValueError(f"cannot resume {self.out} within an epoch that was begun by {told}")
 
     def _save(self) -> None:
         progress = {
             "history": self.history,
             "position": vars(self._position),
+            "fingerprint": self._fingerprint(),
             "options": self.options.to_dict(),
         }
         save_checkpoint(self.accelerator, self.out, progress)

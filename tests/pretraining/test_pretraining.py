@@ -183,3 +183,18 @@ def test_resuming_with_another_masking_is_refused(options: Make) -> None:
         pretrain(options(resume=True, mask_rate=0.3))
     with pytest.raises(FileExistsError, match="unfinished run"):
         pretrain(options())
+
+
+def test_resuming_with_another_text_is_refused(options: Make, tmp_path: Path) -> None:
+    path = tmp_path / "text.txt"
+    path.write_text("甲乙丙\n" * 20, encoding="utf-8")
+
+    def kill(event: object) -> None:
+        if isinstance(event, Stepped) and event.epoch == 2:
+            raise _Killed
+
+    with pytest.raises(_Killed):
+        pretrain(options(text=str(path)), kill)
+    path.write_text("甲乙丙\n" * 19 + "甲乙丙丙\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="the training text is not what it was"):
+        pretrain(options(text=str(path), resume=True))
