@@ -71,6 +71,14 @@ SUPPORTED: dict[str, tuple[object, ...]] = {
 # What lies beside the weights in many checkpoints: a pooler, and 0, 1, 2 … once saved as if a weight.
 BODY_HEADS = ("pooler.*", "embeddings.position_ids")
 
+MLM_HEAD = MlmHead(
+    architecture="BertForMaskedLM",
+    dense="cls.predictions.transform.dense",
+    norm="cls.predictions.transform.LayerNorm",
+    decoder="cls.predictions.decoder.weight",
+    bias=("cls.predictions.decoder.bias", "cls.predictions.bias"),
+)
+
 BERT = Family(
     model_type="bert",
     architecture="BertModel",
@@ -80,13 +88,7 @@ BERT = Family(
     renames=EMBEDDING_RENAMES + LAYER_RENAMES,
     heads=(*HEADS, *BODY_HEADS, "cls.*"),  # cls: masked words, next sentence
     tied={"embeddings.word_embeddings.weight": "cls.predictions.decoder.weight"},
-    mlm_head=MlmHead(
-        architecture="BertForMaskedLM",
-        dense="cls.predictions.transform.dense",
-        norm="cls.predictions.transform.LayerNorm",
-        decoder="cls.predictions.decoder.weight",
-        bias=("cls.predictions.decoder.bias", "cls.predictions.bias"),
-    ),
+    mlm_head=MLM_HEAD,
 )
 
 ERNIE = replace(
@@ -97,4 +99,5 @@ ERNIE = replace(
     config_keys={**CONFIG_KEYS, "num_tasks": "task_type_vocab_size", "task_embeddings": "use_task_id"},
     defaults={"num_tasks": 3},
     renames=(*BERT.renames, Rename("embeddings.task", ("embeddings.task_type_embeddings",))),
+    mlm_head=replace(MLM_HEAD, architecture="ErnieForMaskedLM"),
 )
