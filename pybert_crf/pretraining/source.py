@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from random import Random
+from typing import NamedTuple
 
 from pybert_crf.options import PretrainOptions
 from pybert_crf.text.columns import CorpusError
@@ -58,8 +59,9 @@ def open_source(options: PretrainOptions) -> Source:
     """
     files = options.text + options.dev
     unit = options.unit if options.unit != "auto" else detect_text_unit(options.text, columns=options.columns)
-    counts = {path: _count(path, unit, options.columns) for path in files}
-    lines = sum(counts[path] for path in options.text)
+    mask_unit = _mask_unit(options, unit)
+    surveys = {path: _survey(path, unit, options.columns) for path in files}
+    lines = sum(surveys[path].lines for path in options.text)
     held_out: frozenset[int] = frozenset()
     if not options.dev:
         if lines < 2:
@@ -68,14 +70,37 @@ def open_source(options: PretrainOptions) -> Source:
             )
         count = min(lines - 1, max(1, round(lines * options.held_out)))
         held_out = frozenset(Random(options.seed).sample(range(lines), count))
-    return Source(options, unit, _mask_unit(options, unit), held_out, tuple(_notes(options, files)))
+    notes = [*_notes(options, files)]
+    if mask_unit == "word":
+        notes += _word_notes(surveys)
+    return Source(options, unit, mask_unit, held_out, tuple(notes))
 
 
-def _count(path: str, unit: str, columns: bool) -> int:
-    count = sum(1 for _ in read_passages(path, unit, columns=columns))
-    if not count:
+class _Survey(NamedTuple):
+    """How many passages a file has, and how many of several units are but one word."""
+
+    lines: int
+    undivided: int
+
+
+def _survey(path: str, unit: str, columns: bool) -> _Survey:
+    lines = undivided = 0
+    for passage in read_passages(path, unit, columns=columns):
+        lines += 1
+        undivided += len(passage.units) > 1 and passage.words[-1] == 0
+    if not lines:
         raise CorpusError(path, None, "no text in this file")
-    return count
+    return _Survey(lines, undivided)
+
+
+def _word_notes(surveys: dict[str, _Survey]) -> Iterator[str]:
+    lines, undivided = (sum(column) for column in zip(*surveys.values(), strict=True))
+    if lines == undivided:
+        raise ValueError(
+            "mask_unit must be char or piece, got 'word', where no line has spaces between words"
+        )
+    if undivided:
+        yield f"{undivided:,} lines have no space: each is taken for one word, and masked as a whole"
 
 
 def _mask_unit(options: PretrainOptions, unit: str) -> str:

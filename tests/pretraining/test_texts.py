@@ -69,6 +69,7 @@ def test_the_unit_is_found(options: Make, write: Callable[[str], str]) -> None:
         ("\n \n", {}, "no text in this file"),
         ("a word\nand more\n", {"mask_unit": "char"}, "mask_unit must be word or piece"),
         ("北 O\n\n京 O\n", {"mask_unit": "word", "columns": True}, "mask_unit must be char or piece"),
+        ("北京的天气\n很好\n", {"mask_unit": "word"}, "no line has spaces between words"),
     ],
 )
 def test_what_cannot_work_is_named(
@@ -158,6 +159,16 @@ def write_dev(beside: str) -> str:
     path = Path(beside).with_name("dev.txt")
     path.write_text("甲外\n", encoding="utf-8")
     return str(path)
+
+
+def test_lines_without_spaces_are_told_where_words_are_masked(
+    options: Make, write: Callable[[str], str]
+) -> None:
+    path = write("北京 的 天气\n很好\n好\n")
+    assert open_source(options(text=path, mask_unit="word")).notes == (
+        "1 lines have no space: each is taken for one word, and masked as a whole",
+    )
+    assert open_source(options(text=path, mask_unit="char")).notes == ()
 
 
 def test_a_window_longer_than_the_encoder_is_refused(options: Make) -> None:
