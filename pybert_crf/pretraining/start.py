@@ -39,7 +39,7 @@ def build_learner(source: Source) -> tuple[Learner, tuple[str, ...]]:
         ValueError: checkpoint, tokenizer and options do not fit together.
     """
     options = source.options
-    model, tokenizer = _new(source) if options.from_scratch else _open(options)
+    model, tokenizer = _new(source) if options.from_scratch else _open(source)
     longest = model.encoder.config.max_length
     if options.max_length is not None and options.max_length > longest:
         raise ValueError(f"max_length is {options.max_length}, but the encoder has {longest} positions")
@@ -67,9 +67,10 @@ def _new(source: Source) -> tuple[MaskedLM, UnitTokenizer]:
     return MaskedLM(encoder), tokenizer
 
 
-def _open(options: PretrainOptions) -> tuple[MaskedLM, UnitTokenizer]:
+def _open(source: Source) -> tuple[MaskedLM, UnitTokenizer]:
+    options = source.options
     directory = resolve(options.model, revision=options.revision)
-    tokenizer = UnitTokenizer.from_directory(directory)
+    tokenizer = UnitTokenizer.from_directory(directory, source.unit)
     model = MaskedLM.from_pretrained(directory, new_head=True)
     if tokenizer.vocab_size > model.encoder.config.vocab_size:
         raise ValueError(
