@@ -46,7 +46,7 @@ def test_scores_loss_and_gradients_are_those_of_transformers(family: str, tied: 
     theirs.save_pretrained(tmp_path)
     ours = MaskedLM.from_pretrained(tmp_path).eval()
     assert not ours.head_is_new
-    assert ours.left_out == ()
+    assert all(name.startswith("pooler.") for name in ours.left_out)  # BigBird's stands there, idle
     assert ours.tied is tied
 
     batch, places, targets = _masked(batch_for(ours.encoder.config))
@@ -82,7 +82,8 @@ def test_ours_opens_in_transformers(family: str, tied: bool, tmp_path: Path) -> 
     ours.save_pretrained(tmp_path / "new" / "model")
     their_class = getattr(transformers, HEADS[family].architecture)
     theirs, report = their_class.from_pretrained(tmp_path / "new" / "model", output_loading_info=True)
-    assert not any(report.values()), report
+    idle = {name for name in report["missing_keys"] if ".pooler." in name}  # BigBird's
+    assert not any(set(names) - idle for names in report.values()), report
     batch, places, _ = _masked(batch_for(ours.encoder.config))
     with torch.no_grad():
         expected = theirs.eval()(**batch).logits.flatten(0, 1)[places]

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from pybert_crf.encoders.families.bert import BERT, CONFIG_KEYS, EMBEDDING_RENAMES, LAYER_RENAMES, SUPPORTED
+from dataclasses import replace
+
+from pybert_crf.encoders.families.bert import (
+    BERT,
+    CONFIG_KEYS,
+    EMBEDDING_RENAMES,
+    LAYER_RENAMES,
+    MLM_HEAD,
+    SUPPORTED,
+)
 from pybert_crf.encoders.families.family import Family, Key
 
 BIG_BIRD = Family(
@@ -27,4 +36,5 @@ BIG_BIRD = Family(
     renames=EMBEDDING_RENAMES + LAYER_RENAMES,
     heads=(*BERT.heads, "qa_classifier.*"),
     tied=BERT.tied,
+    mlm_head=replace(MLM_HEAD, architecture="BigBirdForMaskedLM"),
 )

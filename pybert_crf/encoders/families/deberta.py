@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pybert_crf.encoders.families.bert import (
     BODY_HEADS,
     CONFIG_KEYS,
     EMBEDDING_RENAMES,
     FEED_FORWARD_RENAMES,
+    MLM_HEAD,
     NORM_RENAMES,
 )
 from pybert_crf.encoders.families.family import HEADS, Family, Key, Rename
@@ -78,6 +79,7 @@ DEBERTA = Family(
     ),
     heads=_HEADS,
     tied=_TIED,
+    mlm_head=replace(MLM_HEAD, architecture="DebertaForMaskedLM"),
     idle=_IDLE,
 )
 
@@ -109,5 +111,6 @@ DEBERTA_V2 = Family(
     ),
     heads=_HEADS,
     tied=_TIED,
+    mlm_head=replace(MLM_HEAD, architecture="DebertaV2ForMaskedLM"),
     idle=_IDLE,
 )
