@@ -51,7 +51,7 @@ def command(
     ] = None,
     mask_rate: Annotated[float | None, Option(help="Share of pieces to predict. [default: 0.15]")] = None,
     mask_share: Annotated[
-        float | None, Option(help="Part of these that the encoder sees as [[MASK]]. [default: 0.8]")
+        float | None, Option(help="Part of these that the encoder sees as [MASK]. [default: 0.8]")
     ] = None,
     random_share: Annotated[
         float | None,
