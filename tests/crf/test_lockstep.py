@@ -47,13 +47,14 @@ def is_built() -> None:
 def test_the_compiled_backends_tests(tmp_path: Path) -> None:
     report = tmp_path / "report.xml"
     words = ["-q", "-k", "native or Native", "-p", "no:cacheprovider", f"--junitxml={report}"]
+    words += ["-c", str(ROOM.parent.parent / "pyproject.toml")]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *words, *(str(ROOM / name) for name in FILES)],
         env=LOCKSTEP,
         capture_output=True,
         text=True,
         timeout=900,
-        cwd=ROOM.parent.parent,
+        cwd=tmp_path,  # not where the source tree would shadow the installed package
     )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
     suite = ElementTree.parse(report).getroot()[0].attrib
