@@ -38,7 +38,7 @@ enable_language(CUDA)
 
 set(options --expt-relaxed-constexpr)
 if(PYBERT_CRF_WERROR)
-  # The resources of each kernel go into the build's log (tests/cuda/resources.py reads them from there).
+  # The resources of each kernel go into the build's log (tests/cpp/cuda_resources.py reads them from there).
   list(APPEND options --Werror=all-warnings --resource-usage -Xcompiler=-Wall,-Wextra,-Wno-unknown-pragmas)
 endif()
 
