@@ -2,9 +2,9 @@
 
     python benchmarks/compare_pretraining.py --data DIRECTORY_OF_CORPORA --out results.json
 
-One encoder is pretrained, without tags, on the training parts of the Chinese corpora; no line of a part that
-is judged on (dev or test) is in that text. Then each corpus trains a tagger from each start, with the same
-options and epochs:
+One encoder is pretrained, without tags, on the text of all corpora but for the parts that are judged on below
+(dev or test): no line of those is in it. Then each Chinese corpus trains a tagger from each start, with the
+same options and epochs:
 
 - ``scratch``: random weights, vocabulary of the corpus's own training part;
 - ``pretrained``: the pretrained encoder with its vocabulary;
@@ -32,7 +32,13 @@ from pybert_crf.text.tokenizer import UnitTokenizer
 from pybert_crf.training import EpochDone, Event, Stepped
 
 SIZE = "small"
-TEXT = ("resume/train.char.bmes", "peoples_daily/example.test")  # what is trained on below, and nothing else
+TEXT = (  # nothing that is judged on below
+    "resume/train.char.bmes",
+    "peoples_daily/example.test",
+    "wnut17/train.conll",
+    "wnut17/dev.conll",
+    "wnut17/test.conll",
+)
 TASKS: dict[str, dict[str, Any]] = {
     "resume": {
         "train": "resume/train.char.bmes",
