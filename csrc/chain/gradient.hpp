@@ -69,34 +69,40 @@ PYBERT_CRF_FUNCTION void share_out(const Shape<Lanes>& shape, HalfGradient<Lanes
   using Work = typename Lanes::Work;
   using Values = typename Lanes::Values;
   const std::ptrdiff_t padded = OneBlock ? Lanes::width : shape.padded;
+  // What a store might change, as far as the compiler knows, is read once.
+  const std::ptrdiff_t tags = shape.tags;
+  const auto* scales = half.stretch.scales;
+  const auto* reached = half.stretch.reached;
+  auto* share = half.stretch.emitted;
+  const std::ptrdiff_t along = half.stretch.along;
+  const std::ptrdiff_t* position = half.row.positions + position_of(half, first);
+  const std::ptrdiff_t next = half.start == left ? 1 : -1;
+  const Real* const messages = half.messages;
+  Real* const d_emissions = half.d_emissions;
+  const auto weight = static_cast<Work>(half.weight);
   bool exact = half.exact;
-  for (std::ptrdiff_t step = 0; step < count; ++step) {
-    const std::ptrdiff_t t = half.row.positions[position_of(half, first + step)];
-    const Real* message = half.messages + t * shape.tags;
-    Real* d_emission = half.d_emissions + t * shape.tags;
-    const auto* reached = half.stretch.reached + step * padded;
-    auto* share = half.stretch.emitted + step * half.stretch.along;
-    const Values first_block = Lanes::load_some(message, shape.tags);
+  for (std::ptrdiff_t step = 0; step < count; ++step, reached += padded, share += along, position += next) {
+    const Real* message = messages + *position * tags;
+    Real* d_emission = d_emissions + *position * tags;
+    const Values first_block = Lanes::load_some(message, tags);
     Values products = Lanes::load(reached) * first_block;
     for (std::ptrdiff_t block = Lanes::width; block < padded; block += Lanes::width)
-      products = Lanes::fma(Lanes::load(reached + block),
-                            Lanes::load_some(message + block, shape.tags - block), products);
+      products =
+          Lanes::fma(Lanes::load(reached + block), Lanes::load_some(message + block, tags - block), products);
     const Work norm = Lanes::sum(products);
-    exact &= static_cast<double>(norm * half.stretch.scales[step]) >= bound::least_normaliser<Real>;
-    const Values inverse = Lanes::all(static_cast<Work>(half.weight) / norm);
+    exact &= static_cast<double>(norm * scales[step]) >= bound::least_normaliser<Real>;
+    const Values inverse = Lanes::all(weight / norm);
     for (std::ptrdiff_t block = 0; block < padded; block += Lanes::width) {
-      const Values met =
-          (OneBlock ? first_block : Lanes::load_some(message + block, shape.tags - block)) * inverse;
+      const Values met = (OneBlock ? first_block : Lanes::load_some(message + block, tags - block)) * inverse;
       Lanes::store(share + block, met);
-      Lanes::store_some(d_emission + block, met * Lanes::load(reached + block), shape.tags - block);
+      Lanes::store_some(d_emission + block, met * Lanes::load(reached + block), tags - block);
     }
   }
   half.exact = exact;
   if (first + count < half.count) return;
-  const auto* share = half.stretch.emitted + (count - 1) * half.stretch.along;
-  const auto* reached = half.stretch.reached + (count - 1) * padded;
   for (std::ptrdiff_t block = 0; block < padded; block += Lanes::width)
-    Lanes::store(half.edge + block, Lanes::load(share + block) * Lanes::load(reached + block));
+    Lanes::store(half.edge + block,
+                 Lanes::load(share - along + block) * Lanes::load(reached - padded + block));
 }
 
 // Phase 4: the pairs of neighbours of these steps. The pair in the middle of the row is counted on the left

@@ -45,9 +45,15 @@ PYBERT_CRF_FUNCTION void add_path(const Row<Real>& row, Tag tag, Real factor, Re
 PYBERT_CRF_INLINE std::ptrdiff_t find_wrong_tag(const View<const std::int64_t, 1>& path,
                                                 const View<const std::uint8_t, 1>& mask, std::ptrdiff_t time,
                                                 std::ptrdiff_t tags) {
-  bool wrong = false;
-  for (std::ptrdiff_t t = 0; t < time; ++t)
-    wrong |= (mask(t) != 0) & (static_cast<std::uint64_t>(path(t)) >= static_cast<std::uint64_t>(tags));
+  const auto limit = static_cast<std::uint64_t>(tags);
+  std::uint64_t wrong = 0;
+  if (path.stride[0] == 1 && mask.stride[0] == 1) {  // a loop that the compiler makes vectors of
+    for (std::ptrdiff_t t = 0; t < time; ++t)
+      wrong |= mask.data[t] & std::uint64_t{static_cast<std::uint64_t>(path.data[t]) >= limit};
+  } else {
+    for (std::ptrdiff_t t = 0; t < time; ++t)
+      wrong |= mask(t) & std::uint64_t{static_cast<std::uint64_t>(path(t)) >= limit};
+  }
   for (std::ptrdiff_t t = 0; wrong && t < time; ++t)
     if (mask(t) && (path(t) < 0 || path(t) >= tags)) return t;
   return -1;

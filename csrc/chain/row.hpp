@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "chain.hpp"
 
@@ -34,7 +35,25 @@ struct Row {
 PYBERT_CRF_INLINE std::ptrdiff_t find_chain(const View<const std::uint8_t, 1>& mask, std::ptrdiff_t time,
                                             std::ptrdiff_t* positions) {
   std::ptrdiff_t length = 0;
-  for (std::ptrdiff_t t = 0; t < time; ++t) {
+  std::ptrdiff_t t = 0;
+#if !defined(__CUDA_ARCH__)
+  // Eight at a time, where all of them are on or off: nearly everywhere.
+  for (; mask.stride[0] == 1 && t + 8 <= time; t += 8) {
+    std::uint64_t eight;
+    std::memcpy(&eight, mask.data + t, sizeof(eight));
+    if (eight == 0) continue;
+    for (std::ptrdiff_t k = 0; k < 8; ++k) positions[length + k] = t + k;
+    if (eight == 0x0101010101010101) {
+      length += 8;
+      continue;
+    }
+    for (std::ptrdiff_t k = 0; k < 8; ++k) {
+      positions[length] = t + k;
+      length += mask.data[t + k] != 0;
+    }
+  }
+#endif
+  for (; t < time; ++t) {
     positions[length] = t;
     length += mask(t) != 0;
   }
@@ -45,6 +64,11 @@ PYBERT_CRF_INLINE std::ptrdiff_t find_chain(const View<const std::uint8_t, 1>& m
 template <class T>
 PYBERT_CRF_INLINE void fill_outside(const std::ptrdiff_t* positions, std::ptrdiff_t length,
                                     std::ptrdiff_t time, std::ptrdiff_t width, T* numbers, T value) {
+  if (length > 0 && positions[length - 1] - positions[0] == length - 1) {  // the chain has no gaps
+    for (std::ptrdiff_t at = 0; at < positions[0] * width; ++at) numbers[at] = value;
+    for (std::ptrdiff_t at = (positions[0] + length) * width; at < time * width; ++at) numbers[at] = value;
+    return;
+  }
   std::ptrdiff_t next = 0;  // the first position not yet done
   for (std::ptrdiff_t i = 0; i <= length; ++i) {
     const std::ptrdiff_t stop = i < length ? positions[i] : time;

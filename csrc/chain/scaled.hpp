@@ -74,8 +74,7 @@ PYBERT_CRF_INLINE std::ptrdiff_t position_of(Side start, std::ptrdiff_t length, 
 // Where the sweep stands.
 template <class Lanes>
 struct Course {
-  typename Lanes::Work scale = 1;  // of the vector at hand
-  std::int64_t exponent = 0;       // the vectors so far, scaled, are too small by 2^exponent
+  std::int64_t exponent = 0;  // the vector at hand is too small by 2^exponent
   typename Lanes::Values least = Lanes::all(1);
 };
 
@@ -137,38 +136,90 @@ PYBERT_CRF_FUNCTION double weigh_emissions(const Weights<Lanes>& weights, std::p
   return tops;
 }
 
+// Whether a step multiplies by the scale of the vector two before (eq. 9). Stretches are even: a step's
+// number in its stretch will do for that in the sweep.
+PYBERT_CRF_INLINE bool is_scaled(std::ptrdiff_t step) {
+  return step % 2 == 1;
+}
+
+// The scale that a step multiplies by, which is taken off the exponent.
+template <class Lanes>
+PYBERT_CRF_INLINE typename Lanes::Work scale_of_step(const Stretch<Lanes>& stretch, std::ptrdiff_t step,
+                                                     Course<Lanes>& course) {
+  if (!is_scaled(step)) return 1;
+  const typename Lanes::Work scale = stretch.scales[step - 1];
+  course.exponent -= exponent_of(scale);
+  return scale;
+}
+
 // Phase 2, the end of a step for one block of tags: what is reached, times its emission.
 template <class Lanes>
 PYBERT_CRF_INLINE void settle(const Stretch<Lanes>& stretch, std::ptrdiff_t step, std::ptrdiff_t block,
                               std::ptrdiff_t padded, const typename Lanes::Values& reached,
-                              Course<Lanes>& course, typename Lanes::Values& peak) {
+                              const typename Lanes::Values& scale, typename Lanes::Values& least,
+                              typename Lanes::Values& peak) {
   const std::ptrdiff_t at = step * padded + block;
-  const auto value =
-      reached * (Lanes::load(stretch.emitted + step * stretch.along + block) * Lanes::all(course.scale));
+  const auto value = reached * (Lanes::load(stretch.emitted + step * stretch.along + block) * scale);
   Lanes::store(stretch.vectors + padded + at, value);
   Lanes::store(stretch.reached + at, reached);
-  course.least = Lanes::least_positive(course.least, value);
+  least = Lanes::least_positive(least, value);
   peak = Lanes::max(value, peak);
 }
 
 // Phase 2, one step (eq. 9, 10): vectors[step + 1] = (vectors[step] W) * emitted[step] * scale.
-// The scale of a vector is known long after the vector: it is used at the next step, off the recursion's
-// chain of dependent operations.
 template <class Lanes, bool OneBlock, class Real>
 PYBERT_CRF_INLINE void advance(const Weights<Lanes>& weights, bool at_boundary, std::ptrdiff_t step,
                                Half<Lanes, Real>& half) {
   using Values = typename Lanes::Values;
   const std::ptrdiff_t padded = OneBlock ? Lanes::width : weights.shape.padded;
   const auto* vector = half.stretch.vectors + step * padded;
+  const Values scale = Lanes::all(scale_of_step(half.stretch, step, half.course));
   Values peak = Lanes::all(0);
   for (std::ptrdiff_t block = 0; block < padded; block += Lanes::width) {
     const Values reached = at_boundary ? Lanes::load(weights.boundary[half.start] + block)
                                        : propagate(weights.shape, vector, weights.table[half.start], block);
-    settle(half.stretch, step, block, padded, reached, half.course, peak);
+    settle(half.stretch, step, block, padded, reached, scale, half.course.least, peak);
   }
   Lanes::sync();
-  half.course.scale = scale_to_one(Lanes::greatest(peak), half.course.exponent);
-  Lanes::store_one(half.stretch.scales + step + 1, half.course.scale);
+  Lanes::store_one(half.stretch.scales + step + 1, scale_to_one(Lanes::greatest(peak)));
+}
+
+// Steps first..stop-1, none of them at a boundary, of sweeps whose tags fill one block, on a CPU with
+// registers enough to keep their tables in: the even ones come from one end and the odd ones from the other.
+template <class Lanes, int rows, int number, class AnyHalf>
+PYBERT_CRF_FUNCTION void advance_in_registers(const Weights<Lanes>& weights, AnyHalf* const (&halves)[number],
+                                              std::ptrdiff_t first, std::ptrdiff_t stop) {
+  using Values = typename Lanes::Values;
+  constexpr int sides = number == 1 ? 1 : 2;
+  Values table[sides][rows];
+  PYBERT_CRF_UNROLL
+  for (int side = 0; side < sides; ++side) PYBERT_CRF_UNROLL
+  for (int i = 0; i < rows; ++i)
+    table[side][i] = Lanes::load(weights.table[halves[side]->start] + i * Lanes::width);
+  Stretch<Lanes> stretches[number];
+  Course<Lanes> courses[number];
+  PYBERT_CRF_UNROLL
+  for (int h = 0; h < number; ++h) {
+    stretches[h] = halves[h]->stretch;
+    courses[h] = halves[h]->course;
+  }
+  for (std::ptrdiff_t step = first; step < stop; ++step) {
+    PYBERT_CRF_UNROLL
+    for (int h = 0; h < number; ++h) {
+      const auto* vector = stretches[h].vectors + step * Lanes::width;
+      Partials<Lanes> partial;
+      PYBERT_CRF_UNROLL
+      for (int i = 0; i < rows; ++i)
+        partial.sums[i % Lanes::partials] =
+            Lanes::fma(Lanes::all(vector[i]), table[h % sides][i], partial.sums[i % Lanes::partials]);
+      const Values scale = Lanes::all(scale_of_step(stretches[h], step, courses[h]));
+      Values peak = Lanes::all(0);
+      settle(stretches[h], step, 0, Lanes::width, partial.total(), scale, courses[h].least, peak);
+      Lanes::store_one(stretches[h].scales + step + 1, scale_to_one(Lanes::greatest(peak)));
+    }
+  }
+  PYBERT_CRF_UNROLL
+  for (int h = 0; h < number; ++h) halves[h]->course = courses[h];
 }
 
 // How many rows of many tags go step by step together, so that a table too large for the first cache is read
@@ -182,10 +233,12 @@ PYBERT_CRF_INLINE void advance_together(const Weights<Lanes>& weights, std::ptrd
   using Values = typename Lanes::Values;
   const std::ptrdiff_t padded = weights.shape.padded;
   const typename Lanes::Cell* vectors[rows_together];
+  Values scales[rows_together];
   Values peaks[rows_together];
   PYBERT_CRF_UNROLL
   for (int h = 0; h < rows_together; ++h) {
     vectors[h] = halves[h]->stretch.vectors + step * padded;
+    scales[h] = Lanes::all(scale_of_step(halves[h]->stretch, step, halves[h]->course));
     peaks[h] = Lanes::all(0);
   }
   const auto* row = weights.table[halves[0]->start];
@@ -201,15 +254,12 @@ PYBERT_CRF_INLINE void advance_together(const Weights<Lanes>& weights, std::ptrd
     }
     PYBERT_CRF_UNROLL
     for (int h = 0; h < rows_together; ++h)
-      settle(halves[h]->stretch, step, block, padded, sums[h], halves[h]->course, peaks[h]);
+      settle(halves[h]->stretch, step, block, padded, sums[h], scales[h], halves[h]->course.least, peaks[h]);
   }
   Lanes::sync();
   PYBERT_CRF_UNROLL
-  for (int h = 0; h < rows_together; ++h) {
-    Course<Lanes>& course = halves[h]->course;
-    course.scale = scale_to_one(Lanes::greatest(peaks[h]), course.exponent);
-    Lanes::store_one(halves[h]->stretch.scales + step + 1, course.scale);
-  }
+  for (int h = 0; h < rows_together; ++h)
+    Lanes::store_one(halves[h]->stretch.scales + step + 1, scale_to_one(Lanes::greatest(peaks[h])));
 }
 
 PYBERT_CRF_INLINE std::ptrdiff_t lesser(std::ptrdiff_t a, std::ptrdiff_t b) {
@@ -238,6 +288,15 @@ PYBERT_CRF_FUNCTION void take_through(const Weights<Lanes>& weights, AnyHalf* co
     }
     for (std::ptrdiff_t step = 0; step < together; ++step) {
       const bool at_boundary = only_boundary || (from_boundary && first + step == 0);
+      if constexpr (OneBlock && Lanes::keeps_table) {
+        if (!at_boundary) {
+          if (weights.shape.rows == Lanes::partials)
+            advance_in_registers<Lanes, Lanes::partials>(weights, halves, step, together);
+          else
+            advance_in_registers<Lanes, Lanes::width>(weights, halves, step, together);
+          break;
+        }
+      }
       if constexpr (!OneBlock && number == rows_together) {
         if (!at_boundary) {
           Half<Lanes, typename AnyHalf::Number>* group[] = {halves[0], halves[1], halves[2], halves[3]};

@@ -22,14 +22,18 @@ template <class Lanes, bool OneBlock, class Real>
 PYBERT_CRF_FUNCTION void store_messages(const Shape<Lanes>& shape, const HalfSweep<Lanes, Real>& half,
                                         std::ptrdiff_t first, std::ptrdiff_t count) {
   const std::ptrdiff_t padded = OneBlock ? Lanes::width : shape.padded;
-  for (std::ptrdiff_t step = 0; step < count; ++step) {
-    const std::ptrdiff_t i = position_of(half.start, half.row.length, first + step);
-    Real* message = half.messages + half.row.positions[i] * shape.tags;
-    const auto scale = Lanes::all(half.stretch.scales[step + 1]);
+  // What a store might change, as far as the compiler knows, is read once.
+  const std::ptrdiff_t tags = shape.tags;
+  const auto* scales = half.stretch.scales + 1;
+  const auto* vector = half.stretch.vectors + padded;
+  const std::ptrdiff_t* position = half.row.positions + position_of(half.start, half.row.length, first);
+  const std::ptrdiff_t next = half.start == left ? 1 : -1;
+  Real* const messages = half.messages;
+  for (std::ptrdiff_t step = 0; step < count; ++step, vector += padded, position += next) {
+    Real* message = messages + *position * tags;
+    const auto scale = Lanes::all(scales[step]);
     for (std::ptrdiff_t block = 0; block < padded; block += Lanes::width)
-      Lanes::store_some(message + block,
-                        Lanes::load(half.stretch.vectors + (step + 1) * padded + block) * scale,
-                        shape.tags - block);
+      Lanes::store_some(message + block, Lanes::load(vector + block) * scale, tags - block);
   }
 }
 
@@ -38,6 +42,8 @@ template <class Lanes, bool OneBlock, int number, class Real>
 PYBERT_CRF_FUNCTION void sweep_halves(const Weights<Lanes>& weights,
                                       HalfSweep<Lanes, Real>* const (&halves)[number]) {
   using Sweep = HalfSweep<Lanes, Real>;
+  PYBERT_CRF_UNROLL
+  for (Sweep* half : halves) Lanes::store_one(half->stretch.scales, 1);
   take_through<Lanes, OneBlock>(
       weights, halves, true, false,
       [&](Sweep& half, std::ptrdiff_t first, std::ptrdiff_t count) {
@@ -61,7 +67,9 @@ struct SweepEnd {
 
 template <class Lanes, class Real>
 PYBERT_CRF_INLINE SweepEnd<Lanes> end_of(const HalfSweep<Lanes, Real>& half) {
-  return {half.stretch.vectors, half.course.scale, half.course.exponent, half.offset,
+  typename Lanes::Work scale = 1;
+  if (half.count > 0) scale = half.stretch.scales[0];
+  return {half.stretch.vectors, scale, half.course.exponent - exponent_of(scale), half.offset,
           half.count == 0 || within_bounds(half.course, half.watch)};
 }
 

@@ -33,7 +33,6 @@ class LogPartitionRow {
     row_ = row;
     messages_ = messages;
     memory_.find(row);
-    memory_.fill_masked(messages_, chains_.tags, Real{0});
     for (const Side side : both_sides) {
       Work* own = stretches_.data() + side * Stretch<Lanes>::size(weights_.shape);
       halves_[side] = {{Stretch<Lanes>::at(weights_.shape, own),
@@ -47,6 +46,9 @@ class LogPartitionRow {
                        0};
     }
   }
+
+  // Messages that others will see are 0 where masked.
+  void clear_masked() { memory_.fill_masked(messages_, chains_.tags, Real{0}); }
 
   HalfSweep<Lanes, Real>* half(Side side) { return &halves_[side]; }
 
@@ -171,6 +173,7 @@ void log_partition(const Chains<Real>& chains, const Paths& paths, const LogPart
         [&](std::ptrdiff_t row) {
           auto* state = new State(chains, weights, paths, out);
           state->begin(row, messages_of(row));
+          state->clear_masked();
           return state;
         },
         [&](State& state, Side side) {
@@ -187,6 +190,7 @@ void log_partition(const Chains<Real>& chains, const Paths& paths, const LogPart
       for (std::ptrdiff_t r = 0; r < number; ++r) {
         const std::ptrdiff_t row = order[task * group + r];
         states.each[r].begin(row, messages_of(row));
+        states.each[r].clear_masked();
       }
       sweep_rows<Lanes, OneBlock>(weights, states.each, number);
     };

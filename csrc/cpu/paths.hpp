@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <utility>
 
 #include "chain/k_best.hpp"
 #include "chain/path_score.hpp"
@@ -57,9 +58,9 @@ class ViterbiRow {
   std::int64_t* tags_ = nullptr;
 };
 
-// One row, of which the forward steps before `done` are done; back to `stop`.
+// What is left of a row of which the forward steps before `done` are done: back to `stop`.
 template <class State, class Path>
-PYBERT_CRF_INLINE void find_path(State& state, Path& path, std::ptrdiff_t done, std::ptrdiff_t stop) {
+PYBERT_CRF_INLINE void find_rest(State& state, Path& path, std::ptrdiff_t done, std::ptrdiff_t stop) {
   const std::ptrdiff_t length = state.length();
   for (std::ptrdiff_t i = done; i < length; ++i) path.forward(i);
   if (length > 0) {
@@ -72,27 +73,21 @@ PYBERT_CRF_INLINE void find_path(State& state, Path& path, std::ptrdiff_t done, 
   }
 }
 
-// Two rows: the positions that both have together.
-template <class State>
-PYBERT_CRF_INLINE void find_two_paths(State& a, std::ptrdiff_t row_a, State& b, std::ptrdiff_t row_b) {
-  auto path_a = a.begin(row_a);
-  auto path_b = b.begin(row_b);
-  const std::ptrdiff_t both = lesser(a.length(), b.length());
-  for (std::ptrdiff_t i = 0; i < both; ++i) {
-    path_a.forward(i);
-    path_b.forward(i);
-  }
-  const std::ptrdiff_t last = both > 0 ? both - 1 : 0;
-  find_path(a, path_a, both, last);
-  find_path(b, path_b, both, last);
+// The rows of a group, one for each `place`: the positions that all of them have together.
+template <class State, std::size_t... place>
+PYBERT_CRF_INLINE void find_paths(State* states, const RowOrder& order, std::ptrdiff_t first,
+                                  std::index_sequence<place...>) {
+  typename State::Path paths[] = {states[place].begin(order[first + static_cast<std::ptrdiff_t>(place)])...};
+  std::ptrdiff_t shared = states[0].length();
+  ((shared = lesser(shared, states[place].length())), ...);
+  for (std::ptrdiff_t i = 0; i < shared; ++i) (paths[place].forward(i), ...);
+  const std::ptrdiff_t last = shared > 0 ? shared - 1 : 0;
+  (find_rest(states[place], paths[place], shared, last), ...);
   for (std::ptrdiff_t i = last - 1; i >= 0; --i) {
-    path_a.backward(i);
-    path_b.backward(i);
-    a.keep(i, path_a.tag);
-    b.keep(i, path_b.tag);
+    (paths[place].backward(i), ...);
+    (states[place].keep(i, paths[place].tag), ...);
   }
-  a.finish(path_a);
-  b.finish(path_b);
+  (states[place].finish(paths[place]), ...);
 }
 
 template <class Lanes, bool OneBlock, class Real>
@@ -102,18 +97,17 @@ void viterbi(const Chains<Real>& chains, const BestPaths<Real>& out, int threads
   copy_parameters(chains, 0, scores.shape.rows, scores);
   using State = ViterbiRow<Lanes, OneBlock, Real>;
   // Of many tags, one row keeps the machine busy; of few rows, each thread wants its own.
-  const std::ptrdiff_t group = OneBlock && chains.batch >= 4 * static_cast<std::ptrdiff_t>(threads) ? 2 : 1;
+  const std::ptrdiff_t group = OneBlock && chains.batch >= 8 * static_cast<std::ptrdiff_t>(threads) ? 4 : 1;
   const RowOrder order(chains);
   for_each_task((chains.batch + group - 1) / group, count_steps(chains) / 2, threads, [&] {
-    return [&, a = State(chains, scores, out), b = State(chains, scores, out)](std::ptrdiff_t task) mutable {
+    return [&, states = Several<State, 4>(chains, scores, out)](std::ptrdiff_t task) mutable {
       const std::ptrdiff_t first = task * group;
-      if (group == 2 && first + 1 < chains.batch) {
-        find_two_paths(a, order[first], b, order[first + 1]);
+      if (group == 4 && first + 4 <= chains.batch) {
+        find_paths(states.each, order, first, std::make_index_sequence<4>{});
         return;
       }
-      auto path = a.begin(order[first]);
-      find_path(a, path, 0, 0);
-      a.finish(path);
+      for (std::ptrdiff_t row = first; row < lesser(first + group, chains.batch); ++row)
+        find_paths(states.each, order, row, std::make_index_sequence<1>{});
     };
   });
 }

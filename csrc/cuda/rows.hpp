@@ -122,7 +122,8 @@ PYBERT_CRF_FUNCTION void sweep_side(const Call<Lanes, Real>& call, std::ptrdiff_
   HalfSweep<Lanes, Real>* const halves[] = {&half};
   if (side == right && call.log_z != nullptr)  // somebody will keep them
     fill_masked<Lanes>(call.chains, index, row.tags, scratch.messages, Real{0});
-  if (weights.scalable) sweep_halves<Lanes, OneBlock>(weights, halves);
+  if (!weights.scalable) return;
+  sweep_halves<Lanes, OneBlock>(weights, halves);
   const SweepEnd<Lanes> end = end_of(half);
   Lanes::in_lane_of(0, [&] { state.ends[side] = end; });
 }

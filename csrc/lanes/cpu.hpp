@@ -48,15 +48,18 @@ struct CpuLanes : private Registers<Number, bytes_for<Number, Width>> {
   // How many sums at once keep eight registers busy, which hides the latency of an addition: 1, 2 or 4.
   static constexpr std::ptrdiff_t partials = registers >= 8 ? 1 : registers >= 4 ? 2 : 4;
 
+  // Whether the tables of a sweep from either side, of up to twice `partials` rows, fit the registers.
+  static constexpr bool keeps_table = register_bytes == 64 && registers == 1;
+
   struct Values {
     Register part[registers];
   };
 
   static PYBERT_CRF_INLINE void sync() {}
 
-  // As many steps of a sweep, of `padded` numbers each, as stay in the first cache.
+  // As many steps of a sweep, of `padded` numbers each, as stay in the first cache; an even number.
   static PYBERT_CRF_INLINE std::ptrdiff_t stretch_steps(std::ptrdiff_t padded) {
-    const std::ptrdiff_t fit = 512 / padded;
+    const std::ptrdiff_t fit = 512 / padded / 2 * 2;
     return fit < 16 ? 16 : fit;
   }
 

@@ -20,6 +20,7 @@ struct CudaLanes {
   using Bits = typename Format<Number>::Bits;
   static constexpr std::ptrdiff_t width = Width;
   static constexpr std::ptrdiff_t partials = 4;  // sums under way at once, which hides an addition's latency
+  static constexpr bool keeps_table = false;
   static constexpr bool in_warp = Width <= 32;
   static constexpr int warps = in_warp ? 1 : Width / 32;
 

@@ -101,6 +101,7 @@ struct LockstepLanes {
   using Bits = typename Format<Number>::Bits;
   static constexpr std::ptrdiff_t width = Width;
   static constexpr std::ptrdiff_t partials = 4;
+  static constexpr bool keeps_table = false;
 
   struct Values {
     Work of[Width];

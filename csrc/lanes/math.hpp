@@ -129,15 +129,21 @@ PYBERT_CRF_INLINE Register log_register(Register x) {
   return x > Real{0} ? result : (x == Real{0} ? -infinity : x);  // what is left is NaN
 }
 
-// The power of two that brings a positive `peak` into [1, 2), 1 for a peak of 0. Its exponent is taken off
-// `exponent`, so that (number * scale) * 2^exponent stays what number * 2^exponent was.
+// The power of two that brings a positive `peak` into [1, 2), 1 for a peak of 0.
 template <class Real>
-PYBERT_CRF_INLINE Real scale_to_one(Real peak, std::int64_t& exponent) {
+PYBERT_CRF_INLINE Real scale_to_one(Real peak) {
   using F = Format<Real>;
   if (!(peak > 0)) return 1;
   const auto biased = bits_as<typename F::Bits>(peak) >> F::mantissa_bits;
-  exponent += static_cast<std::int64_t>(biased) - static_cast<std::int64_t>(F::bias);
   return bits_as<Real>((2 * F::bias - biased) << F::mantissa_bits);
+}
+
+// The exponent of a power of two.
+template <class Real>
+PYBERT_CRF_INLINE std::int64_t exponent_of(Real power) {
+  using F = Format<Real>;
+  return static_cast<std::int64_t>(bits_as<typename F::Bits>(power) >> F::mantissa_bits) -
+         static_cast<std::int64_t>(F::bias);
 }
 
 }  // namespace pybert_crf::PYBERT_CRF_TARGET

@@ -60,6 +60,15 @@ struct Registers {
 
   template <class To, class From>
   static PYBERT_CRF_INLINE To convert(const From& from) {
+    // GCC makes four instructions of what is one. (With a mask of all, here and below, as its headers' other
+    // forms make it warn of what they leave undefined.)
+#if defined(__AVX512F__)
+    if constexpr (sizeof(From) == 32 && sizeof(To) == 64) {
+      return bits_as<To>(_mm512_maskz_cvtps_pd(0xFF, bits_as<__m256>(from)));
+    } else if constexpr (sizeof(From) == 64 && sizeof(To) == 32) {
+      return bits_as<To>(_mm512_maskz_cvtpd_ps(0xFF, bits_as<__m512d>(from)));
+    }
+#endif
 #if defined(__GNUC__)
     if constexpr (per_register > 1) {
       return __builtin_convertvector(from, To);
@@ -97,6 +106,13 @@ struct Registers {
   // The first `count` numbers of a register, at least 1.
   template <class Real>
   static PYBERT_CRF_INLINE void store_part(Real* to, const Register& numbers, std::ptrdiff_t count) {
+#if defined(__AVX512VL__)
+    if constexpr (sizeof(Real) == sizeof(float) && per_register == 8) {
+      using Narrow = typename RegisterOf<float, 32>::Type;
+      _mm256_mask_storeu_ps(to, first_bits(count), bits_as<__m256>(convert<Narrow>(numbers)));
+      return;
+    }
+#endif
 #if defined(__AVX2__)
     if constexpr (sizeof(Real) == sizeof(float) && per_register == 4) {
       using Narrow = typename RegisterOf<float, 16>::Type;
@@ -111,6 +127,10 @@ struct Registers {
     Work whole[per_register];
     std::memcpy(whole, &numbers, sizeof(whole));
     for (std::ptrdiff_t lane = 0; lane < count; ++lane) to[lane] = static_cast<Real>(whole[lane]);
+  }
+
+  static PYBERT_CRF_INLINE std::uint8_t first_bits(std::ptrdiff_t count) {
+    return static_cast<std::uint8_t>((1U << count) - 1U);
   }
 
 #if defined(__AVX2__)
@@ -128,6 +148,12 @@ struct Registers {
   // The first `count` numbers of a register, at least 1; 0 beyond.
   template <class Real>
   static PYBERT_CRF_INLINE Register load_part(const Real* from, std::ptrdiff_t count) {
+#if defined(__AVX512VL__)
+    if constexpr (sizeof(Real) == sizeof(float) && per_register == 8) {
+      const auto part = _mm256_maskz_loadu_ps(first_bits(count), from);
+      return convert<Register>(bits_as<typename RegisterOf<float, 32>::Type>(part));
+    }
+#endif
 #if defined(__AVX2__)
     if constexpr (sizeof(Real) == sizeof(float) && per_register == 4) {
       const auto part = _mm_maskload_ps(from, first_of_four(count));
@@ -142,18 +168,27 @@ struct Registers {
     return load_register(numbers);
   }
 
-  // One number out of a register's, by halves.
+  // One number out of a register's, by halves. combine(a, b) takes numbers and registers.
   template <class Combine>
   static PYBERT_CRF_INLINE Work fold(const Register& numbers, Combine combine) {
     if constexpr (per_register == 1) {
       return lane_of(numbers, 0);
+    } else if constexpr (per_register == 2) {
+      return combine(lane_of(numbers, 0), lane_of(numbers, 1));
     } else {
-      Work halves[per_register / 2];
-      for (int lane = 0; lane < per_register / 2; ++lane)
-        halves[lane] = combine(lane_of(numbers, lane), lane_of(numbers, lane + per_register / 2));
-      for (int half = per_register / 4; half > 0; half /= 2)
-        for (int lane = 0; lane < half; ++lane) halves[lane] = combine(halves[lane], halves[lane + half]);
-      return halves[0];
+      using Half = Registers<Number, bytes / 2>;
+      typename Half::Register low, high;
+#if defined(__AVX512F__)
+      if constexpr (bytes == 64) {
+        const auto whole = bits_as<__m512d>(numbers);
+        low = bits_as<typename Half::Register>(_mm512_maskz_extractf64x4_pd(0xF, whole, 0));
+        high = bits_as<typename Half::Register>(_mm512_maskz_extractf64x4_pd(0xF, whole, 1));
+        return Half::fold(combine(low, high), combine);
+      }
+#endif
+      std::memcpy(&low, &numbers, sizeof(low));
+      std::memcpy(&high, reinterpret_cast<const char*>(&numbers) + sizeof(low), sizeof(high));
+      return Half::fold(combine(low, high), combine);
     }
   }
 
