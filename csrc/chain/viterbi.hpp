@@ -40,6 +40,42 @@ PYBERT_CRF_INLINE typename Lanes::Values max_step(const Shape<Lanes>& shape,
   return Lanes::max(Lanes::max(best[0], best[1]), Lanes::max(best[2], best[3]));
 }
 
+// max_step of the transitions where they lie.
+template <class Lanes>
+struct TableInMemory {
+  const Scores<Lanes>& scores;
+
+  PYBERT_CRF_INLINE typename Lanes::Values step(const typename Lanes::Cell* vector,
+                                                std::ptrdiff_t block) const {
+    return max_step(scores.shape, vector, scores.table[left], block);
+  }
+};
+
+// The same of transitions that fit the registers (Lanes::keeps_table), for many steps.
+template <class Lanes>
+struct TableInRegisters {
+  using Values = typename Lanes::Values;
+
+  Values rows[Lanes::width];
+
+  explicit TableInRegisters(const Scores<Lanes>& scores) {
+    const Values nothing = Lanes::all(-std::numeric_limits<typename Lanes::Work>::infinity());
+    PYBERT_CRF_UNROLL
+    for (int i = 0; i < Lanes::width; ++i)
+      rows[i] = i < scores.shape.rows ? Lanes::load(scores.table[left] + i * Lanes::width) : nothing;
+  }
+
+  PYBERT_CRF_INLINE Values step(const typename Lanes::Cell* vector, std::ptrdiff_t) const {
+    Values best[Lanes::width];
+    PYBERT_CRF_UNROLL
+    for (int i = 0; i < Lanes::width; ++i) best[i] = Lanes::all(vector[i]) + rows[i];
+    PYBERT_CRF_UNROLL
+    for (int half = Lanes::width / 2; half > 0; half /= 2) PYBERT_CRF_UNROLL
+    for (int i = 0; i < half; ++i) best[i] = Lanes::max(best[i], best[i + half]);
+    return best[0];
+  }
+};
+
 // The lowest tag i with vector[i] + scores[i, block] == sum; 0 if there is none, which NaN makes.
 template <class Lanes>
 PYBERT_CRF_INLINE std::ptrdiff_t first_equal(std::ptrdiff_t padded, const typename Lanes::Cell* vector,
@@ -60,10 +96,10 @@ struct ViterbiScratch {
   Cell* reached;  // the same without the last emission: the maxima that the way back looks for
 };
 
-// The best path of a row of at least one position: forward(i) from the first position to the last, turn(),
-// then backward(i) from the last but one to the first; `tag` is the path's at the position last turned or
-// gone back to. Where no path is legal, some path. A step depends on the one before; steps of two rows in
-// turn keep the machine busy.
+// The best path of a row of at least one position: forward(i, table) from the first position to the last,
+// turn(), then backward(i) from the last but one to the first; `tag` is the path's at the position last
+// turned or gone back to. Where no path is legal, some path. A step depends on the one before; steps of
+// several rows in turn keep the machine busy.
 template <class Lanes, bool OneBlock, class Real>
 class BestPath {
  public:
@@ -77,8 +113,8 @@ class BestPath {
                                const ViterbiScratch<Cell>& scratch)
       : scores_(&scores), row_(row), scratch_(scratch), vector_(scratch.vectors) {}
 
-  PYBERT_CRF_INLINE void forward(std::ptrdiff_t i) {
-    const Shape<Lanes>& shape = scores_->shape;
+  template <class Table>
+  PYBERT_CRF_INLINE void forward(std::ptrdiff_t i, const Table& table) {
     Cell* const after = scratch_.vectors + i * padded();
     Cell* const maxima = scratch_.reached + i * padded();
     Values greatest = Lanes::all(nothing);
@@ -86,8 +122,8 @@ class BestPath {
       const Values emitted = row_.template emissions<Lanes>(i, block);
       nan_ = Lanes::keep_nan(nan_, emitted);
       const Values relative = (emitted + Lanes::load(scores_->beyond + block)) - Lanes::all(offset_);
-      const Values reached = i == 0 ? Lanes::load(scores_->boundary[left] + block)
-                                    : max_step(shape, vector_, scores_->table[left], block);
+      const Values reached =
+          i == 0 ? Lanes::load(scores_->boundary[left] + block) : table.step(vector_, block);
       const Values value = reached + relative;
       Lanes::store(maxima + block, reached);
       Lanes::store(after + block, value);

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <type_traits>
 #include <utility>
 
 #include "chain/k_best.hpp"
@@ -20,6 +21,8 @@ template <class Lanes, bool OneBlock, class Real>
 class ViterbiRow {
  public:
   using Path = BestPath<Lanes, OneBlock, Real>;
+  using Table =
+      std::conditional_t<OneBlock && Lanes::keeps_table, TableInRegisters<Lanes>, TableInMemory<Lanes>>;
 
   ViterbiRow(const Chains<Real>& chains, const Scores<Lanes>& scores, const BestPaths<Real>& out)
       : chains_(chains),
@@ -37,6 +40,7 @@ class ViterbiRow {
   }
 
   std::ptrdiff_t length() const { return memory_.length(); }
+  const Scores<Lanes>& scores() const { return scores_; }
 
   PYBERT_CRF_INLINE void keep(std::ptrdiff_t i, std::ptrdiff_t tag) { tags_[memory_.positions()[i]] = tag; }
 
@@ -59,10 +63,11 @@ class ViterbiRow {
 };
 
 // What is left of a row of which the forward steps before `done` are done: back to `stop`.
-template <class State, class Path>
-PYBERT_CRF_INLINE void find_rest(State& state, Path& path, std::ptrdiff_t done, std::ptrdiff_t stop) {
+template <class State, class Path, class Table>
+PYBERT_CRF_INLINE void find_rest(State& state, Path& path, const Table& table, std::ptrdiff_t done,
+                                 std::ptrdiff_t stop) {
   const std::ptrdiff_t length = state.length();
-  for (std::ptrdiff_t i = done; i < length; ++i) path.forward(i);
+  for (std::ptrdiff_t i = done; i < length; ++i) path.forward(i, table);
   if (length > 0) {
     path.turn();
     state.keep(length - 1, path.tag);
@@ -80,9 +85,10 @@ PYBERT_CRF_INLINE void find_paths(State* states, const RowOrder& order, std::ptr
   typename State::Path paths[] = {states[place].begin(order[first + static_cast<std::ptrdiff_t>(place)])...};
   std::ptrdiff_t shared = states[0].length();
   ((shared = lesser(shared, states[place].length())), ...);
-  for (std::ptrdiff_t i = 0; i < shared; ++i) (paths[place].forward(i), ...);
+  const typename State::Table table{states[0].scores()};
+  for (std::ptrdiff_t i = 0; i < shared; ++i) (paths[place].forward(i, table), ...);
   const std::ptrdiff_t last = shared > 0 ? shared - 1 : 0;
-  (find_rest(states[place], paths[place], shared, last), ...);
+  (find_rest(states[place], paths[place], table, shared, last), ...);
   for (std::ptrdiff_t i = last - 1; i >= 0; --i) {
     (paths[place].backward(i), ...);
     (states[place].keep(i, paths[place].tag), ...);

@@ -21,10 +21,11 @@ PYBERT_CRF_FUNCTION void best_path_of_row(const Chains<Real>& chains, const Scor
   });
   const std::ptrdiff_t whole = chains.time * scores.shape.padded;
   BestPath<Lanes, OneBlock, Real> path(scores, row, {memory, memory + whole});
+  const TableInMemory<Lanes> table{scores};
   const auto keep = [&](std::ptrdiff_t i) {
     Lanes::in_lane_of(0, [&] { tags[row.positions[i]] = path.tag; });
   };
-  for (std::ptrdiff_t i = 0; i < row.length; ++i) path.forward(i);
+  for (std::ptrdiff_t i = 0; i < row.length; ++i) path.forward(i, table);
   if (row.length > 0) {
     path.turn();
     keep(row.length - 1);
