@@ -144,7 +144,7 @@ PYBERT_CRF_FUNCTION void gradient_halves(const Weights<Lanes>& weights,
     Lanes::sync();
   }
   take_through<Lanes, OneBlock>(
-      weights, halves, false, alone,
+      weights, halves, alone,
       [&](Gradient& half, std::ptrdiff_t first, std::ptrdiff_t count) {
         const std::ptrdiff_t step = half.row.length - half.count + first;
         find_kept(padded, step, half);

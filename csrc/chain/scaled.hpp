@@ -184,18 +184,46 @@ PYBERT_CRF_INLINE void advance(const Weights<Lanes>& weights, bool at_boundary, 
   Lanes::store_one(half.stretch.scales + step + 1, scale_to_one(Lanes::greatest(peak)));
 }
 
-// Steps first..stop-1, none of them at a boundary, of sweeps whose tags fill one block, on a CPU with
-// registers enough to keep their tables in: the even ones come from one end and the odd ones from the other.
-template <class Lanes, int rows, int number, class AnyHalf>
-PYBERT_CRF_FUNCTION void advance_in_registers(const Weights<Lanes>& weights, AnyHalf* const (&halves)[number],
-                                              std::ptrdiff_t first, std::ptrdiff_t stop) {
+// The products of vectors with a table of one block where it lies.
+template <class Lanes>
+struct BlockInMemory {
+  const Shape<Lanes>& shape;
+  const typename Lanes::Work* table;
+
+  PYBERT_CRF_INLINE typename Lanes::Values times(const typename Lanes::Cell* vector) const {
+    return propagate(shape, vector, table, 0);
+  }
+};
+
+// The same with a table that fits the registers (Lanes::keeps_table), for many steps.
+template <class Lanes, int rows>
+struct BlockInRegisters {
+  typename Lanes::Values row[rows];
+
+  BlockInRegisters(const Shape<Lanes>&, const typename Lanes::Work* table) {
+    PYBERT_CRF_UNROLL
+    for (int i = 0; i < rows; ++i) row[i] = Lanes::load(table + i * Lanes::width);
+  }
+
+  PYBERT_CRF_INLINE typename Lanes::Values times(const typename Lanes::Cell* vector) const {
+    Partials<Lanes> partial;
+    auto& sums = partial.sums;
+    PYBERT_CRF_UNROLL
+    for (int i = 0; i < rows; ++i)
+      sums[i % Lanes::partials] = Lanes::fma(Lanes::all(vector[i]), row[i], sums[i % Lanes::partials]);
+    return partial.total();
+  }
+};
+
+// The steps first..stop-1, none of them at a boundary, of sweeps whose tags fill one block: what changes from
+// step to step stays in registers. Of several, the even ones come from one end and the odd ones from the
+// other.
+template <class Lanes, class Block, int number, class AnyHalf>
+PYBERT_CRF_FUNCTION void advance_block(const Weights<Lanes>& weights, AnyHalf* const (&halves)[number],
+                                       std::ptrdiff_t first, std::ptrdiff_t stop) {
   using Values = typename Lanes::Values;
-  constexpr int sides = number == 1 ? 1 : 2;
-  Values table[sides][rows];
-  PYBERT_CRF_UNROLL
-  for (int side = 0; side < sides; ++side) PYBERT_CRF_UNROLL
-  for (int i = 0; i < rows; ++i)
-    table[side][i] = Lanes::load(weights.table[halves[side]->start] + i * Lanes::width);
+  const Block blocks[2] = {{weights.shape, weights.table[halves[0]->start]},
+                           {weights.shape, weights.table[halves[number - 1]->start]}};
   Stretch<Lanes> stretches[number];
   Course<Lanes> courses[number];
   PYBERT_CRF_UNROLL
@@ -206,15 +234,11 @@ PYBERT_CRF_FUNCTION void advance_in_registers(const Weights<Lanes>& weights, Any
   for (std::ptrdiff_t step = first; step < stop; ++step) {
     PYBERT_CRF_UNROLL
     for (int h = 0; h < number; ++h) {
-      const auto* vector = stretches[h].vectors + step * Lanes::width;
-      Partials<Lanes> partial;
-      PYBERT_CRF_UNROLL
-      for (int i = 0; i < rows; ++i)
-        partial.sums[i % Lanes::partials] =
-            Lanes::fma(Lanes::all(vector[i]), table[h % sides][i], partial.sums[i % Lanes::partials]);
+      const Values reached = blocks[h % 2].times(stretches[h].vectors + step * Lanes::width);
       const Values scale = Lanes::all(scale_of_step(stretches[h], step, courses[h]));
       Values peak = Lanes::all(0);
-      settle(stretches[h], step, 0, Lanes::width, partial.total(), scale, courses[h].least, peak);
+      settle(stretches[h], step, 0, Lanes::width, reached, scale, courses[h].least, peak);
+      Lanes::sync();
       Lanes::store_one(stretches[h].scales + step + 1, scale_to_one(Lanes::greatest(peak)));
     }
   }
@@ -262,6 +286,38 @@ PYBERT_CRF_INLINE void advance_together(const Weights<Lanes>& weights, std::ptrd
     Lanes::store_one(halves[h]->stretch.scales + step + 1, scale_to_one(Lanes::greatest(peaks[h])));
 }
 
+// The steps first..stop-1 of sweeps that are equally far; `at_boundary`: the first of these is a row's first.
+template <class Lanes, bool OneBlock, int number, class AnyHalf>
+PYBERT_CRF_INLINE void advance_all(const Weights<Lanes>& weights, AnyHalf* const (&halves)[number],
+                                   std::ptrdiff_t first, std::ptrdiff_t stop, bool at_boundary) {
+  if (at_boundary && first < stop) {
+    PYBERT_CRF_UNROLL
+    for (AnyHalf* half : halves) advance<Lanes, OneBlock>(weights, true, first, *half);
+    ++first;
+  }
+  if (first >= stop) return;
+  if constexpr (OneBlock && Lanes::keeps_table) {
+    constexpr int few = Lanes::partials;
+    if (weights.shape.rows == few) {
+      advance_block<Lanes, BlockInRegisters<Lanes, few>>(weights, halves, first, stop);
+    } else {
+      advance_block<Lanes, BlockInRegisters<Lanes, Lanes::width>>(weights, halves, first, stop);
+    }
+  } else if constexpr (OneBlock) {
+    advance_block<Lanes, BlockInMemory<Lanes>>(weights, halves, first, stop);
+  } else {
+    for (std::ptrdiff_t step = first; step < stop; ++step) {
+      if constexpr (number == rows_together) {
+        Half<Lanes, typename AnyHalf::Number>* group[] = {halves[0], halves[1], halves[2], halves[3]};
+        advance_together(weights, step, group);
+      } else {
+        PYBERT_CRF_UNROLL
+        for (AnyHalf* half : halves) advance<Lanes, OneBlock>(weights, false, step, *half);
+      }
+    }
+  }
+}
+
 PYBERT_CRF_INLINE std::ptrdiff_t lesser(std::ptrdiff_t a, std::ptrdiff_t b) {
   return a < b ? a : b;
 }
@@ -272,7 +328,7 @@ PYBERT_CRF_INLINE std::ptrdiff_t lesser(std::ptrdiff_t a, std::ptrdiff_t b) {
 // four are those from the same end of four rows.
 template <class Lanes, bool OneBlock, int number, class AnyHalf, class Begin, class Finish>
 PYBERT_CRF_FUNCTION void take_through(const Weights<Lanes>& weights, AnyHalf* const (&halves)[number],
-                                      bool from_boundary, bool only_boundary, Begin begin, Finish finish) {
+                                      bool from_boundary, Begin begin, Finish finish) {
   const std::ptrdiff_t padded = OneBlock ? Lanes::width : weights.shape.padded;
   const std::ptrdiff_t steps = Stretch<Lanes>::steps(weights.shape);
   std::ptrdiff_t longest = 0;
@@ -286,32 +342,13 @@ PYBERT_CRF_FUNCTION void take_through(const Weights<Lanes>& weights, AnyHalf* co
       if (count > 0) begin(*half, first, count);
       together = lesser(together, count > 0 ? count : 0);
     }
-    for (std::ptrdiff_t step = 0; step < together; ++step) {
-      const bool at_boundary = only_boundary || (from_boundary && first + step == 0);
-      if constexpr (OneBlock && Lanes::keeps_table) {
-        if (!at_boundary) {
-          if (weights.shape.rows == Lanes::partials)
-            advance_in_registers<Lanes, Lanes::partials>(weights, halves, step, together);
-          else
-            advance_in_registers<Lanes, Lanes::width>(weights, halves, step, together);
-          break;
-        }
-      }
-      if constexpr (!OneBlock && number == rows_together) {
-        if (!at_boundary) {
-          Half<Lanes, typename AnyHalf::Number>* group[] = {halves[0], halves[1], halves[2], halves[3]};
-          advance_together(weights, step, group);
-          continue;
-        }
-      }
-      PYBERT_CRF_UNROLL
-      for (AnyHalf* half : halves) advance<Lanes, OneBlock>(weights, at_boundary, step, *half);
-    }
+    advance_all<Lanes, OneBlock>(weights, halves, 0, together, from_boundary && first == 0);
     PYBERT_CRF_UNROLL
     for (AnyHalf* half : halves) {
       const std::ptrdiff_t count = lesser(steps, half->count - first);
-      for (std::ptrdiff_t step = together; step < count; ++step)
-        advance<Lanes, OneBlock>(weights, only_boundary || (from_boundary && first + step == 0), step, *half);
+      AnyHalf* const alone[] = {half};
+      advance_all<Lanes, OneBlock>(weights, alone, together, count,
+                                   from_boundary && first == 0 && together == 0);
       if (count <= 0) continue;
       Lanes::sync();
       finish(*half, first, count);

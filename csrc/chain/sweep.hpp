@@ -45,7 +45,7 @@ PYBERT_CRF_FUNCTION void sweep_halves(const Weights<Lanes>& weights,
   PYBERT_CRF_UNROLL
   for (Sweep* half : halves) Lanes::store_one(half->stretch.scales, 1);
   take_through<Lanes, OneBlock>(
-      weights, halves, true, false,
+      weights, halves, true,
       [&](Sweep& half, std::ptrdiff_t first, std::ptrdiff_t count) {
         find_kept(OneBlock ? Lanes::width : weights.shape.padded, first, half);
         half.offset += weigh_emissions<Lanes, OneBlock>(weights, first, count, half);
