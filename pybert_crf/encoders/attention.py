@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from pybert_crf.encoders.config import EncoderConfig
 from pybert_crf.encoders.dropout import dropout
+from pybert_crf.encoders.linear import Linear
 
 
 class PaddingMask(nn.Module):
@@ -31,8 +32,8 @@ class DenseAttention(nn.Module):
         self.num_heads = config.num_heads
         self.attention_dropout = config.attention_dropout
         # One product instead of three.
-        self.qkv = nn.Linear(config.hidden_size, 3 * config.hidden_size, bias=config.query_bias)
-        self.out = nn.Linear(config.hidden_size, config.hidden_size)
+        self.qkv = Linear(config.hidden_size, 3 * config.hidden_size, bias=config.query_bias)
+        self.out = Linear(config.hidden_size, config.hidden_size)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         B, L, D = x.shape

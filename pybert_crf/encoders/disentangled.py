@@ -20,6 +20,7 @@ from pybert_crf.encoders.attention import broadcastable_mask
 from pybert_crf.encoders.config import EncoderConfig
 from pybert_crf.encoders.distances import position_scores
 from pybert_crf.encoders.dropout import Dropout, dropout
+from pybert_crf.encoders.linear import Linear, linear
 
 # On the CPU heads are taken together while their scores are no more than these: they stay in the cache.
 CHUNK = 1 << 21
@@ -79,18 +80,18 @@ class DisentangledAttention(nn.Module):
         self.qkv_by_head = config.qkv_by_head
         self.scale = (config.head_size * (1 + len(config.position_terms))) ** -0.5
         self.attention_dropout = config.attention_dropout
-        self.qkv = nn.Linear(width, 3 * width, bias=config.key_bias)
+        self.qkv = Linear(width, 3 * width, bias=config.key_bias)
         self.q_bias = None if config.key_bias else nn.Parameter(torch.zeros(width))
         self.v_bias = None if config.key_bias else nn.Parameter(torch.zeros(width))
-        self.out = nn.Linear(width, width)
+        self.out = Linear(width, width)
         terms = config.position_terms if config.relative_positions else ()
         self.by_query, self.by_key = "c2p" in terms, "p2c" in terms
         self.shared = config.share_position_projections
         self.position_key, self.position_query = None, None
         if self.by_query and not self.shared:
-            self.position_key = nn.Linear(width, width, bias=config.key_bias)
+            self.position_key = Linear(width, width, bias=config.key_bias)
         if self.by_key and not self.shared:
-            self.position_query = nn.Linear(width, width)
+            self.position_query = Linear(width, width)
         self.position_dropout = Dropout(config.hidden_dropout)
         self.mix_scores = nn.Linear(heads, heads, bias=False) if config.talking_heads else None
         self.mix_weights = nn.Linear(heads, heads, bias=False) if config.talking_heads else None
@@ -126,7 +127,7 @@ class DisentangledAttention(nn.Module):
             biases = torch.stack([self.q_bias, torch.zeros_like(self.q_bias), self.v_bias])  # (3, D)
             if self.qkv_by_head:
                 biases = biases.view(3, self.num_heads, -1).transpose(0, 1)  # (H, 3, d)
-            qkv = F.linear(x, self.qkv.weight, biases.flatten())
+            qkv = linear(x, self.qkv.weight, biases.flatten())
         if self.qkv_by_head:
             qkv = qkv.view(B, L, self.num_heads, 3, self.head_size).permute(3, 2, 0, 1, 4)
         else:
@@ -143,13 +144,13 @@ class DisentangledAttention(nn.Module):
         key = query = None
         if self.by_query:
             if self.position_key is None:
-                key = F.linear(embeddings, self.qkv.weight[D : 2 * D], self.qkv.bias[D : 2 * D])
+                key = linear(embeddings, self.qkv.weight[D : 2 * D], self.qkv.bias[D : 2 * D])
             else:
                 key = self.position_key(embeddings)
             key = self._by_distance(key, relations.rows[1:])
         if self.by_key:
             if self.position_query is None:
-                query = F.linear(embeddings, self.qkv.weight[:D], self.qkv.bias[:D])
+                query = linear(embeddings, self.qkv.weight[:D], self.qkv.bias[:D])
             else:
                 query = self.position_query(embeddings)
             query = self._by_distance(query, relations.rows.flip(0)[1:])

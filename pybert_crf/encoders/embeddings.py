@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from pybert_crf.encoders.config import EncoderConfig
 from pybert_crf.encoders.dropout import Dropout
+from pybert_crf.encoders.linear import Linear
 
 
 class Embeddings(nn.Module):
@@ -33,7 +34,7 @@ class Embeddings(nn.Module):
         self.drop_first = config.drop_first
         self.scale = width**0.5 if config.scale_words else 1.0
         self.projection = (
-            nn.Linear(width, config.hidden_size, bias=not config.project_first)
+            Linear(width, config.hidden_size, bias=not config.project_first)
             if config.has_projection
             else nn.Identity()
         )

@@ -19,6 +19,7 @@ from pybert_crf.encoders.config_json import ConfigError, config_from_json, confi
 from pybert_crf.encoders.encoder import Encoder
 from pybert_crf.encoders.families import Family, MlmHead, family_of
 from pybert_crf.encoders.hub import resolve
+from pybert_crf.encoders.linear import Linear, linear
 from pybert_crf.files import write_json
 
 
@@ -31,9 +32,9 @@ class MaskedLMHead(nn.Module):
     def __init__(self, config: EncoderConfig, width: int, tied: bool) -> None:
         super().__init__()
         table = _table(config)
-        self.dense: nn.Linear | None = None
+        self.dense: Linear | None = None
         if table.dense is not None:
-            self.dense = nn.Linear(config.hidden_size, width)
+            self.dense = Linear(config.hidden_size, width)
             self.norm = nn.LayerNorm(width, eps=table.norm_eps or config.norm_eps)
             nn.init.normal_(self.dense.weight, std=config.init_std)
             nn.init.zeros_(self.dense.bias)
@@ -47,7 +48,7 @@ class MaskedLMHead(nn.Module):
         """Return (M, V) scores of (M, D) hidden states; ``word_embeddings`` (V, width) serve where tied."""
         if self.dense is not None:
             x = self.norm(self.activation(self.dense(x)))
-        return F.linear(x, word_embeddings if self.decoder is None else self.decoder, self.bias)
+        return linear(x, word_embeddings if self.decoder is None else self.decoder, self.bias)
 
 
 class MaskedLM(nn.Module):

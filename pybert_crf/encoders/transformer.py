@@ -17,6 +17,7 @@ from pybert_crf.encoders.convolution import Convolution
 from pybert_crf.encoders.dropout import Dropout
 from pybert_crf.encoders.embeddings import Embeddings, sinusoids
 from pybert_crf.encoders.kinds import ATTENTIONS
+from pybert_crf.encoders.linear import Linear
 
 
 class FeedForward(nn.Module):
@@ -24,8 +25,8 @@ class FeedForward(nn.Module):
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
-        self.up = nn.Linear(config.hidden_size, config.intermediate_size)
-        self.down = nn.Linear(config.intermediate_size, config.hidden_size)
+        self.up = Linear(config.hidden_size, config.intermediate_size)
+        self.down = Linear(config.intermediate_size, config.hidden_size)
         self.activation = ACTIVATIONS[config.activation]
 
     def forward(self, x: Tensor) -> Tensor:
