@@ -6,6 +6,7 @@ Both sides have the same random weights. It proves for each family that they agr
 then times them in turns, and prints a table as Markdown: a forward without gradients, and a training step
 (forward with dropout, and backward). transformers attends as it does by default. A family that disagrees
 stops the run. Where other work shares the machine, `--threads 1` and the ratio of processor time say most.
+On a processor where our linear maps go by oneDNN, `--mkl` leaves them to MKL, as they are on others.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
 
 import torch
 from crf_speed.results import machine, versions
 from crf_speed.timing import collected_garbage, threads
 
 from pybert_crf.encoders import Encoder, config_from_json
+from pybert_crf.encoders import linear as linear_maps
 from pybert_crf.encoders.families import FAMILIES
 
 with warnings.catch_warnings():
@@ -205,9 +208,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--shapes", nargs="+", type=_shape, default=list(SHAPES), metavar="BATCHxLENGTH")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=8.0, help="for each operation of both sides")
+    parser.add_argument("--mkl", action="store_true", help="no linear maps by oneDNN")
     parser.add_argument("--out", type=Path, help="where the figures go, as JSON")
     options = parser.parse_args(arguments)
-    with threads(options.threads):
+    by_onednn = linear_maps.convolution_is_faster() and not options.mkl
+    fewest = sys.maxsize if options.mkl else linear_maps.MIN_ROWS
+    with threads(options.threads), mock.patch.object(linear_maps, "MIN_ROWS", fewest):
         rows = run(options.families, options.size, options.shapes, options.seconds)
     print(table(rows))
     if options.out:
@@ -216,6 +222,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "versions": versions() | {"transformers": transformers.__version__},
             "size": options.size,
             "threads": options.threads,
+            "our_linear_maps": "oneDNN" if by_onednn else "MKL",
             "rows": [row._asdict() for row in rows],
         }
         options.out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")

@@ -15,7 +15,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from pybert_crf.encoders import linear
 from pybert_crf.encoders.families import FAMILIES
+from pybert_crf.encoders.linear import convolution_is_faster
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 
@@ -278,11 +280,25 @@ def test_every_encoder_is_timed_against_its_own(tmp_path: Path, capsys: pytest.C
     settings = ["--size", "tiny", "--shapes", "2x8", "--seconds", "0.001", "--threads", "1"]
     bench_encoders.main([*settings, "--out", str(out)])
     figures = json.loads(out.read_text())
+    assert figures["our_linear_maps"] == ("oneDNN" if convolution_is_faster() else "MKL")
     cases = [(row["family"], row["operation"]) for row in figures["rows"]]
     assert cases == [(family, operation) for family in FAMILIES for operation in ("forward", "training step")]
     assert all(row["error"] < 1e-5 and row["ours"] > 0 and row["theirs"] > 0 for row in figures["rows"])
     printed = capsys.readouterr().out
     assert all(f"| `{family}` | training step | 2, 8 |" in printed for family in FAMILIES)
+
+
+def test_encoders_are_timed_as_on_other_processors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With ``--mkl`` no product is large enough for oneDNN; afterwards it is as before."""
+    fewest, seen = linear.MIN_ROWS, []
+    monkeypatch.setattr(linear, "convolution_is_faster", lambda: True)
+    monkeypatch.setattr(bench_encoders, "run", lambda *_: seen.append(linear.MIN_ROWS) or [])
+    out = tmp_path / "encoders.json"
+    for extra, library in (([], "oneDNN"), (["--mkl"], "MKL")):
+        bench_encoders.main([*extra, "--threads", "1", "--out", str(out)])
+        assert json.loads(out.read_text())["our_linear_maps"] == library
+    assert seen == [fewest, sys.maxsize]
+    assert fewest == linear.MIN_ROWS
 
 
 def test_an_encoder_that_disagrees_is_not_timed() -> None:

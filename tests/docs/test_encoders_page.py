@@ -16,11 +16,13 @@ PAGES = ["docs/encoders.md", "docs/encoders.zh-CN.md"]
 
 @pytest.mark.parametrize("page", PAGES)
 def test_the_code_prints_what_the_page_says(page: str) -> None:
-    (code,), (expected,) = blocks(page, "python"), blocks(page, "text")
-    output = io.StringIO()
-    with contextlib.redirect_stdout(output):
-        exec(code, {})
-    assert output.getvalue() == expected
+    codes, outputs = blocks(page, "python"), blocks(page, "text")
+    assert len(codes) == 2
+    for code, expected in zip(codes, outputs, strict=True):
+        output = io.StringIO()
+        with contextlib.redirect_stdout(output):
+            exec(code, {})
+        assert output.getvalue() == expected
 
 
 @pytest.mark.parametrize("page", PAGES)
