@@ -53,11 +53,11 @@ def prepare_viterbi(
 
 
 @compiled_lanes
-def _max_step(like: Lanes, vectors: Pointer, P: int, table: Pointer, along: int) -> Lanes:
+def _max_step(like: Lanes, vectors: Pointer, K: int, table: Pointer, along: int) -> Lanes:
     """max_i vector_i + table_i of one block of the table: of each row, whose vectors are ``along`` apart."""
     W = width_of(like)
     a, b = every(like, NEG_INF), every(like, NEG_INF)
-    for i in range(0, P, 2):
+    for i in range(0, K, 2):  # of an odd number one more, from which nothing leads on
         a = maximum(spread(like, at(vectors, i), along) + load_shared(like, at(table, i * W)), a)
         b = maximum(spread(like, at(vectors, i + 1), along) + load_shared(like, at(table, i * W + W)), b)
     return maximum(a, b)
@@ -111,7 +111,7 @@ def _forward(
             if n == 0:
                 reached = load_shared(like, at(tables.start, block))
             else:
-                reached = _max_step(like, at(vectors, here - R * P), P, at(tables.forward, block * P), P)
+                reached = _max_step(like, at(vectors, here - R * P), K, at(tables.forward, block * P), P)
             store(at(maxima, here + block), P, reached)
             vector = at(vectors, here + block)
             store(vector, P, load(like, vector, P) + reached)
