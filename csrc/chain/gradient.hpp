@@ -4,6 +4,7 @@
 
 #include <cstddef>
 
+#include "chain/advance.hpp"
 #include "chain/scaled.hpp"
 
 namespace pybert_crf::PYBERT_CRF_TARGET {

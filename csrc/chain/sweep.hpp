@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <limits>
 
+#include "chain/advance.hpp"
+#include "chain/propagate.hpp"
 #include "chain/scaled.hpp"
 
 namespace pybert_crf::PYBERT_CRF_TARGET {
