@@ -60,6 +60,17 @@ PYBERT_CRF_INLINE std::ptrdiff_t find_chain(const View<const std::uint8_t, 1>& m
   return length;
 }
 
+// How many positions of one row are unmasked.
+PYBERT_CRF_INLINE std::ptrdiff_t count_chain(const View<const std::uint8_t, 1>& mask, std::ptrdiff_t time) {
+  std::ptrdiff_t length = 0;
+  if (mask.stride[0] == 1) {  // a loop that the compiler makes vectors of
+    for (std::ptrdiff_t t = 0; t < time; ++t) length += mask.data[t] != 0;
+  } else {
+    for (std::ptrdiff_t t = 0; t < time; ++t) length += mask(t) != 0;
+  }
+  return length;
+}
+
 // Sets `width` numbers to `value` at each position outside the chain.
 template <class T>
 PYBERT_CRF_INLINE void fill_outside(const std::ptrdiff_t* positions, std::ptrdiff_t length,

@@ -78,8 +78,7 @@ class RowOrder {
     const Buffer<std::ptrdiff_t> places(chains.time + 2);
     fill(places.data(), chains.time + 2, std::ptrdiff_t{0});
     for (std::ptrdiff_t row = 0; row < chains.batch; ++row) {
-      std::ptrdiff_t length = 0;
-      for (std::ptrdiff_t t = 0; t < chains.time; ++t) length += chains.mask(row, t) != 0;
+      const std::ptrdiff_t length = count_chain(chains.mask[row], chains.time);
       lengths.data()[row] = length;
       ++places.data()[length];
     }

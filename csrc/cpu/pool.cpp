@@ -60,6 +60,17 @@ class Pool {
   }
 
  private:
+  // A job's number, how many more threads may begin it, and how many are at it, in one word: so nobody begins
+  // a job that has been closed.
+  static constexpr std::uint64_t one_busy = 1;
+  static constexpr std::uint64_t one_place = std::uint64_t{1} << 16;
+  static constexpr std::uint64_t one_job = std::uint64_t{1} << 32;
+  static constexpr std::uint64_t most = one_place - 1;  // threads
+
+  static std::uint64_t job_of(std::uint64_t state) { return state / one_job; }
+  static std::uint64_t places_of(std::uint64_t state) { return state / one_place % one_place; }
+  static std::uint64_t busy_of(std::uint64_t state) { return state % one_place; }
+
   static std::exception_ptr call(void (*work)(void*), void* context) noexcept {
     try {
       work(context);
@@ -77,55 +88,62 @@ class Pool {
         break;  // the system has no more threads to give: those there are do all the work
       }
     }
-    bool asleep;
+    work_ = work;
+    context_ = context;
+    const auto wanted = static_cast<std::uint64_t>(helpers);
+    state_.store((job_of(state_.load()) + 1) * one_job + (wanted < most ? wanted : most) * one_place);
+    if (sleeping_.load() == 0) return;
     {
       const std::lock_guard<std::mutex> lock(guard_);
-      work_ = work;
-      context_ = context;
-      places_ = helpers;
-      asleep = sleeping_ > 0;
-      job_.fetch_add(1, std::memory_order_release);
-    }
-    if (asleep) wake_.notify_all();
+    }  // who was about to sleep now does
+    wake_.notify_all();
   }
 
   // Nobody may begin any more; waits for those that have.
   void close() {
-    {
-      const std::lock_guard<std::mutex> lock(guard_);
-      places_ = 0;
-    }
-    const auto idle = [this] { return busy_.load(std::memory_order_acquire) == 0; };
+    state_.fetch_and(~(most * one_place));
+    const auto idle = [this] { return busy_of(state_.load()) == 0; };
     if (spin_until(idle)) return;
     std::unique_lock<std::mutex> lock(guard_);
+    waiting_.store(true);
     done_.wait(lock, idle);
+    waiting_.store(false);
+  }
+
+  // Takes a place in the job at hand, unless that is the `seen` one or has none left.
+  bool begin(std::uint64_t& seen) {
+    std::uint64_t state = state_.load();
+    while (job_of(state) != seen && places_of(state) > 0) {
+      if (state_.compare_exchange_weak(state, state - one_place + one_busy)) {
+        seen = job_of(state);
+        return true;
+      }
+    }
+    seen = job_of(state);
+    return false;
   }
 
   void serve() {
     std::uint64_t seen = 0;
     for (;;) {
-      const auto fresh = [&] { return job_.load(std::memory_order_acquire) != seen; };
+      const auto fresh = [&] { return job_of(state_.load()) != seen; };
       if (!spin_until(fresh)) {
         std::unique_lock<std::mutex> lock(guard_);
-        ++sleeping_;
+        sleeping_.fetch_add(1);
         wake_.wait(lock, fresh);
-        --sleeping_;
+        sleeping_.fetch_sub(1);
       }
-      void (*work)(void*) = nullptr;
-      void* context = nullptr;
+      if (!begin(seen)) continue;
+      const std::exception_ptr failure = call(work_, context_);
+      if (failure) {
+        const std::lock_guard<std::mutex> lock(guard_);
+        failure_ = failure;
+      }
+      state_.fetch_sub(one_busy);
+      if (!waiting_.load()) continue;
       {
         const std::lock_guard<std::mutex> lock(guard_);
-        seen = job_.load(std::memory_order_relaxed);
-        if (places_ == 0) continue;
-        --places_;
-        busy_.fetch_add(1, std::memory_order_relaxed);
-        work = work_;
-        context = context_;
       }
-      const std::exception_ptr failure = call(work, context);
-      const std::lock_guard<std::mutex> lock(guard_);
-      if (failure) failure_ = failure;
-      busy_.fetch_sub(1, std::memory_order_release);
       done_.notify_one();
     }
   }
@@ -133,15 +151,19 @@ class Pool {
   std::mutex turn_;  // held by the call that has the threads
   std::vector<std::thread> threads_;
 
-  std::mutex guard_;  // of what follows
-  std::condition_variable wake_;
-  std::condition_variable done_;
-  std::atomic<std::uint64_t> job_{0};
-  std::atomic<int> busy_{0};
-  int places_ = 0;  // how many more threads may begin the job
-  int sleeping_ = 0;
+  // Written by who opens a job, before `state_`; read by who has a place in it.
   void (*work_)(void*) = nullptr;
   void* context_ = nullptr;
+
+  std::atomic<std::uint64_t> state_{0};
+  // While all are awake no lock is taken. Who goes to sleep says so first and then looks once more; who
+  // changes the state does that first and then looks for sleepers: in one order for all, so one sees the
+  // other.
+  std::atomic<int> sleeping_{0};
+  std::atomic<bool> waiting_{false};
+  std::mutex guard_;  // of sleep, and of `failure_`
+  std::condition_variable wake_;
+  std::condition_variable done_;
   std::exception_ptr failure_;
 };
 
