@@ -1,9 +1,9 @@
 """Linear maps on the CPU, by the library that uses all of the processor.
 
-torch multiplies float32 matrices by MKL, which goes no faster than AVX2 on processors that are not Intel's.
-AMD's of Zen 5 and later do twice as much with AVX-512. torch's convolutions are oneDNN's, which takes it:
-there a linear map goes as the convolution of an image with one row a pixel, in about half of the time,
-forwards and backwards.
+torch multiplies float32 matrices by MKL, which on a Zen 5 of AMD's goes no faster than AVX2 could, where the
+processor does twice as much with AVX-512. torch's convolutions are oneDNN's, which takes it: there a linear
+map goes as the convolution of an image with one row a pixel, in about half of the time, forwards and backwards
+(measured on a Zen 5, and assumed of what follows it).
 """
 
 from __future__ import annotations
