@@ -2,8 +2,8 @@
 
 torch multiplies float32 matrices by MKL, which on a Zen 5 of AMD's goes no faster than AVX2 could, where the
 processor does twice as much with AVX-512. torch's convolutions are oneDNN's, which takes it: there a linear
-map goes as the convolution of an image with one row a pixel, in about half of the time, forwards and backwards
-(measured on a Zen 5, and assumed of what follows it).
+map goes as the convolution of an image with one row a pixel, in about half of the time, forwards and
+backwards (measured on a Zen 5, and assumed of what follows it).
 """
 
 from __future__ import annotations
