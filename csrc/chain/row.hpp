@@ -36,7 +36,6 @@ PYBERT_CRF_INLINE std::ptrdiff_t find_chain(const View<const std::uint8_t, 1>& m
                                             std::ptrdiff_t* positions) {
   std::ptrdiff_t length = 0;
   std::ptrdiff_t t = 0;
-#if !defined(__CUDA_ARCH__)
   // Eight at a time, where all of them are on or off: nearly everywhere.
   for (; mask.stride[0] == 1 && t + 8 <= time; t += 8) {
     std::uint64_t eight;
@@ -52,7 +51,6 @@ PYBERT_CRF_INLINE std::ptrdiff_t find_chain(const View<const std::uint8_t, 1>& m
       length += mask.data[t + k] != 0;
     }
   }
-#endif
   for (; t < time; ++t) {
     positions[length] = t;
     length += mask(t) != 0;
