@@ -1,25 +1,29 @@
-"""The stack that people use today, as the other side of `compare_training.py`.
+"""The usual stack beside ours in `compare_training.py`: transformers' BERT, a linear layer, pytorch-crf.
 
-transformers' BERT, a linear layer and pytorch-crf; batches of 16 sentences in file order; AdamW at a
-constant rate; sentences longer than the encoder's window cut off, their remaining units tagged O.
+It is trained as a careful script would do it: batches shuffled in every epoch, AdamW with one rate for the
+encoder and one for the head, no decay of biases and norms, linear warm-up and decay, gradients clipped at 1.
+Sentences longer than the encoder's window are cut off there, and the units beyond it are tagged O.
 """
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Sequence
-from pathlib import Path
+from random import Random
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torchcrf import CRF
-from transformers import BertConfig, BertModel
+from transformers import BertConfig, BertModel, get_linear_schedule_with_warmup
 
 from pybert_crf.batches import Example
+from pybert_crf.text.tokenizer import UnitTokenizer
 
 
 class Peer(nn.Module):
-    """BERT + linear + pytorch-crf over each unit's first piece."""
+    """BERT, dropout, linear and pytorch-crf over each unit's first piece."""
 
     def __init__(self, bert: BertModel, tags: int) -> None:
         super().__init__()
@@ -29,49 +33,78 @@ class Peer(nn.Module):
         self.crf = CRF(tags, batch_first=True)
 
     def emissions(self, ids: Tensor, attention: Tensor, first: Tensor) -> Tensor:
-        hidden = self.bert(ids, attention_mask=attention).last_hidden_state  # (batch, length, hidden)
+        """Scores (batch, units, tags) from pieces (batch, length) and each unit's first piece."""
+        hidden = self.bert(ids, attention_mask=attention).last_hidden_state
         units = hidden.gather(1, first[..., None].expand(-1, -1, hidden.shape[-1]))
         scores: Tensor = self.linear(self.dropout(units))
         return scores
 
 
 class PeerRun:
-    """Trains a `Peer` an epoch at a time and tags with it."""
+    """Trains a `Peer` an epoch at a time and tags with it.
+
+    Args:
+        bert: the encoder, random or pretrained.
+        labels: of the tags.
+        tokenizer: that made the examples.
+        examples: the training part.
+        epochs: how many there will be, for the schedule.
+        batch_size: sentences in a batch.
+        rates: peak learning rates of the encoder and of the head.
+        warmup: share of all steps in which the rates rise.
+        weight_decay: of matrices.
+        seed: of the order of the sentences, and with the epoch of dropout.
+    """
 
     def __init__(
         self,
         bert: BertModel,
         labels: Sequence[str],
-        specials: tuple[int, int, int],
+        tokenizer: UnitTokenizer,
+        examples: Sequence[Example],
+        *,
+        epochs: int,
+        batch_size: int,
         rates: tuple[float, float],
-        batch_size: int = 16,
+        warmup: float,
+        weight_decay: float,
+        seed: int,
     ) -> None:
-        self.labels, self.batch_size = list(labels), batch_size
-        self.cls_id, self.sep_id, self.pad_id = specials
+        self.labels, self.tokenizer, self.examples = list(labels), tokenizer, examples
+        self.batch_size, self.seed = batch_size, seed
         self.limit = bert.config.max_position_embeddings - 2
         self.model = Peer(bert, len(labels))
-        head = [*self.model.linear.parameters(), *self.model.crf.parameters()]
-        groups = [{"params": bert.parameters(), "lr": rates[0]}, {"params": head, "lr": rates[1]}]
-        self.optimizer = torch.optim.AdamW(groups)
+        self.optimizer = torch.optim.AdamW(_groups(self.model, rates, weight_decay))
+        steps = epochs * -(-len(examples) // batch_size)
+        self.schedule = get_linear_schedule_with_warmup(self.optimizer, round(warmup * steps), steps)
 
-    def train_epoch(self, examples: Sequence[Example]) -> float:
-        """One epoch in file order; returns its seconds."""
-        started = time.perf_counter()
-        self.model.train()
-        for i in range(0, len(examples), self.batch_size):
-            ids, attention, first, mask, tags = self._batch(examples[i : i + self.batch_size])
-            emissions = self.model.emissions(ids, attention, first)
-            loss = -self.model.crf(emissions, tags, mask=mask, reduction="mean")
-            self.optimizer.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-            self.optimizer.step()
-        return time.perf_counter() - started
+    def train_epoch(self, epoch: int) -> float:
+        """Train one epoch; returns its seconds. Random numbers of the caller stay as they were."""
+        with torch.random.fork_rng():
+            torch.manual_seed(1000 * self.seed + epoch)
+            started = time.perf_counter()
+            self.model.train()
+            order = list(self.examples)
+            Random(f"{self.seed}/{epoch}").shuffle(order)
+            for i in range(0, len(order), self.batch_size):
+                self._step(order[i : i + self.batch_size])
+            return time.perf_counter() - started
+
+    def _step(self, examples: Sequence[Example]) -> None:
+        ids, attention, first, mask, tags = self._batch(examples)
+        emissions = self.model.emissions(ids, attention, first)
+        loss = -self.model.crf(emissions, tags, mask=mask, reduction="token_mean")
+        self.optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+        self.schedule.step()
 
     @torch.no_grad()
-    def predict(self, examples: Sequence[Example]) -> list[list[str]]:
-        """Tags of every unit; O for units beyond the encoder's window."""
+    def predict(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
+        """The tags of all units of the sentences."""
         self.model.eval()
+        examples = [Example(self.tokenizer.encode(list(units))) for units in sentences]
         rows: list[list[str]] = []
         for i in range(0, len(examples), self.batch_size):
             chunk = examples[i : i + self.batch_size]
@@ -82,41 +115,51 @@ class PeerRun:
                 rows.append(tags + ["O"] * (len(example.encoded.first) - len(tags)))
         return rows
 
+    def weights(self) -> dict[str, Any]:
+        """A copy, for `load`."""
+        return copy.deepcopy(self.model.state_dict())
+
+    def load(self, weights: dict[str, Any]) -> None:
+        """Go back to the weights of an earlier epoch."""
+        self.model.load_state_dict(weights)
+
     def _batch(self, examples: Sequence[Example]) -> tuple[Tensor, ...]:
-        kept = [[p for p in e.encoded.first if p < self.limit] for e in examples]
+        """Piece ids, attention mask, first pieces, mask and tags, padded."""
+        kept = [[piece for piece in e.encoded.first if piece < self.limit] for e in examples]
         length = max(min(len(e.encoded.ids), self.limit) for e in examples) + 2
-        time_ = max(len(first) for first in kept)
-        ids = torch.full((len(examples), length), self.pad_id)
-        first = torch.zeros(len(examples), time_, dtype=torch.long)
-        mask = torch.zeros(len(examples), time_, dtype=torch.bool)
-        tags = torch.zeros(len(examples), time_, dtype=torch.long)
+        shape = len(examples), max(map(len, kept))
+        ids = torch.full((len(examples), length), self.tokenizer.pad_id)
         attention = torch.zeros_like(ids)
-        for row, example in enumerate(examples):
-            pieces = [self.cls_id, *example.encoded.ids[: self.limit], self.sep_id]
+        first, tags = torch.zeros(shape, dtype=torch.long), torch.zeros(shape, dtype=torch.long)
+        mask = torch.zeros(shape, dtype=torch.bool)
+        for row, (example, units) in enumerate(zip(examples, kept, strict=True)):
+            pieces = [self.tokenizer.cls_id, *example.encoded.ids[: self.limit], self.tokenizer.sep_id]
             ids[row, : len(pieces)] = torch.tensor(pieces)
             attention[row, : len(pieces)] = 1
-            first[row, : len(kept[row])] = torch.tensor(kept[row]) + 1
-            mask[row, : len(kept[row])] = True
+            first[row, : len(units)] = torch.tensor(units) + 1
+            mask[row, : len(units)] = True
             if example.tags is not None:
-                tags[row, : len(kept[row])] = torch.tensor(example.tags[: len(kept[row])])
+                tags[row, : len(units)] = torch.tensor(example.tags[: len(units)])
         return ids, attention, first, mask, tags
+
+
+def _groups(model: Peer, rates: tuple[float, float], weight_decay: float) -> list[dict[str, Any]]:
+    """The optimizer's groups: encoder and head, with decay and without."""
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        rate = rates[0] if name.startswith("bert.") else rates[1]
+        decay = 0.0 if name.endswith("bias") or "LayerNorm" in name else weight_decay
+        groups.setdefault((rate, decay), []).append(parameter)
+    return [{"params": p, "lr": rate, "weight_decay": decay} for (rate, decay), p in groups.items()]
 
 
 def new_bert(vocab_size: int, layers: int, width: int, heads: int) -> BertModel:
     """A BERT with random weights."""
-    return BertModel(
-        BertConfig(
-            vocab_size=vocab_size,
-            hidden_size=width,
-            num_hidden_layers=layers,
-            num_attention_heads=heads,
-            intermediate_size=4 * width,
-        ),
-        add_pooling_layer=False,
+    config = BertConfig(
+        vocab_size=vocab_size,
+        hidden_size=width,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        intermediate_size=4 * width,
     )
-
-
-def pretrained_bert(directory: str | Path) -> BertModel:
-    """A pretrained BERT from a directory."""
-    model: BertModel = BertModel.from_pretrained(directory, add_pooling_layer=False)
-    return model
+    return BertModel(config, add_pooling_layer=False)
