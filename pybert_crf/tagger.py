@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pybert_crf.batches import Batch, Example, Window, by_length, collate, positions
-from pybert_crf.encoders.hub import resolve
+from pybert_crf.encoders import resolve
 from pybert_crf.entities import Annotation, Entity, Tagging
 from pybert_crf.model import SECTION, BertCRF, read_tagger_config
 from pybert_crf.text.schemes import continues

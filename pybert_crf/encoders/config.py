@@ -12,7 +12,7 @@ from pybert_crf.encoders.activations import ACTIVATIONS
 # "sinusoidal": fixed sines and cosines (Vaswani et al., 2017), stored with the weights. "none": from nowhere.
 POSITIONS = ("learned", "after_padding", "sinusoidal", "none")
 
-# How a layer attends; the modules are in encoders/kinds.py.
+# How a layer attends; the modules are in encoders/attention/__init__.py.
 ATTENTION_KINDS = ("dense", "disentangled", "block_sparse")
 
 # What distances add to the scores of contents: the query's content and the key's distance ("c2p"), and the
@@ -20,7 +20,7 @@ ATTENTION_KINDS = ("dense", "disentangled", "block_sparse")
 POSITION_TERMS = ("c2p", "p2c")
 
 # Bidirectional encoders of three sizes, to train from scratch: layers, width, heads.
-SIZES = {"tiny": (2, 128, 2), "small": (4, 256, 4), "base": (12, 768, 12)}
+ENCODER_SIZES = {"tiny": (2, 128, 2), "small": (4, 256, 4), "base": (12, 768, 12)}
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class EncoderConfig:
     key_bias: bool = True  # false: the keys' projection has none
     query_bias: bool = True  # false: the queries' and values' have none either
     qkv_by_head: bool = False  # rows of the projection: query, key and value of the first head, of the next …
-    # Disentangled attention (encoders/disentangled.py).
+    # Disentangled attention (encoders/attention/disentangled.py).
     relative_positions: bool = False  # attend by distance too
     position_terms: tuple[str, ...] = ()  # of POSITION_TERMS
     max_distance: int = -1  # beyond which all are one; below 1: max_positions
@@ -81,7 +81,7 @@ class EncoderConfig:
     conv_kernel_size: int = 0  # of a convolution beside the first layer; 0: none
     conv_groups: int = 1
     conv_activation: str = "tanh"
-    # Block-sparse attention (encoders/block_sparse.py).
+    # Block-sparse attention (encoders/attention/block_sparse.py).
     block_size: int = 64
     num_random_blocks: int = 3
 
@@ -175,9 +175,9 @@ class EncoderConfig:
 
         Raises ``ValueError`` for another size.
         """
-        if size not in SIZES:
-            raise ValueError(f"unknown encoder size {size!r}; known: {', '.join(SIZES)}")
-        layers, width, heads = SIZES[size]
+        if size not in ENCODER_SIZES:
+            raise ValueError(f"unknown encoder size {size!r}; known: {', '.join(ENCODER_SIZES)}")
+        layers, width, heads = ENCODER_SIZES[size]
         return cls(vocab_size, width, layers, heads, intermediate_size=4 * width, pad_id=pad_id)
 
     def _check_integer(self, name: str, *, at_least: int) -> None:

@@ -10,12 +10,20 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from pybert_crf.encoders.checkpoint import CheckpointError, read_tensors, write_tensors
+from pybert_crf.encoders.checkpoint import (
+    CheckpointError,
+    ConfigError,
+    config_from_json,
+    config_to_json,
+    export_tensors,
+    import_tensors,
+    read_config,
+    read_tensors,
+    resolve,
+    write_tensors,
+)
 from pybert_crf.encoders.config import EncoderConfig
-from pybert_crf.encoders.config_json import ConfigError, config_from_json, config_to_json, read_config
 from pybert_crf.encoders.families import family_of
-from pybert_crf.encoders.hub import resolve
-from pybert_crf.encoders.names import export_tensors, import_tensors
 from pybert_crf.encoders.transformer import Transformer
 from pybert_crf.files import write_json
 

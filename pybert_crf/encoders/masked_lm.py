@@ -13,12 +13,19 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pybert_crf.encoders.activations import ACTIVATIONS
-from pybert_crf.encoders.checkpoint import CheckpointError, read_tensors, write_tensors
+from pybert_crf.encoders.checkpoint import (
+    CheckpointError,
+    ConfigError,
+    config_from_json,
+    config_to_json,
+    read_config,
+    read_tensors,
+    resolve,
+    write_tensors,
+)
 from pybert_crf.encoders.config import EncoderConfig
-from pybert_crf.encoders.config_json import ConfigError, config_from_json, config_to_json, read_config
 from pybert_crf.encoders.encoder import Encoder
 from pybert_crf.encoders.families import Family, MlmHead, family_of
-from pybert_crf.encoders.hub import resolve
 from pybert_crf.encoders.linear import Linear, linear
 from pybert_crf.files import write_json
 

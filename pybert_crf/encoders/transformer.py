@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from pybert_crf.encoders.activations import ACTIVATIONS
+from pybert_crf.encoders.attention import ATTENTIONS
 from pybert_crf.encoders.config import EncoderConfig
 from pybert_crf.encoders.convolution import Convolution
 from pybert_crf.encoders.dropout import Dropout
 from pybert_crf.encoders.embeddings import Embeddings, sinusoids
-from pybert_crf.encoders.kinds import ATTENTIONS
 from pybert_crf.encoders.linear import Linear
 
 

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from pybert_crf.batches import Window
-from pybert_crf.encoders import Encoder, MaskedLM
-from pybert_crf.encoders.hub import resolve
+from pybert_crf.encoders import Encoder, MaskedLM, resolve
 from pybert_crf.options import PretrainOptions
 from pybert_crf.pretraining.masking import Masking
 from pybert_crf.pretraining.source import Source

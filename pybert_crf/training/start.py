@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pybert_crf.encoders import Encoder
-from pybert_crf.encoders.hub import resolve
+from pybert_crf.encoders import Encoder, resolve
 from pybert_crf.model import BertCRF
 from pybert_crf.options import RunOptions, TrainOptions
 from pybert_crf.tagger import Tagger

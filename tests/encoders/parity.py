@@ -15,8 +15,8 @@ from encoder_cases import CASES, PAD, Batch, as_ours, batch_for, kept, their_arg
 
 from pybert_crf.encoders import Encoder
 from pybert_crf.encoders.activations import ACTIVATIONS
+from pybert_crf.encoders.checkpoint.renaming import export_tensors
 from pybert_crf.encoders.families import FAMILIES, Key
-from pybert_crf.encoders.names import export_tensors
 
 
 def state_error(ours: Encoder, theirs: Any, batch: Batch) -> float:

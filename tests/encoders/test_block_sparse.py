@@ -9,7 +9,7 @@ from encoder_cases import VOCAB, as_ours, their_config, their_model
 from parity import state_error
 from transformers.models.big_bird.modeling_big_bird import BigBirdBlockSparseAttention
 
-from pybert_crf.encoders.block_sparse import random_blocks
+from pybert_crf.encoders.attention.block_sparse import random_blocks
 
 
 @pytest.mark.parametrize("layer", [0, 5])

@@ -13,7 +13,7 @@ import torch
 import transformers
 
 from pybert_crf import Encoder, MaskedLM, PretrainOptions, TrainOptions, pretrain, train
-from pybert_crf.encoders.checkpoint import read_tensors
+from pybert_crf.encoders import read_tensors
 from pybert_crf.pretraining import EpochDone, Started
 from pybert_crf.text.tokenizer import UnitTokenizer
 from pybert_crf.training import Stepped

@@ -14,8 +14,14 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 from pybert_crf.batches import Example, collate
-from pybert_crf.encoders import CheckpointError, ConfigError, Encoder, EncoderConfig
-from pybert_crf.encoders.checkpoint import read_tensors, write_tensors
+from pybert_crf.encoders import (
+    CheckpointError,
+    ConfigError,
+    Encoder,
+    EncoderConfig,
+    read_tensors,
+    write_tensors,
+)
 from pybert_crf.model import BertCRF
 from pybert_crf.tagger import Tagger
 from pybert_crf.text.schemes import illegal_positions

@@ -11,8 +11,8 @@ import pytest
 from tokenizer_layouts import HOSTILE, LAYOUTS, Make
 from tokenizer_peers import auto, clean, converted, expected, own, sentencepiece_pieces
 
+from pybert_crf.encoders.checkpoint.hub import CONFIG_AND_TOKENIZER
 from pybert_crf.encoders.families import FAMILIES
-from pybert_crf.encoders.hub import CONFIG_AND_TOKENIZER
 from pybert_crf.text.tokenizer import UnitTokenizer
 from pybert_crf.text.tokenizer_families import TOKENIZER_FAMILIES
 

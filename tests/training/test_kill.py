@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pybert_crf import TrainOptions, train
-from pybert_crf.encoders.checkpoint import read_tensors
+from pybert_crf.encoders import read_tensors
 
 COMMAND = [sys.executable, "-m", "pybert_crf", "train"]
 

@@ -15,8 +15,7 @@ import pytest
 import torch
 
 from pybert_crf import Tagger, TrainOptions, train
-from pybert_crf.encoders import Encoder
-from pybert_crf.encoders.checkpoint import read_tensors
+from pybert_crf.encoders import Encoder, read_tensors
 from pybert_crf.text.tokenizer import UnitTokenizer
 from pybert_crf.training import EpochDone, Started, Stepped
 

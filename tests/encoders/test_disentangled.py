@@ -8,9 +8,9 @@ from encoder_cases import batch_for, our_encoder
 from torch import Tensor
 from transformers.models.deberta_v2.modeling_deberta_v2 import make_log_bucket_position
 
-from pybert_crf.encoders import disentangled
-from pybert_crf.encoders.disentangled import log_buckets
-from pybert_crf.encoders.distances import BLOCK, by_piece, position_scores
+from pybert_crf.encoders.attention import disentangled
+from pybert_crf.encoders.attention.disentangled import log_buckets
+from pybert_crf.encoders.attention.distances import BLOCK, by_piece, position_scores
 
 
 def _gathered(query: Tensor, key: Tensor, by_query: Tensor | None, by_key: Tensor | None) -> Tensor:

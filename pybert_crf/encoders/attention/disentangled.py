@@ -16,9 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pybert_crf.encoders.attention import broadcastable_mask
+from pybert_crf.encoders.attention.dense import broadcastable_mask
+from pybert_crf.encoders.attention.distances import position_scores
 from pybert_crf.encoders.config import EncoderConfig
-from pybert_crf.encoders.distances import position_scores
 from pybert_crf.encoders.dropout import Dropout, dropout
 from pybert_crf.encoders.linear import Linear, linear
 

@@ -5,16 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import huggingface_hub
-from huggingface_hub.errors import (
-    GatedRepoError,
-    HFValidationError,
-    LocalEntryNotFoundError,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
-
-from pybert_crf.encoders.checkpoint import WEIGHT_FILES
+from pybert_crf.encoders.checkpoint.tensors import WEIGHT_FILES
 
 CONFIG_AND_TOKENIZER = (
     "config.json",
@@ -58,7 +49,17 @@ def resolve(name_or_dir: str | Path, *, revision: str | None = None, local_files
 
 
 def _from_hub(name: str, revision: str | None, local_files_only: bool) -> Path:
-    """Return the snapshot of a hub's model, downloaded where the cache has it not."""
+    """Return the snapshot of a hub's model, downloaded if the cache does not hold it."""
+    # Imported here because a checkpoint in a local directory does not need it.
+    import huggingface_hub
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
     wanted = name if revision is None else f"{name} at revision {revision}"
     # Offline it must not look for files that were never downloaded; whether weights are there is seen above.
     files = ["config.json"]

@@ -12,7 +12,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from pybert_crf.encoders import CheckpointError, checkpoint, read_tensors, write_tensors
+from pybert_crf.encoders import CheckpointError, read_tensors, write_tensors
+from pybert_crf.encoders.checkpoint import tensors as tensor_files
 
 TENSORS = {
     "a.weight": torch.arange(6.0).view(2, 3),
@@ -147,7 +148,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
         path.write_bytes(b"half of a fi")
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(checkpoint, "save_file", half)
+    monkeypatch.setattr(tensor_files, "save_file", half)
     with pytest.raises(OSError, match="No space left"):
         write_tensors(tmp_path, {"a.weight": torch.zeros(1)})
     _assert_same(read_tensors(tmp_path), TENSORS)

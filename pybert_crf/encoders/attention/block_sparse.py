@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pybert_crf.encoders.attention import DenseAttention
+from pybert_crf.encoders.attention.dense import DenseAttention
 from pybert_crf.encoders.config import EncoderConfig
 
 

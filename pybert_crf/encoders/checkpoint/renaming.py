@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 import torch
 from torch import Tensor
 
-from pybert_crf.encoders.checkpoint import CheckpointError
+from pybert_crf.encoders.checkpoint.tensors import CheckpointError
 from pybert_crf.encoders.families import Family
 
 

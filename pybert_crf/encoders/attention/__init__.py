@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from torch import nn
 
-from pybert_crf.encoders.attention import DenseAttention, PaddingMask
-from pybert_crf.encoders.block_sparse import BlockSparseAttention
-from pybert_crf.encoders.disentangled import DisentangledAttention, RelativePositions
+from pybert_crf.encoders.attention.block_sparse import BlockSparseAttention
+from pybert_crf.encoders.attention.dense import DenseAttention, PaddingMask
+from pybert_crf.encoders.attention.disentangled import DisentangledAttention, RelativePositions
 
 
 class AttentionKind(NamedTuple):
