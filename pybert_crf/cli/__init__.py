@@ -4,24 +4,49 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Any
 
-from pybert_crf.cli.app import app
+import typer
+
+from pybert_crf.cli.app import VERBS, app
+from pybert_crf.options import explain_unknown
 
 __all__ = ["app", "main"]
 
+# All errors of usage. Typer exports only this child of the class; its older releases take both from click.
+_UsageError: type[Any] = typer.BadParameter.__mro__[1]
+
 
 def main() -> None:
-    """Run the command line; an error is one clear line on standard error and exit status 1.
+    """Run the command line; an error is one clear line on standard error.
 
-    With the environment variable ``PYBERT_CRF_TRACEBACK`` set, it is the whole traceback.
+    The exit status is 2 for an error of usage, 1 for any other. With the environment variable
+    ``PYBERT_CRF_TRACEBACK`` set, other errors show the whole traceback.
     """
     try:
-        app()
+        status = app(standalone_mode=False)
+        sys.exit(status if isinstance(status, int) else 0)
+    except _UsageError as error:
+        sys.exit(_show_usage_error(error))
     except BrokenPipeError:  # `pybert-crf predict … | head`: nobody reads on
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except typer.Abort:
+        sys.exit(130)
     except (ValueError, OSError, RuntimeError, ImportError) as error:
         if os.environ.get("PYBERT_CRF_TRACEBACK"):
             raise
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
+
+
+def _show_usage_error(error: Any) -> int:
+    """Print what is wrong with the arguments; the exit status."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        return 2  # typer has shown the help
+    message = error.format_message()
+    verb = VERBS.get(error.ctx.info_name) if error.ctx is not None else None
+    if verb is not None and type(error).__name__ == "NoSuchOption":
+        message = explain_unknown(error.option_name, verb.options)
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    return 2

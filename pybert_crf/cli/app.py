@@ -9,6 +9,8 @@ import typer
 import pybert_crf
 from pybert_crf.cli import demo, evaluate, info, predict, pretrain, train
 
+VERBS = {module.VERB.name: module.VERB for module in (demo, pretrain, train, evaluate, predict)}
+
 app = typer.Typer(
     name="pybert-crf",
     help="Train, evaluate and use BERT-CRF sequence labellers. Start with: pybert-crf demo",
@@ -17,9 +19,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (demo, pretrain, train, evaluate, predict, info):
-    name = verb.__name__.rpartition(".")[2]
-    app.command(name, epilog=verb.EXAMPLE, no_args_is_help=verb.NEEDS_ARGUMENTS)(verb.command)
+for verb in VERBS.values():
+    app.command(verb.name, epilog=f"Example: `{verb.example}`", no_args_is_help=verb.needs_arguments)(
+        verb.command()
+    )
+app.command("info", epilog="Example: `pybert-crf info`")(info.command)
 
 
 def _version(wanted: bool) -> None:

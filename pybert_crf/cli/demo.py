@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-from rich.console import Console
-from typer import Option
-
-EXAMPLE = "Example: `pybert-crf demo --out my-first-tagger`"
-NEEDS_ARGUMENTS = False
+from pybert_crf.cli.verb import Verb
+from pybert_crf.options import DemoOptions
 
 
-def command(
-    out: Annotated[Path, Option(help="Directory for the demo's corpus and tagger.")] = Path(
-        "pybert-crf-demo"
-    ),
-) -> None:
+def work(options: DemoOptions) -> None:
     """Train a small Chinese tagger from scratch on a made-up corpus, offline, in under two minutes."""
+    from rich.console import Console
+
     from pybert_crf.cli.progress import TrainingDisplay
     from pybert_crf.cli.show import highlight
     from pybert_crf.demo.run import run_demo
@@ -29,12 +23,15 @@ def command(
 
     say("A made-up corpus in People's Daily style; train, dev and test share no entity.")
     with TrainingDisplay(console) as display:
-        finished, tagged = run_demo(out, display)
+        finished, tagged = run_demo(options.out, display)
     say("\nSentences that the tagger never saw:")
     labels = sorted({entity.label for _, entities in tagged for entity in entities})
     for text, entities in tagged:
         console.print("  ", highlight(text, entities, labels, colour=console.is_terminal), soft_wrap=True)
     say(f"\nThe tagger is saved in {finished.out}. Next:")
     say(f"  echo '{tagged[0][0]}' | pybert-crf predict {finished.out} -")
-    say(f"  pybert-crf evaluate {finished.out} {out / 'data' / 'test.txt'}")
+    say(f"  pybert-crf evaluate {finished.out} {Path(options.out) / 'data' / 'test.txt'}")
     say("  pybert-crf train train.txt --dev dev.txt --model bert-base-chinese --out my-tagger")
+
+
+VERB = Verb("demo", DemoOptions, work, "pybert-crf demo --out my-first-tagger")

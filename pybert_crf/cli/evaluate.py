@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
-from typer import Argument, Option
-
-EXAMPLE = "Example: `pybert-crf evaluate my-tagger test.txt`"
-NEEDS_ARGUMENTS = True
+from pybert_crf.cli.verb import Verb
+from pybert_crf.options import EvaluateOptions
 
 
-def command(
-    model: Annotated[str, Argument(help="A saved tagger: directory or hub name.", show_default=False)],
-    file: Annotated[Path, Argument(help="Column file: token first, tag last.", show_default=False)],
-    device: Annotated[str, Option(help="cpu, cuda, cuda:1, mps …")] = "cpu",
-    batch_tokens: Annotated[int, Option(help="Encoder positions at once.")] = 4096,
-    json: Annotated[Path | None, Option(help="Also write the figures to this file.")] = None,
-) -> None:
+def work(options: EvaluateOptions) -> None:
     """Evaluate a saved tagger: per type, micro and macro, conlleval-style and strict."""
     from pybert_crf.cli.show import show_report
     from pybert_crf.evaluation import evaluate_file
     from pybert_crf.files import write_json
     from pybert_crf.tagger import Tagger
 
-    report = evaluate_file(Tagger.from_pretrained(model, device=device), file, batch_tokens)
+    tagger = Tagger.from_pretrained(options.model, device=options.device)
+    report = evaluate_file(tagger, options.file, options.batch_tokens)
     show_report(report)
-    if json is not None:
-        write_json(json, report.to_dict())
+    if options.json is not None:
+        write_json(options.json, report.to_dict())
+
+
+VERB = Verb("evaluate", EvaluateOptions, work, "pybert-crf evaluate my-tagger test.txt")

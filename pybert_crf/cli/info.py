@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import platform
 
-from rich.console import Console
-from rich.table import Table
-
-EXAMPLE = "Example: `pybert-crf info`"
-NEEDS_ARGUMENTS = False
-
 
 def command() -> None:
     """Show versions, devices, and which CRF backends are usable and why the others are not."""
     import numpy
     import torch
+    from rich.console import Console
+    from rich.table import Table
 
     import pybert_crf
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from pybert_crf import pretraining, training
 from pybert_crf.cli.show import show_report
+from pybert_crf.options import PretrainOptions, TrainOptions
 from pybert_crf.training.events import Stepped
 
 Self = TypeVar("Self", bound="_RunDisplay")
@@ -68,6 +71,23 @@ class _RunDisplay:
 
     def _print(self, line: str) -> None:
         self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def show_run(
+    run: Callable[..., Any], options: TrainOptions | PretrainOptions, display: _RunDisplay, next_step: str
+) -> None:
+    """Call ``run(options, display)``, and say how to go on: after an interruption, or when it is done.
+
+    `next_step` may name the directory of the result as ``{out}``.
+    """
+    try:
+        with display:
+            run(options, display)
+    except KeyboardInterrupt:
+        typer.echo("\ninterrupted: the same command with --resume goes on from the last checkpoint", err=True)
+        raise typer.Exit(130) from None
+    if int(os.environ.get("RANK", "0")) == 0:
+        typer.echo(f"saved in {options.out}; {next_step.format(out=options.out)}")
 
 
 class TrainingDisplay(_RunDisplay):

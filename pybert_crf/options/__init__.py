@@ -1,18 +1,27 @@
-"""What a run can be told: one flat set of options for each verb, from Python, a TOML file or flags."""
+"""The options of every verb: one dataclass makes flags, help, option file and options page."""
 
 from __future__ import annotations
 
+from pybert_crf.options.base import Options
+from pybert_crf.options.demo import DemoOptions
 from pybert_crf.options.files import merge_options, read_options
+from pybert_crf.options.inference import EvaluateOptions, InferenceOptions, PredictOptions
+from pybert_crf.options.names import explain_unknown
 from pybert_crf.options.pretrain import PretrainOptions
-from pybert_crf.options.run import PRECISIONS, SIZES, RunOptions
+from pybert_crf.options.run import PRECISIONS, RunOptions
 from pybert_crf.options.train import TrainOptions
 
 __all__ = [
     "PRECISIONS",
-    "SIZES",
+    "DemoOptions",
+    "EvaluateOptions",
+    "InferenceOptions",
+    "Options",
+    "PredictOptions",
     "PretrainOptions",
     "RunOptions",
     "TrainOptions",
+    "explain_unknown",
     "merge_options",
     "read_options",
 ]

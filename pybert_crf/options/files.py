@@ -1,4 +1,4 @@
-"""Options out of a TOML file, and flags over them."""
+"""Options from a TOML file, and flags over them."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pybert_crf.options.run import RunOptions
+from pybert_crf.options.base import Options
+from pybert_crf.options.names import explain_unknown
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-Options = TypeVar("Options", bound=RunOptions)
+Kind = TypeVar("Kind", bound=Options)
 
 
-def read_options(path: str | Path, kind: type[RunOptions]) -> dict[str, Any]:
+def read_options(path: str | Path, kind: type[Options]) -> dict[str, Any]:
     """The options of `kind` in a TOML file, dashes or underscores in their names.
 
     Raises:
@@ -31,19 +32,17 @@ def read_options(path: str | Path, kind: type[RunOptions]) -> dict[str, Any]:
         raise ValueError(f"{path} is not TOML: {error}") from error
     known = {field.name for field in fields(kind)}
     options = {name.replace("-", "_"): value for name, value in table.items()}
-    unknown = sorted(options.keys() - known)
+    unknown = [name for name in table if name.replace("-", "_") not in known]
     if unknown:
-        raise ValueError(
-            f"{path}: no such option: {', '.join(unknown)} (there are {', '.join(sorted(known))})"
-        )
+        raise ValueError(f"{path}: {explain_unknown(unknown[0], kind)}")
     return options
 
 
-def merge_options(file: Mapping[str, Any], flags: Mapping[str, Any], kind: type[Options]) -> Options:
+def merge_options(file: Mapping[str, Any], flags: Mapping[str, Any], kind: type[Kind]) -> Kind:
     """Options of a file, overridden by the flags that were given (those that are not None).
 
     Raises:
-        ValueError: a required option stands in neither, or a value cannot work.
+        ValueError: a required option stands in neither, or a value is out of range.
     """
     merged = {**file, **{name: value for name, value in flags.items() if value is not None}}
     needed = [field.name for field in fields(kind) if field.init and field.default is MISSING]

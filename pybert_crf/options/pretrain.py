@@ -1,57 +1,115 @@
-"""What a pretraining run can be told."""
+"""The options of pretraining an encoder."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass
 
+from pybert_crf.options.option import ABOVE_0, AT_LEAST_3, FRACTION, SHARE, documented, option, with_default
 from pybert_crf.options.run import RunOptions
 
-MASKINGS = ("dynamic", "static")
-MASK_UNITS = ("auto", "piece", "char", "word")
-KEEPS = ("best", "last")
 
-
+@documented
 @dataclass(frozen=True)
 class PretrainOptions(RunOptions):
-    """The options of `pybert_crf.pretrain`; those of `RunOptions`, and:
-
-    Attributes:
-        text: files of plain text, one passage (a sentence, a paragraph) a line, or column files.
-        out: directory for the encoder and its MLM head, ``metrics.json`` and (meanwhile) the last checkpoint.
-        dev: such files to be judged on; where there is none, a part of `text` is held out.
-        held_out: the share of the lines of `text` that is held out, drawn by `seed`.
-        columns: whether the files are column files, of whose sentences only the tokens are read.
-        learning_rate: peak rate; by default 1e-4 for a checkpoint, 5e-4 from scratch.
-        masking: ``dynamic`` draws new masks in every epoch (Liu et al., 2019), ``static`` keeps the first.
-        mask_unit: what is masked together: ``piece``; ``char``, all pieces of a character (text by
-            character); ``word``, all pieces of a word, which in text by character is what stands between
-            white space; ``auto`` for ``char`` or ``word`` as the text is.
-        mask_rate: share of the pieces that are to be predicted.
-        mask_share, random_share: parts of these that the encoder sees as [MASK], and as another piece drawn
-            at random; the rest it sees as they are (Devlin et al., 2019: 0.8, 0.1 and 0.1).
-        max_length: the longest window in encoder positions; a longer line is split. None for all that the
-            encoder has.
-        keep: the epoch that is saved: ``best`` on dev, or ``last``.
+    """The options of `pybert_crf.pretrain`. One file may be given as a string instead of a tuple.
 
     Raises:
-        ValueError: a value that cannot work, by name.
+        ValueError: a value of the wrong type, or out of range; by name.
     """
 
-    text: tuple[str, ...]
-    out: str
-    dev: tuple[str, ...] = field(default=(), kw_only=True)
-    held_out: float = field(default=0.05, kw_only=True)
-    columns: bool = field(default=False, kw_only=True)
-    batch_tokens: int = field(default=4096, kw_only=True)
-    patience: int = field(default=0, kw_only=True)
-    checkpoint_steps: int = field(default=1000, kw_only=True)
-    masking: str = field(default="dynamic", kw_only=True)
-    mask_unit: str = field(default="auto", kw_only=True)
-    mask_rate: float = field(default=0.15, kw_only=True)
-    mask_share: float = field(default=0.8, kw_only=True)
-    random_share: float = field(default=0.1, kw_only=True)
-    max_length: int | None = field(default=None, kw_only=True)
-    keep: str = field(default="best", kw_only=True)
+    text: tuple[str, ...] = option(
+        MISSING,
+        "Files of plain text, one passage (a sentence, a paragraph) a line, or column files.",
+        "纯文本文件，一行一段（一句或一个段落）；或列文件。",
+        kw_only=False,
+        argument=True,
+        elsewhere="train-file train-data train-path train-data-file data data-dir corpus",
+    )
+    out: str = option(
+        MISSING,
+        "Directory for the encoder and its MLM head, metrics.json and, meanwhile, the last checkpoint.",
+        "存放编码器及其 MLM 头、metrics.json 和训练中最后检查点的目录。",
+        kw_only=False,
+        elsewhere="output-dir output output-path save-dir save-path model-dir",
+    )
+    dev: tuple[str, ...] = option(
+        (),
+        "Text file to evaluate on (may be repeated); without one a part of TEXT is held out.",
+        "用来评估的文本文件（可重复给出）；不给则从 TEXT 中留出一部分。",
+        elsewhere="dev-file validation-file eval-file validation valid dev-data eval-data val",
+    )
+    held_out: float = option(
+        0.05,
+        "Share of the lines of TEXT that is held out if there is no DEV, drawn by SEED.",
+        "没有 DEV 时从 TEXT 中按 SEED 抽出留作评估的行的比例。",
+        bound=FRACTION,
+        elsewhere="validation-split validation-split-percentage",
+    )
+    columns: bool = option(
+        False,
+        "The files are column files; only the tokens of their sentences are read.",
+        "文件是列文件；只读其中句子的词或字。",
+    )
+    batch_tokens: int = with_default(RunOptions, "batch_tokens", 4096)
+    learning_rate: float | None = option(
+        None,
+        "Peak learning rate.",
+        "学习率峰值。",
+        bound=ABOVE_0,
+        default_text="1e-4, from scratch 5e-4",
+        elsewhere="lr peak-lr learn-rate",
+    )
+    patience: int = with_default(RunOptions, "patience", 0)
+    checkpoint_steps: int = with_default(RunOptions, "checkpoint_steps", 1000)
+    masking: str = option(
+        "dynamic",
+        "Masks: dynamic draws new ones in every epoch (Liu et al., 2019), static keeps the first.",
+        "掩码：dynamic 每轮重新抽取（Liu 等，2019），static 一直用最初的。",
+        choices=("dynamic", "static"),
+    )
+    mask_unit: str = option(
+        "auto",
+        "What is masked together: piece; char, all pieces of a character; word, all pieces of a word (in "
+        "text by character, what stands between spaces); auto for char or word, as the text is.",
+        "一起掩盖的单位：piece（词片）；char（一个字的全部词片）；word（一个词的全部词片，按字的文本中指空格之间的部分）；"
+        "auto 随文本取 char 或 word。",
+        choices=("auto", "piece", "char", "word"),
+        elsewhere="whole-word-mask whole-word-masking wwm",
+    )
+    mask_rate: float = option(
+        0.15,
+        "Share of the pieces that are to be predicted.",
+        "要预测的词片的比例。",
+        bound=FRACTION,
+        elsewhere="mlm-probability mlm-prob masked-lm-prob mask-prob",
+    )
+    mask_share: float = option(
+        0.8,
+        "Part of these that the encoder sees as [MASK] (Devlin et al., 2019).",
+        "其中编码器看作 [MASK] 的部分（Devlin 等，2019）。",
+        bound=SHARE,
+    )
+    random_share: float = option(
+        0.1,
+        "Part of these that the encoder sees as a random piece; it sees the rest unchanged.",
+        "其中编码器看作随机词片的部分；其余保持原样。",
+        bound=SHARE,
+    )
+    max_length: int | None = option(
+        None,
+        "Longest window in encoder positions; a longer line is split.",
+        "最长窗口的编码器位置数；更长的行会被拆开。",
+        bound=AT_LEAST_3,
+        default_text="the encoder's",
+        elsewhere="max-seq-length max-seq-len max-len maxlen block-size sequence-length",
+    )
+    keep: str = option(
+        "best",
+        "The epoch that is saved: best on dev, or last.",
+        "保存哪一轮：best 为开发集上最好的，last 为最后的。",
+        choices=("best", "last"),
+        elsewhere="load-best-model-at-end",
+    )
 
     def __post_init__(self) -> None:
         for name in ("text", "dev"):  # one file may come as a string, several from TOML as a list
@@ -60,16 +118,8 @@ class PretrainOptions(RunOptions):
                 object.__setattr__(self, name, (value,) if isinstance(value, str) else tuple(value))
         super().__post_init__()
         self._check("text", len(self.text) > 0, "name at least one file")
-        self._check_choice("masking", MASKINGS)
-        self._check_choice("mask_unit", MASK_UNITS)
-        self._check_choice("keep", KEEPS)
-        for name in ("held_out", "mask_rate"):
-            self._check(name, 0 < getattr(self, name) < 1, "be in (0, 1)")
-        for name in ("mask_share", "random_share"):
-            self._check(name, 0 <= getattr(self, name) <= 1, "be in [0, 1]")
         # With room for rounding: 0.9 + 0.1 is 1, and 0.7 + 0.3 may not be.
         self._check("random_share", self.mask_share + self.random_share <= 1 + 1e-9, "leave mask_share room")
-        self._check("max_length", self.max_length is None or self.max_length >= 3, "be at least 3")
 
     def rate(self) -> float:
         """Peak learning rate."""

@@ -1,112 +1,165 @@
-"""The options that every run has, whatever it learns, and the checks of their values."""
+"""The options that training and pretraining share: where to start, how to learn, how to go on."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from types import NoneType
-from typing import Any, get_args, get_origin, get_type_hints
+from dataclasses import dataclass
+from typing import ClassVar
 
-SIZES = ("tiny", "small", "base")
+from pybert_crf.options.base import Options
+from pybert_crf.options.option import (
+    ABOVE_0,
+    AT_LEAST_1,
+    BELOW_1,
+    NOT_NEGATIVE,
+    documented,
+    option,
+)
+
+SCRATCH_SIZES = ("tiny", "small", "base")
 PRECISIONS = ("no", "bf16", "fp16")
 
 
+@documented
 @dataclass(frozen=True, kw_only=True)
-class RunOptions:
-    """What `train` and `pretrain` share: where to start, how to learn, how to go on.
+class RunOptions(Options):
+    """What `train` and `pretrain` share."""
 
-    Attributes:
-        model: a directory or hub name of a pretrained encoder, or a size to train from scratch:
-            ``tiny`` (2 layers, 128 wide), ``small`` (4, 256), ``base`` (12, 768).
-        epochs: passes over the training text.
-        batch_tokens: encoder positions in a batch, padding counted.
-        accumulate: batches whose gradients are added up before a step.
-        learning_rate: peak rate of the encoder; None for the verb's default.
-        weight_decay: AdamW's, on weight matrices.
-        warmup: part of all steps in which the rates rise linearly; then they fall linearly to 0.
-        clip: largest gradient norm; 0 for no clipping.
-        patience: stop after so many epochs without a better result on dev; 0 to never stop early.
-        precision: ``no`` (float32), ``bf16`` or ``fp16`` autocast.
-        seed: of initial weights, dropout and order.
-        checkpoint_steps: optimiser steps between checkpoints within an epoch; 0 for one after each epoch.
-        unit: ``char``, ``word``, or ``auto`` to tell from the text.
-        min_count: from scratch only: times a character must occur to enter the vocabulary.
-        vocab_size: from scratch only: largest vocabulary of word pieces.
-        lowercase: from scratch only: whether the vocabulary ignores case.
-        revision: of a hub model: branch, tag or commit.
-        resume: continue from the last checkpoint in ``out`` after an interruption.
-        overwrite: write over an earlier run in ``out``.
+    absent: ClassVar[dict[str, str]] = dict.fromkeys(
+        ("device", "gpu", "gpus", "gpu-id", "cuda", "no-cuda", "use-gpu", "local-rank"),
+        "a GPU is used where there is one (CUDA_VISIBLE_DEVICES hides it), several with torchrun",
+    )
 
-    Raises:
-        ValueError: a value that cannot work, by name.
-    """
-
-    model: str = "small"
-    epochs: int = 10
-    batch_tokens: int = 1024
-    accumulate: int = 1
-    learning_rate: float | None = None
-    weight_decay: float = 0.01
-    warmup: float = 0.1
-    clip: float = 1.0
-    patience: int = 5
-    precision: str = "no"
-    seed: int = 0
-    checkpoint_steps: int = 0
-    unit: str = "auto"
-    min_count: int = 2
-    vocab_size: int = 8000
-    lowercase: bool = False
-    revision: str | None = None
-    resume: bool = False
-    overwrite: bool = False
-
-    def __post_init__(self) -> None:
-        self._check_types()
-        for name in ("epochs", "batch_tokens", "accumulate", "vocab_size", "min_count"):
-            self._check(name, getattr(self, name) >= 1, "be at least 1")
-        self._check_rate("learning_rate")
-        for name in ("weight_decay", "clip", "patience", "checkpoint_steps"):
-            self._check(name, getattr(self, name) >= 0, "not be negative")
-        self._check("warmup", 0 <= self.warmup < 1, "be in [0, 1)")
-        self._check_choice("precision", PRECISIONS)
-        self._check_choice("unit", ("auto", "char", "word"))
+    model: str = option(
+        "small",
+        "Pretrained encoder (directory or hub name), or a size to train from scratch: tiny (2 layers, "
+        "128 wide), small (4, 256) or base (12, 768).",
+        "预训练编码器（目录或 hub 名称），或从零训练的大小：tiny（2 层、128 维）、small（4 层、256 维）、"
+        "base（12 层、768 维）。",
+        elsewhere="model-name-or-path model-name pretrained-model pretrained-model-name-or-path encoder",
+    )
+    epochs: int = option(
+        10,
+        "Passes over the training data.",
+        "训练数据的遍数。",
+        bound=AT_LEAST_1,
+        elsewhere="max-epochs num-train-epochs num-epochs n-epochs train-epochs",
+    )
+    batch_tokens: int = option(
+        1024,
+        "Encoder positions in a batch, padding counted.",
+        "一个批次的编码器位置数（含填充）。",
+        bound=AT_LEAST_1,
+        elsewhere="batch-size train-batch-size per-device-train-batch-size per-gpu-train-batch-size "
+        "mini-batch-size",
+    )
+    accumulate: int = option(
+        1,
+        "Batches whose gradients are added up before an optimiser step.",
+        "每次优化前累积梯度的批次数。",
+        bound=AT_LEAST_1,
+        elsewhere="gradient-accumulation-steps accumulate-gradient grad-accum accumulation-steps",
+    )
+    learning_rate: float | None = option(
+        None,
+        "Peak learning rate.",
+        "学习率峰值。",
+        bound=ABOVE_0,
+        elsewhere="lr peak-lr learn-rate",
+    )
+    weight_decay: float = option(
+        0.01,
+        "AdamW's weight decay; biases, norms and the CRF's scores do not decay.",
+        "AdamW 的权重衰减；偏置、归一化层和 CRF 分数不衰减。",
+        bound=NOT_NEGATIVE,
+        elsewhere="decay l2",
+    )
+    warmup: float = option(
+        0.1,
+        "Part of all steps in which the learning rates rise linearly; then they fall linearly to 0.",
+        "学习率线性上升的步数占全部步数的比例；之后线性降到 0。",
+        bound=BELOW_1,
+        elsewhere="warmup-ratio warmup-proportion warmup-fraction warmup-steps num-warmup-steps",
+    )
+    clip: float = option(
+        1.0,
+        "Largest gradient norm; 0 for no clipping.",
+        "梯度范数上限；0 表示不裁剪。",
+        bound=NOT_NEGATIVE,
+        elsewhere="max-grad-norm grad-clip gradient-clip-val clip-grad-norm",
+    )
+    patience: int = option(
+        5,
+        "Stop after this many epochs without a better result on dev; 0 to never stop early.",
+        "开发集结果连续多少轮没有提高就停止；0 表示从不提前停止。",
+        bound=NOT_NEGATIVE,
+        elsewhere="early-stopping-patience early-stop early-stopping",
+    )
+    precision: str = option(
+        "no",
+        "Autocast of the encoder: no (float32), bf16 or fp16.",
+        "编码器的自动混合精度：no（float32）、bf16 或 fp16。",
+        choices=PRECISIONS,
+        elsewhere="fp16 bf16 mixed-precision amp use-amp",
+    )
+    seed: int = option(
+        0,
+        "Seed of initial weights, dropout, the order of batches, and masks.",
+        "初始权重、dropout、批次顺序和掩码的随机种子。",
+        elsewhere="random-seed random-state",
+    )
+    checkpoint_steps: int = option(
+        0,
+        "Optimiser steps between checkpoints within an epoch; 0 for one after each epoch.",
+        "一轮之内每多少步存一个检查点；0 表示只在每轮之后存。",
+        bound=NOT_NEGATIVE,
+        elsewhere="save-steps checkpointing-steps save-interval",
+    )
+    unit: str = option(
+        "auto",
+        "What a tag stands for and a text is cut into: char, word, or auto to tell from the text.",
+        "标签对应、文本切分的单位：char（字）、word（词），auto 由文本判断。",
+        choices=("auto", "char", "word"),
+    )
+    min_count: int = option(
+        2,
+        "From scratch: how often a character must occur to enter the vocabulary.",
+        "从零训练：字符进入词表的最低出现次数。",
+        bound=AT_LEAST_1,
+        elsewhere="min-freq min-frequency",
+    )
+    vocab_size: int = option(
+        8000,
+        "From scratch: largest vocabulary of word pieces.",
+        "从零训练：词片词表的大小上限。",
+        bound=AT_LEAST_1,
+        elsewhere="max-vocab-size",
+    )
+    lowercase: bool = option(
+        False,
+        "From scratch: ignore case.",
+        "从零训练：不区分大小写。",
+        elsewhere="do-lower-case lower-case uncased",
+    )
+    revision: str | None = option(
+        None,
+        "Branch, tag or commit of a hub model.",
+        "hub 模型的分支、标签或提交。",
+        elsewhere="model-revision",
+    )
+    resume: bool = option(
+        False,
+        "Continue an interrupted run in OUT from its last checkpoint.",
+        "从 OUT 中最后的检查点继续中断的训练。",
+        elsewhere="resume-from-checkpoint resume-training continue",
+    )
+    overwrite: bool = option(
+        False,
+        "Write over an earlier run in OUT.",
+        "覆盖 OUT 中已有的结果。",
+        elsewhere="overwrite-output-dir force",
+    )
 
     @property
     def from_scratch(self) -> bool:
         """Whether `model` names a size rather than a checkpoint."""
-        return self.model in SIZES
-
-    def to_dict(self) -> dict[str, Any]:
-        """A plain dictionary, as JSON gives it back: lists where the options hold tuples."""
-        return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
-
-    def _check(self, name: str, good: bool, demand: str) -> None:
-        if not good:
-            raise ValueError(f"{name} must {demand}, got {getattr(self, name)!r}")
-
-    def _check_rate(self, name: str) -> None:
-        rate = getattr(self, name)
-        self._check(name, rate is None or rate > 0, "be above 0")
-
-    def _check_choice(self, name: str, known: tuple[str, ...]) -> None:
-        self._check(name, getattr(self, name) in known, f"be one of {', '.join(known)}")
-
-    def _check_types(self) -> None:
-        for name, hint in get_type_hints(type(self)).items():
-            value = getattr(self, name)
-            kinds = (hint,) if get_origin(hint) is tuple else get_args(hint) or (hint,)
-            if not any(_is_a(value, kind) for kind in kinds):
-                wanted = " or ".join(_spelling(kind) for kind in kinds if kind is not NoneType)
-                raise ValueError(f"{name} must be {wanted}, got {value!r}")
-
-
-def _is_a(value: Any, kind: Any) -> bool:
-    if get_origin(kind) is tuple:
-        return isinstance(value, tuple) and all(_is_a(member, get_args(kind)[0]) for member in value)
-    if isinstance(value, bool):
-        return kind is bool
-    return isinstance(value, (float, int) if kind is float else kind)  # 1 is a fine learning rate in TOML
-
-
-def _spelling(kind: Any) -> str:
-    return f"a list of {get_args(kind)[0].__name__}" if get_origin(kind) is tuple else str(kind.__name__)
+        return self.model in SCRATCH_SIZES

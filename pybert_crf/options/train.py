@@ -1,40 +1,83 @@
-"""What a training run can be told."""
+"""The options of training a tagger."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass
+from typing import ClassVar
 
+from pybert_crf.options.option import ABOVE_0, BELOW_1, documented, option
 from pybert_crf.options.run import RunOptions
 
 
+@documented
 @dataclass(frozen=True)
 class TrainOptions(RunOptions):
-    """The options of `pybert_crf.train`; those of `RunOptions`, and:
-
-    Attributes:
-        train, dev, test: column files; the best checkpoint is chosen on `dev`, `test` is only reported.
-        out: directory for the tagger, ``metrics.json`` and (while training) the last checkpoint.
-        learning_rate: peak rate of the encoder; by default 5e-5 pretrained, 5e-4 from scratch.
-        head_learning_rate: peak rate of linear layer and CRF; by default 1e-3 pretrained, 5e-3 from scratch.
-        dropout: of the linear layer's input (the encoder's own stands in its configuration).
-
-    The CRF stays in float32 at any `precision`.
+    """The options of `pybert_crf.train`.
 
     Raises:
-        ValueError: a value that cannot work, by name.
+        ValueError: a value of the wrong type, or out of range; by name.
     """
 
-    train: str
-    dev: str
-    out: str
-    test: str | None = None
-    head_learning_rate: float | None = field(default=None, kw_only=True)
-    dropout: float = field(default=0.1, kw_only=True)
+    absent: ClassVar[dict[str, str]] = {
+        **RunOptions.absent,
+        **dict.fromkeys(
+            ("max-seq-length", "max-length", "max-len", "maxlen", "max-seq-len", "truncation"),
+            "nothing is truncated, a long text is read in overlapping windows",
+        ),
+    }
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._check_rate("head_learning_rate")
-        self._check("dropout", 0 <= self.dropout < 1, "be in [0, 1)")
+    train: str = option(
+        MISSING,
+        "Column file to learn from: token first, tag last.",
+        "训练用的列文件：首列为词或字，末列为标签。",
+        kw_only=False,
+        argument=True,
+        elsewhere="train-file train-data train-path train-data-file data data-dir",
+    )
+    dev: str = option(
+        MISSING,
+        "Column file on which the best epoch is chosen.",
+        "用来选出最佳轮次的列文件。",
+        kw_only=False,
+        elsewhere="dev-file validation-file eval-file validation valid dev-data eval-data val",
+    )
+    out: str = option(
+        MISSING,
+        "Directory for the tagger, metrics.json and, while training, the last checkpoint.",
+        "存放标注器、metrics.json 和训练中最后检查点的目录。",
+        kw_only=False,
+        elsewhere="output-dir output output-path save-dir save-path model-dir base-path",
+    )
+    test: str | None = option(
+        None,
+        "Column file that is only reported on.",
+        "只用来报告结果的列文件。",
+        kw_only=False,
+        elsewhere="test-file test-data predict-file",
+    )
+    learning_rate: float | None = option(
+        None,
+        "Peak learning rate of the encoder.",
+        "编码器的学习率峰值。",
+        bound=ABOVE_0,
+        default_text="5e-5, from scratch 5e-4",
+        elsewhere="lr peak-lr learn-rate bert-lr encoder-lr encoder-learning-rate",
+    )
+    head_learning_rate: float | None = option(
+        None,
+        "Peak learning rate of linear layer and CRF.",
+        "线性层和 CRF 的学习率峰值。",
+        bound=ABOVE_0,
+        default_text="1e-3, from scratch 5e-3",
+        elsewhere="crf-learning-rate crf-lr head-lr classifier-lr linear-learning-rate other-lr",
+    )
+    dropout: float = option(
+        0.1,
+        "Dropout before the linear layer; the encoder's own stands in its configuration.",
+        "线性层之前的 dropout；编码器自己的在其配置中。",
+        bound=BELOW_1,
+        elsewhere="dropout-rate classifier-dropout hidden-dropout-prob",
+    )
 
     def rates(self) -> tuple[float, float]:
         """Peak learning rates of the encoder and of the linear and CRF layers."""

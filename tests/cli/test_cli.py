@@ -7,20 +7,19 @@ import json
 import shutil
 import subprocess
 import sys
-import typing
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 import torch
 
 from pybert_crf import PretrainOptions, Tagger, TrainOptions
-from pybert_crf.cli import pretrain, train
+from pybert_crf.cli.app import VERBS
+from pybert_crf.cli.verb import Verb
 from pybert_crf.encoders import Encoder
 from pybert_crf.model import BertCRF
-from pybert_crf.options import RunOptions
+from pybert_crf.options.option import default_words, help_line, option_of
 from pybert_crf.text.tokenizer import UnitTokenizer
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -78,12 +77,6 @@ def test_every_verb_shows_a_worked_example(run: Run, verb: str) -> None:
     assert (
         "Example: pybert-crf " + verb in done.stdout.replace("`", "") or "| pybert-crf predict" in done.stdout
     )
-
-
-def test_help_is_quick_because_nothing_heavy_is_imported() -> None:
-    code = "import sys, pybert_crf.cli; print(sorted({'torch', 'numba', 'accelerate'} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
 
 
 def test_the_package_imports_nothing_heavy() -> None:
@@ -217,32 +210,112 @@ def test_wrong_input_is_one_clear_line(
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize(("verb", "kind"), [(train, TrainOptions), (pretrain, PretrainOptions)])
-def test_the_help_tells_the_real_defaults(verb: ModuleType, kind: type[RunOptions]) -> None:
-    """The flags' own default is None, so that a file's value counts; the help repeats the options'."""
-    hints = typing.get_type_hints(verb.command, include_extras=True)
-    for field in dataclasses.fields(kind):
-        _, option = typing.get_args(hints[field.name])
-        if field.default in (None, False, (), dataclasses.MISSING):
-            continue
-        default = f"{field.default:g}" if isinstance(field.default, float) else str(field.default)
-        assert f"[default: {default}]" in option.help, field.name
-    assert hints.keys() - {"return", "options"} == {field.name for field in dataclasses.fields(kind)}
+@pytest.mark.parametrize("verb", list(VERBS.values()), ids=list(VERBS))
+def test_the_help_lists_every_option_with_its_default(run: Run, verb: Verb) -> None:
+    shown = " ".join(run(verb.name, "--help").stdout.replace("│", " ").split())
+    for field in dataclasses.fields(verb.options):
+        option = option_of(field)
+        name = field.name.upper() if option.argument else f"--{field.name.replace('_', '-')}"
+        assert f" {name} " in shown
+        assert help_line(field) in shown
 
 
-def test_the_help_tells_the_real_learning_rates() -> None:
-    hints = {verb: typing.get_type_hints(verb.command, include_extras=True) for verb in (train, pretrain)}
+@pytest.mark.parametrize("language", ["help", "chinese"])
+@pytest.mark.parametrize("verb", list(VERBS.values()), ids=list(VERBS))
+def test_every_option_is_explained_in_both_languages(verb: Verb, language: str) -> None:
+    for field in dataclasses.fields(verb.options):
+        assert getattr(option_of(field), language).endswith((".", "。", "…")), field.name
+
+
+def test_the_default_words_of_the_learning_rates_are_the_real_ones() -> None:
     models = ("bert", "small")
     encoder, head = zip(*(TrainOptions("a", "b", "c", model=model).rates() for model in models), strict=True)
-    alone = tuple(PretrainOptions("a", "b", model=model).rate() for model in models)
-    for verb, name, rates in (
-        (train, "learning_rate", encoder),
-        (train, "head_learning_rate", head),
-        (pretrain, "learning_rate", alone),
+    alone = tuple(PretrainOptions(("a",), "b", model=model).rate() for model in models)
+    for kind, name, rates in (
+        (TrainOptions, "learning_rate", encoder),
+        (TrainOptions, "head_learning_rate", head),
+        (PretrainOptions, "learning_rate", alone),
     ):
-        told = typing.get_args(hints[verb][name])[1].help
-        shown = told.partition("[default: ")[2].rstrip("]").replace("from scratch ", "").split(", ")
+        (field,) = (field for field in dataclasses.fields(kind) if field.name == name)
+        shown = default_words(field).replace("from scratch ", "").split(", ")
         assert tuple(float(figure) for figure in shown) == rates
+
+
+NAMES_ELSEWHERE = {
+    "train": "lr batch-size max-epochs num-train-epochs per-device-train-batch-size output-dir "
+    "model-name-or-path max-seq-length gradient-accumulation-steps warmup-ratio max-grad-norm fp16 "
+    "early-stopping-patience crf-lr do-lower-case gpu-id mini-batch-size train_file validation_file",
+    "pretrain": "lr batch-size max-seq-length mlm-probability whole-word-mask output_dir num_train_epochs",
+    "evaluate": "batch-size model-name-or-path gpu per_device_eval_batch_size",
+    "predict": "batch-size model-name-or-path gpu input",
+}
+
+
+@pytest.mark.parametrize(
+    ("verb", "name"), [(verb, name) for verb, names in NAMES_ELSEWHERE.items() for name in names.split()]
+)
+def test_names_of_other_tools_are_answered_in_one_line(run: Run, verb: str, name: str) -> None:
+    done = run(verb, f"--{name}", "3")
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: no such option: --{name}; ")
+    assert len(done.stderr.splitlines()) == 1
+    known = {f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(VERBS[verb].options)}
+    answer = done.stderr.partition("; ")[2]
+    assert (
+        any(f"it is {option} here: " in answer for option in known)
+        or "it is the argument" in answer
+        or (name in VERBS[verb].options.absent)
+    )
+
+
+@pytest.mark.parametrize("verb", list(VERBS.values()), ids=list(VERBS))
+def test_a_name_of_another_tool_means_one_thing(verb: Verb) -> None:
+    fields = dataclasses.fields(verb.options)
+    names = [name for field in fields for name in option_of(field).elsewhere] + list(verb.options.absent)
+    assert len(names) == len(set(names))
+    assert not {field.name.replace("_", "-") for field in fields} & set(names)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["train", "--epoch", "3"], "no such option: --epoch; did you mean --epochs?"),
+        (["train", "--learning_rate", "1"], "it is --learning-rate here"),
+        (["train", "--abracadabra"], "no such option: --abracadabra"),
+        (["train", "--epochs", "many"], "Invalid value for '--epochs'"),
+        (["tarin"], "No such command 'tarin'"),
+        (["--lr"], "No such option: --lr"),
+    ],
+)
+def test_wrong_usage_is_one_clear_line(run: Run, arguments: list[str], told: str) -> None:
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert told in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_names_of_other_tools_are_answered_in_an_option_file_too(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "options.toml"
+    file.write_text("lr = 1e-3\n", encoding="utf-8")
+    done = run("train", "--options", file)
+    assert done.returncode == 1
+    assert "options.toml: no such option: lr; it is --learning-rate here: " in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["train", "--lr", "3"], *([verb, "--help"] for verb in [*VERBS, "info"])]
+)
+def test_help_and_wrong_options_are_answered_without_torch(arguments: list[str]) -> None:
+    code = (
+        "import sys, atexit\n"
+        "atexit.register(lambda: print(sorted({'torch', 'numpy', 'numba'} & set(sys.modules))))\n"
+        f"sys.argv = ['pybert-crf', *{arguments!r}]\n"
+        "from pybert_crf.cli import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode in (0, 2), done.stderr
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_pretrain_then_train(run: Run, train_file: Path, tmp_path: Path) -> None:

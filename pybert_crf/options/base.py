@@ -1,0 +1,64 @@
+"""What the options of all verbs have in common: checked values, and a plain dictionary of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from types import NoneType
+from typing import Any, ClassVar, get_args, get_origin, get_type_hints
+
+from pybert_crf.options.option import option_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The options of a verb; each field is made by `option`.
+
+    Raises:
+        ValueError: a value of the wrong type, or out of range; by name.
+    """
+
+    absent: ClassVar[Mapping[str, str]] = {}
+    """Options of other tools that have no counterpart here, and why."""
+
+    def __post_init__(self) -> None:
+        hints = get_type_hints(type(self))
+        for known in fields(self):
+            told = option_of(known)
+            self._check_type(known.name, hints[known.name])
+            if told.choices:
+                self._check(
+                    known.name,
+                    getattr(self, known.name) in told.choices,
+                    f"be one of {', '.join(told.choices)}",
+                )
+            if told.bound is not None:
+                value = getattr(self, known.name)
+                self._check(known.name, value is None or told.bound.holds(value), told.bound.words)
+
+    def to_dict(self) -> dict[str, Any]:
+        """A plain dictionary, as JSON gives it back: lists where the options hold tuples."""
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
+
+    def _check(self, name: str, good: bool, demand: str) -> None:
+        if not good:
+            raise ValueError(f"{name} must {demand}, got {getattr(self, name)!r}")
+
+    def _check_type(self, name: str, hint: Any) -> None:
+        value = getattr(self, name)
+        kinds = (hint,) if get_origin(hint) is tuple else get_args(hint) or (hint,)
+        if not any(_is_a(value, kind) for kind in kinds):
+            wanted = " or ".join(_spelling(kind) for kind in kinds if kind is not NoneType)
+            raise ValueError(f"{name} must be {wanted}, got {value!r}")
+
+
+def _is_a(value: Any, kind: Any) -> bool:
+    if get_origin(kind) is tuple:
+        return isinstance(value, tuple) and all(_is_a(member, get_args(kind)[0]) for member in value)
+    if isinstance(value, bool):
+        return kind is bool
+    return isinstance(value, (float, int) if kind is float else kind)  # 1 is a fine learning rate in TOML
+
+
+def _spelling(kind: Any) -> str:
+    return f"a list of {get_args(kind)[0].__name__}" if get_origin(kind) is tuple else str(kind.__name__)

@@ -1,0 +1,84 @@
+"""The options of using a saved tagger."""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, dataclass
+
+from pybert_crf.options.base import Options
+from pybert_crf.options.option import AT_LEAST_1, documented, option
+
+
+@documented
+@dataclass(frozen=True)
+class InferenceOptions(Options):
+    """What `predict` and `evaluate` share."""
+
+    model: str = option(
+        MISSING,
+        "A saved tagger: directory or hub name.",
+        "保存的标注器：目录或 hub 名称。",
+        kw_only=False,
+        argument=True,
+        elsewhere="model-name-or-path model-path model-name model-dir checkpoint",
+    )
+    device: str = option(
+        "cpu",
+        "Where to compute: cpu, cuda, cuda:1, mps …",
+        "计算设备：cpu、cuda、cuda:1、mps 等。",
+        elsewhere="gpu gpu-id cuda no-cuda use-gpu use-cuda",
+    )
+    batch_tokens: int = option(
+        4096,
+        "Encoder positions computed at once, padding counted.",
+        "一次计算的编码器位置数（含填充）。",
+        bound=AT_LEAST_1,
+        elsewhere="batch-size eval-batch-size per-device-eval-batch-size mini-batch-size",
+    )
+
+
+@documented
+@dataclass(frozen=True)
+class EvaluateOptions(InferenceOptions):
+    """The options of ``pybert-crf evaluate``."""
+
+    file: str = option(
+        MISSING,
+        "Column file: token first, tag last.",
+        "列文件：首列为词或字，末列为标签。",
+        kw_only=False,
+        argument=True,
+        elsewhere="test-file test-data eval-file dev-file input input-file",
+    )
+    json: str | None = option(
+        None,
+        "Also write the figures to this file.",
+        "同时把各项指标写入此文件。",
+        elsewhere="output output-file output-path metrics-file",
+    )
+
+
+@documented
+@dataclass(frozen=True)
+class PredictOptions(InferenceOptions):
+    """The options of ``pybert-crf predict``."""
+
+    file: str = option(
+        "-",
+        "Text, one per line; - for standard input.",
+        "文本，一行一条；- 表示标准输入。",
+        kw_only=False,
+        argument=True,
+        elsewhere="input input-file test-file predict-file text",
+    )
+    columns: bool = option(
+        False,
+        "FILE is a column file: token first, blank line between sentences.",
+        "FILE 是列文件：首列为词或字，句子之间空一行。",
+    )
+    format: str = option(
+        "jsonl",
+        "Output: jsonl, text and entities with character offsets; columns, unit, tab, tag.",
+        "输出：jsonl 为文本和带字符偏移的实体；columns 为单位、制表符、标签。",
+        choices=("jsonl", "columns"),
+        elsewhere="output-format",
+    )

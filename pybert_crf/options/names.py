@@ -1,0 +1,34 @@
+"""Answers to names that are no option here: what the option is called, or why there is none."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from difflib import get_close_matches
+
+from pybert_crf.options.base import Options
+from pybert_crf.options.option import option_of
+
+
+def flag(name: str) -> str:
+    """The spelling of a field on the command line: ``--batch-tokens``."""
+    return f"--{name.replace('_', '-')}"
+
+
+def explain_unknown(name: str, kind: type[Options]) -> str:
+    """One line on an option that `kind` does not have, with the right name where it is known.
+
+    Args:
+        name: as it was given, with or without leading dashes, with dashes or underscores.
+        kind: the verb's options.
+    """
+    bare = name.lstrip("-").replace("_", "-").lower()
+    told = f"no such option: {name}"
+    if bare in kind.absent:
+        return f"{told}; {kind.absent[bare]}"
+    for known in fields(kind):
+        option = option_of(known)
+        if bare == known.name.replace("_", "-") or bare in option.elsewhere:
+            here = f"the argument {known.name.upper()}" if option.argument else flag(known.name)
+            return f"{told}; it is {here} here: {option.help}"
+    close = get_close_matches(bare, [known.name.replace("_", "-") for known in fields(kind)])
+    return f"{told}; did you mean {' or '.join(map(flag, close))}?" if close else told

@@ -1,0 +1,93 @@
+"""The options page of the docs, in English and Chinese: ``python -m pybert_crf.options.page [en|zh]``."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import MISSING, Field
+from typing import Any, NamedTuple
+
+from pybert_crf.options.base import Options
+from pybert_crf.options.inference import EvaluateOptions, PredictOptions
+from pybert_crf.options.names import flag
+from pybert_crf.options.option import default_words, in_order, option_of
+from pybert_crf.options.pretrain import PretrainOptions
+from pybert_crf.options.train import TrainOptions
+
+VERBS: dict[str, type[Options]] = {
+    "train": TrainOptions,
+    "pretrain": PretrainOptions,
+    "evaluate": EvaluateOptions,
+    "predict": PredictOptions,
+}
+
+
+class _Words(NamedTuple):
+    """What the page says in a language besides the options' help."""
+
+    title: str
+    introduction: str
+    columns: tuple[str, ...]
+    required: str
+    scratch: str
+    encoders: str
+
+
+_WORDS = {
+    "en": _Words(
+        "Options",
+        "This page is made by `python -m pybert_crf.options.page` from `pybert_crf/options`.\n"
+        "\n"
+        "`train` and `pretrain` also take `--options FILE`, a TOML file with any of these options\n"
+        "(`batch-tokens = 512`); flags win over it. In Python, `TrainOptions` and `PretrainOptions`\n"
+        "have the same names with underscores. A name that other tools use (last column) is answered\n"
+        "with the name here.",
+        ("option", "default", "meaning", "elsewhere"),
+        "required",
+        "from scratch",
+        "the encoder's",
+    ),
+    "zh": _Words(
+        "选项",
+        "本页由 `python -m pybert_crf.options.page zh` 从 `pybert_crf/options` 的数据类生成。\n"
+        "\n"
+        "`train` 和 `pretrain` 还接受 `--options FILE`：写有任意选项的 TOML 文件（`batch-tokens = 512`），\n"
+        "命令行选项优先。在 Python 中，`TrainOptions` 和 `PretrainOptions` 用同样的名称，连字符换成下划线。\n"
+        "用了别的工具的名称（最后一列）时，程序会提示这里的名称。",
+        ("选项", "默认值", "含义", "别处的名称"),
+        "必需",
+        "从零训练",
+        "编码器的上限",
+    ),
+}
+
+
+def options_page(language: str = "en") -> str:
+    """The page in Markdown; `language` is ``"en"`` or ``"zh"``."""
+    words = _WORDS[language]
+    parts = [f"# {words.title}", words.introduction]
+    for verb, kind in VERBS.items():
+        rows = [f"| {' | '.join(words.columns)} |", "|" + " --- |" * len(words.columns)]
+        rows += [_row(known, language) for known in in_order(kind)]
+        parts += [f"## `pybert-crf {verb}`", "\n".join(rows)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _row(known: Field[Any], language: str) -> str:
+    told = option_of(known)
+    name = known.name.upper() if told.argument else flag(known.name)
+    default = _default(known, language)
+    meaning = told.help if language == "en" else told.chinese
+    elsewhere = ", ".join(f"`--{other}`" for other in told.elsewhere)
+    return f"| `{name}` | {default} | {meaning} | {elsewhere} |".replace("|  |", "| |")
+
+
+def _default(known: Field[Any], language: str) -> str:
+    words = _WORDS[language]
+    shown = words.required if known.default is MISSING else default_words(known)
+    if option_of(known).default_text is not None:
+        return shown.replace("from scratch", words.scratch).replace("the encoder's", words.encoders)
+    return f"`{shown}`" if shown and known.default is not MISSING else shown
+
+
+if __name__ == "__main__":
+    print(options_page(*sys.argv[1:2]), end="")
