@@ -27,7 +27,7 @@ from crf_speed.problem import SHAPES, Shape, problem
 from crf_speed.results import Results
 from crf_speed.timing import Timing, measure
 
-from pybert_crf.crf.backends import choose
+from pybert_crf.crf.registry import choose
 
 CONTENDERS: tuple[type[Contender], ...] = (Native, Numba, Reference, PytorchCRF)
 DEFAULT = ("native", "numba", "pytorch-crf")

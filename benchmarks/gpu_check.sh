@@ -85,7 +85,7 @@ build() {
   # A build that fails installs the package without its extension: here that is an error.
   "$python" -c "
 import pybert_crf
-from pybert_crf.crf.backends import choose
+from pybert_crf.crf.registry import choose
 print(pybert_crf.__file__, choose('native', '$device'))
 if not '$dry' and not pybert_crf.__file__.startswith('$work/site'):
     raise SystemExit('an editable installation hides what was built: uninstall it first')"

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pybert_crf.constraints import tag_constraints
-    from pybert_crf.crf import CRF, Constraints, backends
+    from pybert_crf.crf import CRF, Constraints
+    from pybert_crf.crf.registry import backends
     from pybert_crf.encoders import Encoder, EncoderConfig, MaskedLM
     from pybert_crf.entities import Entity
     from pybert_crf.model import BertCRF
@@ -42,7 +43,7 @@ __all__ = [
 _HOME = {
     "CRF": "pybert_crf.crf",
     "Constraints": "pybert_crf.crf",
-    "backends": "pybert_crf.crf",
+    "backends": "pybert_crf.crf.registry",
     "tag_constraints": "pybert_crf.constraints",
     "Encoder": "pybert_crf.encoders",
     "EncoderConfig": "pybert_crf.encoders",

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from crf_speed.problem import Problem, Shape
-from pybert_crf.crf import CRF, backends
+from pybert_crf import CRF, backends
+from pybert_crf.crf.problem import Chain
 
 # The order of the tables. The kernel's forward_backward is log Z and its gradient, without a path's score.
 OPERATIONS = ("loss_backward", "loss", "decode", "viterbi", "forward_backward")
@@ -145,7 +146,7 @@ class Reference(Ours):
 
 
 class NativeKernel(Contender):
-    """The compiled functions behind `pybert_crf.crf.native`: no checks, no autograd, outputs made before.
+    """The compiled functions behind the native backend: no checks, no autograd, outputs made before.
 
     What is timed is one call from Python into the extension.
     """
@@ -156,16 +157,16 @@ class NativeKernel(Contender):
 
     @classmethod
     def load(cls) -> Any:
-        return importlib.import_module("pybert_crf.crf.native")
+        return importlib.import_module("pybert_crf.crf.backends.native")
 
     def __init__(self, case: Problem) -> None:
         super().__init__(case)
         native, scores = self.load(), (case.emissions, case.start, case.transitions, case.end)
         self.forward, self.both, self.best_paths = (
-            native._KERNELS[operation, case.emissions.dtype]
+            native._kernel(f"{operation}_{str(case.emissions.dtype).removeprefix('torch.')}")
             for operation in ("log_partition", "value_and_gradient", "viterbi")
         )
-        self.problem = native._problem(case.emissions, case.mask, *scores[1:])
+        self.problem = native._problem(Chain(case.emissions, case.mask, *scores[1:]))
         self.paths = native._paths(case.tags, case.emissions)
         self.up, self.down = (case.emissions.new_full(case.lengths.shape, grad) for grad in (1.0, -1.0))
         self.value, self.log_z = torch.empty_like(self.up), torch.empty_like(self.up)

@@ -134,7 +134,7 @@ def _load() -> dict[str, float]:
 
 def _native_instruction_set() -> dict[str, str]:
     try:
-        from pybert_crf.crf import native
+        from pybert_crf.crf.backends import native
     except ImportError:
         return {}
     return {"instruction set of native": native.instruction_set()}

@@ -1,23 +1,21 @@
 """The CRF layer: module, autograd ops and backends. Knows tensors; no text, file or encoder.
 
-Names are imported when first used, so that :mod:`pybert_crf.crf.numpy` needs no torch.
+Names are imported when first used, so that :mod:`pybert_crf.crf.on_numpy` needs no torch.
 """
 
 from __future__ import annotations
 
 import importlib
-import sys
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pybert_crf.crf.backends import BackendStatus, backends
     from pybert_crf.crf.constraints import Constraints
     from pybert_crf.crf.module import CRF
+    from pybert_crf.crf.registry import BackendStatus
 
-__all__ = ["CRF", "BackendStatus", "Constraints", "backends"]
+__all__ = ["CRF", "BackendStatus", "Constraints"]
 
-_HOME = {"CRF": "module", "BackendStatus": "backends", "Constraints": "constraints", "backends": "backends"}
+_HOME = {"CRF": "module", "BackendStatus": "registry", "Constraints": "constraints"}
 
 
 def __getattr__(name: str) -> Any:
@@ -30,18 +28,3 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
-
-
-class _Package(ModuleType):
-    """This package, in which ``backends`` is the function, whoever imports the file of that name first.
-
-    Python writes an imported file into its package under the file's name.
-    """
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name == "backends" and isinstance(value, ModuleType):
-            value = value.backends
-        super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from pybert_crf.crf import ops, posterior
-from pybert_crf.crf.checks import check_spans, check_tags
+from pybert_crf.crf import autograd
 from pybert_crf.crf.layer import ChainLayer
-from pybert_crf.crf.spans import span_probabilities
+from pybert_crf.crf.posterior import entropy as posterior
+from pybert_crf.crf.posterior.spans import span_probabilities
+from pybert_crf.crf.problem import check_spans, check_tags
 
 
 class PathDistribution(ChainLayer):
@@ -29,7 +30,7 @@ class PathDistribution(ChainLayer):
         They are the gradient of log Z. With the reference backend they are themselves differentiable; with
         the others they come outside autograd.
         """
-        return self._leave(ops.marginals(*self._problem(emissions, mask, None, allowed, pairwise)))
+        return self._leave(autograd.marginals(*self._problem(emissions, mask, None, allowed, pairwise)))
 
     def transition_marginals(
         self,
@@ -128,7 +129,7 @@ class PathDistribution(ChainLayer):
         (B, T), device = problem.chain.mask.shape, emissions.device
         wide = torch.float32 if device.type == "mps" else torch.float64
         uniforms = torch.rand(n, B, T, dtype=wide, generator=generator, device=device)
-        return self._leave(ops.sample(uniforms, *problem), batch_axis=1)
+        return self._leave(autograd.sample(uniforms, *problem), batch_axis=1)
 
     @torch.no_grad()
     def span_probabilities(

@@ -5,11 +5,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from pybert_crf.crf.backends import check_name, choose
-from pybert_crf.crf.chain import Chain, Problem
-from pybert_crf.crf.checks import check_allowed, check_beside, check_emissions, check_pairwise
 from pybert_crf.crf.constraints import Constraints, check_constraint
 from pybert_crf.crf.log_space import NEG_INF
+from pybert_crf.crf.problem import (
+    Chain,
+    Problem,
+    check_allowed,
+    check_beside,
+    check_emissions,
+    check_pairwise,
+)
+from pybert_crf.crf.registry import check_name, choose
 
 _PARAMETERS = {"start": "start_transitions", "transitions": "transitions", "end": "end_transitions"}
 _KERNEL_DTYPES = (torch.float32, torch.float64)

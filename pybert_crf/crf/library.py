@@ -2,8 +2,8 @@
 
 ``pybert_crf::log_partition``, ``::log_likelihood``, ``::gradient``, ``::value_and_gradient``, ``::viterbi``,
 ``::k_best``, ``::log_alphas`` and ``::sample`` take CPU or CUDA tensors and the name of a backend. To
-torch.compile, torch.export and whatever traces, each is one opaque op. :mod:`pybert_crf.crf.ops` is the way
-to call them.
+torch.compile, torch.export and whatever traces, each is one opaque op.
+:mod:`pybert_crf.crf.autograd` is the way to call them.
 """
 
 from __future__ import annotations
@@ -16,19 +16,9 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
-from pybert_crf.crf.backends import load
-from pybert_crf.crf.chain import Chain
-
-_Pair = tuple[Tensor, Tensor]
-_Triple = tuple[Tensor, Tensor, Tensor]
-_Gradients = tuple[Tensor, Tensor, Tensor, Tensor]
-
-
-def kernel(name: str, chain: Chain, backend: str) -> Callable[..., Any]:
-    """The backend's function of this name, or the op in its place where something traces."""
-    if is_traced(chain):
-        return lambda *arguments: getattr(torch.ops.pybert_crf, name)(*arguments, backend)
-    return cast(Callable[..., Any], getattr(load(backend, chain.emissions.device.type), name))
+from pybert_crf.crf.backends.base import Gradients, Pair, Triple
+from pybert_crf.crf.problem import Chain
+from pybert_crf.crf.registry import load
 
 
 def is_traced(chain: Chain) -> bool:
@@ -42,12 +32,12 @@ def is_traced(chain: Chain) -> bool:
 
 def differentiate(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     """The gradients of tags, emissions, mask, start, transitions, end and backend."""
-    tags, *chain, messages, log_z = ctx.saved_tensors
-    arguments = (grad, tags, *chain, messages, log_z)
-    if torch.is_grad_enabled():  # to be differentiated once more: the op knows what to say to that
-        gradients = torch.ops.pybert_crf.gradient(*arguments, ctx.backend)
+    tags, *parts, messages, log_z = ctx.saved_tensors
+    chain = Chain(*parts)
+    if torch.is_grad_enabled() or is_traced(chain):  # the op refuses to be differentiated once more
+        gradients = torch.ops.pybert_crf.gradient(grad, tags, *chain, messages, log_z, ctx.backend)
     else:
-        gradients = kernel("gradient", Chain(*chain), ctx.backend)(*arguments)
+        gradients = load(ctx.backend).gradient(grad, tags, chain, messages, log_z)
     d_emissions, d_start, d_transitions, d_end = gradients
     return None, d_emissions, None, d_start, d_transitions, d_end, None
 
@@ -65,32 +55,31 @@ def refuse_second_derivatives(ctx: Any, *_grads: Tensor) -> None:
 _CHAIN = "Tensor emissions, Tensor mask, Tensor start, Tensor transitions, Tensor end"
 
 
-def _log_partition_fake(emissions: Tensor, *rest: Any) -> _Pair:
-    is_wide = rest[-1] == "reference" or (rest[-1] == "numba" and emissions.device.type == "cuda")
-    messages = torch.float64 if is_wide else emissions.dtype
+def _log_partition_fake(emissions: Tensor, *rest: Any) -> Pair:
+    messages = torch.float64 if rest[-1] == "reference" else emissions.dtype
     return emissions.new_empty(emissions.shape[0]), emissions.new_empty(emissions.shape, dtype=messages)
 
 
-def _log_likelihood_fake(_tags: Tensor, emissions: Tensor, *rest: Any) -> _Triple:
+def _log_likelihood_fake(_tags: Tensor, emissions: Tensor, *rest: Any) -> Triple:
     log_z, messages = _log_partition_fake(emissions, *rest)
     return torch.empty_like(log_z), log_z, messages
 
 
-def _gradient_fake(_grad: Tensor, _tags: Tensor | None, emissions: Tensor, *_: Any) -> _Gradients:
+def _gradient_fake(_grad: Tensor, _tags: Tensor | None, emissions: Tensor, *_: Any) -> Gradients:
     K = emissions.shape[2]
     sizes = (emissions.shape, (K,), (K, K), (K,))
-    return cast(_Gradients, tuple(emissions.new_empty(size) for size in sizes))
+    return cast(Gradients, tuple(emissions.new_empty(size) for size in sizes))
 
 
 def _value_and_gradient_fake(grad: Tensor, tags: Tensor | None, *rest: Any) -> tuple[Tensor, ...]:
     return torch.empty_like(grad), *_gradient_fake(grad, tags, *rest)
 
 
-def _viterbi_fake(emissions: Tensor, mask: Tensor, *_: Any) -> _Pair:
+def _viterbi_fake(emissions: Tensor, mask: Tensor, *_: Any) -> Pair:
     return mask.new_empty(mask.shape, dtype=torch.int64), emissions.new_empty(emissions.shape[0])
 
 
-def _k_best_fake(k: int, emissions: Tensor, mask: Tensor, *_: Any) -> _Pair:
+def _k_best_fake(k: int, emissions: Tensor, mask: Tensor, *_: Any) -> Pair:
     B, T = mask.shape
     return mask.new_empty((k, B, T), dtype=torch.int64), emissions.new_empty((k, B))
 
@@ -125,12 +114,14 @@ _OPS: dict[str, tuple[str, Callable[..., Any]]] = {
 }
 
 
-def _run(name: str, device: str) -> Callable[..., Any]:
-    """The op's kernel for a device: the function of its name, of the backend that the last argument names."""
+def _kernel(name: str, schema: str) -> Callable[..., Any]:
+    """The op's kernel: the function of its name, of the backend that the last argument names."""
+    first = schema[: schema.index(_CHAIN)].count(",")  # of the chain's tensors
 
     def kernel(*arguments: Any) -> Any:
         *inputs, backend = arguments
-        return getattr(load(backend, device), name)(*inputs)
+        before, parts, after = inputs[:first], inputs[first : first + 5], inputs[first + 5 :]
+        return getattr(load(backend), name)(*before, Chain(*parts), *after)
 
     return kernel
 
@@ -138,18 +129,18 @@ def _run(name: str, device: str) -> Callable[..., Any]:
 _LIBRARY = torch.library.Library("pybert_crf", "DEF")  # type: ignore[no-untyped-call]
 for _name, (_schema, _fake) in _OPS.items():
     _LIBRARY.define(_name + _schema)  # type: ignore[no-untyped-call]
-    for _device in ("cpu", "cuda"):
-        torch.library.impl(_LIBRARY, _name, _device.upper())(_run(_name, _device))
+    for _device in ("CPU", "CUDA"):
+        torch.library.impl(_LIBRARY, _name, _device)(_kernel(_name, _schema))
     torch.library.register_fake(f"pybert_crf::{_name}", _fake, lib=_LIBRARY)
 
 
-def _save_log_partition(ctx: Any, inputs: tuple[Any, ...], output: _Pair) -> None:
+def _save_log_partition(ctx: Any, inputs: tuple[Any, ...], output: Pair) -> None:
     *chain, ctx.backend = inputs
     log_z, messages = output
     _save(ctx, None, chain, messages, log_z)
 
 
-def _save_log_likelihood(ctx: Any, inputs: tuple[Any, ...], output: _Triple) -> None:
+def _save_log_likelihood(ctx: Any, inputs: tuple[Any, ...], output: Triple) -> None:
     tags, *chain, ctx.backend = inputs
     _, log_z, messages = output
     _save(ctx, tags, chain, messages, log_z)

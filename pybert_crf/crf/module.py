@@ -5,12 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pybert_crf.crf import objectives, ops
-from pybert_crf.crf.checks import check_allowed, check_best, check_fraction, check_tags, check_vector
+from pybert_crf.crf import autograd
+from pybert_crf.crf.backends.reference.packing import to_lists
+from pybert_crf.crf.backends.reference.score import path_score
 from pybert_crf.crf.distribution import PathDistribution
-from pybert_crf.crf.packing import to_lists
+from pybert_crf.crf.posterior import objectives
+from pybert_crf.crf.problem import check_allowed, check_best, check_fraction, check_tags, check_vector
 from pybert_crf.crf.reduction import check_reduction, reduce
-from pybert_crf.crf.score import path_score
 
 
 class CRF(PathDistribution):
@@ -100,7 +101,7 @@ class CRF(PathDistribution):
         if weights is not None:
             check_vector("weights", weights, tags.shape[0])
         if not objective:
-            return ops.reduced_log_likelihood(tags, problem, reduction, weights)
+            return autograd.reduced_log_likelihood(tags, problem, reduction, weights)
         likelihood = objectives.smoothed_log_likelihood(tags, problem, class_weights, label_smoothing)
         return reduce(likelihood, problem.chain.mask, reduction, weights)
 
@@ -141,7 +142,7 @@ class CRF(PathDistribution):
         pairwise: Tensor | None = None,
     ) -> Tensor:
         """log Z (B,), differentiable; -inf for a row with no legal path, 0 for one with nothing unmasked."""
-        return ops.log_partition(*self._problem(emissions, mask, None, allowed, pairwise))
+        return autograd.log_partition(*self._problem(emissions, mask, None, allowed, pairwise))
 
     def score(
         self,
@@ -156,7 +157,7 @@ class CRF(PathDistribution):
         chain, _, pairwise = self._problem(emissions, mask, tags, allowed, pairwise)
         tags = self._tags(tags)
         check_tags(tags, chain.mask, self.num_tags)
-        return path_score(tags, *chain, pairwise)
+        return path_score(tags, chain, pairwise)
 
     @torch.no_grad()
     def decode(
@@ -175,7 +176,7 @@ class CRF(PathDistribution):
             ValueError: a row has no legal path, or NaN in an unmasked emission; names the row.
         """
         problem = self._problem(emissions, mask, None, allowed, pairwise)
-        tags, scores = ops.viterbi(*problem)
+        tags, scores = autograd.viterbi(*problem)
         check_best(scores, problem.chain)
         return to_lists(tags, problem.chain.mask)
 
@@ -201,9 +202,9 @@ class CRF(PathDistribution):
         """
         problem = self._problem(emissions, mask, None, allowed, pairwise)
         if k == 1:
-            tags, scores = ops.viterbi(*problem)
+            tags, scores = autograd.viterbi(*problem)
             return self._leave(tags), scores
         if k < 1:
             raise ValueError(f"k must be positive, got {k}")
-        tags, scores = ops.k_best(k, *problem)
+        tags, scores = autograd.k_best(k, *problem)
         return self._leave(tags, batch_axis=1), scores

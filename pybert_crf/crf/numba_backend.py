@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from pybert_crf.crf import numba_batch, numba_counts, numba_rest, numba_sums, numba_viterbi
-from pybert_crf.crf.checks import check_chain, check_tags, check_tensor
 from pybert_crf.crf.numba_plan import plan_for, scratch_for, threads_for
 from pybert_crf.crf.numba_rest import k_best, log_alphas, sample
 from pybert_crf.crf.numba_scaled import LEAST_DOUBLE, LEAST_FLOAT
+from pybert_crf.crf.problem import Chain, check_chain, check_tags, check_tensor
 from pybert_crf.crf.threads import run_in_threads
 
 __all__ = [
@@ -205,7 +205,7 @@ def _chain(
     emissions: Tensor, mask: Tensor, start: Tensor, transitions: Tensor, end: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """The same, C-contiguous."""
-    check_chain(emissions, mask, start, transitions, end)
+    check_chain(Chain(emissions, mask, start, transitions, end))
     if not emissions.is_cpu:
         raise ValueError(f"emissions must be on the CPU, got {emissions.device}")
     return (

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from pybert_crf.crf import CRF
-from pybert_crf.crf.backends import NAMES, choose
-from pybert_crf.crf.chain import Chain
+from pybert_crf.crf.problem import Chain
+from pybert_crf.crf.registry import NAMES, choose
 
 # Where the tests' tensors are; conftest.py has the rest.
 DEVICE = torch.device(os.environ.get("PYBERT_CRF_TEST_DEVICE", "cpu"))

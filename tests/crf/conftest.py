@@ -27,8 +27,6 @@ CPU_ONLY = {
     "test_native_bound.py": "the CPU's kernels: its instruction sets, and which rows they scale",
     "test_native_calls.py": "the CPU's kernels called directly: threads, fork, memory",
     "test_numba.py": "the CPU's Numba kernels called directly: threads, fork",
-    "test_numba_cuda.py::test_in_the_simulator": "the simulator is on the CPU",
-    "test_numba_cuda.py::test_a_launch_is_on_torchs_stream_and_the_tensors_device": "a made-up device",
     "test_numpy.py": "arrays are on the CPU",
     "test_numpy_calls.py": "arrays are on the CPU",
     "test_onnx.py": "onnxruntime runs on the CPU here",

@@ -10,7 +10,7 @@ import torch
 from cases import DEVICE, USABLE
 from torch import Tensor
 
-from pybert_crf.crf import chain
+from pybert_crf.crf import problem as problems
 
 
 def _by_ops() -> SimpleNamespace:
@@ -19,19 +19,27 @@ def _by_ops() -> SimpleNamespace:
         pytest.skip(f"the compiled extension has no kernels for {DEVICE}", allow_module_level=True)
     names = ("log_partition", "gradient", "value_and_gradient", "viterbi")
     ops = {name: getattr(torch.ops.pybert_crf, name) for name in names}
-    return SimpleNamespace(**{name: lambda *given, op=op: op(*given, "native") for name, op in ops.items()})
+
+    def call(op: Any) -> Any:
+        def by_op(*given: Any) -> Any:
+            loose = [part for one in given for part in (one if isinstance(one, Chain) else (one,))]
+            return op(*loose, "native")
+
+        return by_op
+
+    return SimpleNamespace(**{name: call(op) for name, op in ops.items()})
 
 
 native: Any = (
     pytest.importorskip(
-        "pybert_crf.crf.native", reason="the compiled extension is not built", exc_type=ImportError
+        "pybert_crf.crf.backends.native", reason="the compiled extension is not built", exc_type=ImportError
     )
     if DEVICE.type == "cpu"
     else _by_ops()
 )
 
 
-class Chain(chain.Chain):
+class Chain(problems.Chain):
     """What the kernels take, in their order, and in other dtypes."""
 
     def to(self, dtype: torch.dtype) -> Chain:
@@ -56,8 +64,8 @@ def run(problem: Chain, grad: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
 
     By two calls, and by one, which must give the same.
     """
-    log_z, messages = native.log_partition(*problem)
-    gradients = native.gradient(grad, None, *problem, messages, log_z)
-    for two, one in zip((log_z, *gradients), native.value_and_gradient(grad, None, *problem), strict=True):
+    log_z, messages = native.log_partition(problem)
+    gradients = native.gradient(grad, None, problem, messages, log_z)
+    for two, one in zip((log_z, *gradients), native.value_and_gradient(grad, None, problem), strict=True):
         torch.testing.assert_close(one, two, rtol=0, atol=0, equal_nan=True)
     return log_z, gradients

@@ -16,7 +16,7 @@ import torch
 from cases import COMPILED, DEVICE, Problem, chain_of, each, layer, problem
 from torch import Tensor
 
-from pybert_crf.crf import ops
+from pybert_crf.crf import autograd
 
 if DEVICE.type != "cuda":
     pytest.skip("streams and graphs as CUDA has them", allow_module_level=True)
@@ -31,17 +31,17 @@ def everything(case: Problem, backend: str) -> list[Tensor]:
     leaves = (chain.emissions, chain.start, chain.transitions, chain.end)
     for leaf in leaves:
         leaf.requires_grad_()
-    log_z = ops.log_partition(chain, backend)
-    likelihood = ops.log_likelihood(case.tags, chain, backend)
+    log_z = autograd.log_partition(chain, backend)
+    likelihood = autograd.log_likelihood(case.tags, chain, backend)
     results = [log_z, *torch.autograd.grad(log_z.sum(), leaves)]
     results += [likelihood, *torch.autograd.grad(likelihood.sum(), leaves)]
-    results += [ops.marginals(chain, backend), ops.log_alphas(chain, backend)]
+    results += [autograd.marginals(chain, backend), autograd.log_alphas(chain, backend)]
     uniforms = torch.linspace(0, 0.99, 2 * case.mask.numel(), dtype=torch.float64).reshape(
         2, *case.mask.shape
     )
     with torch.no_grad():
-        results += [*ops.viterbi(chain, backend), *ops.k_best(3, chain, backend)]
-        results.append(ops.sample(uniforms, chain, backend))
+        results += [*autograd.viterbi(chain, backend), *autograd.k_best(3, chain, backend)]
+        results.append(autograd.sample(uniforms, chain, backend))
     return [result.detach() for result in results]
 
 

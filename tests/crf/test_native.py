@@ -57,7 +57,7 @@ def test_every_path(time: int, num_tags: int, what: str, dtype: torch.dtype) -> 
     _, mask, *parameters = chain
     grad = torch.tensor([1.0, -2.0, 0.5, 3.0, 1.0], dtype=dtype)
     log_z, (d_emissions, _, d_transitions, _) = run(chain.to(dtype), grad)
-    tags, scores = native.viterbi(*chain.to(dtype))
+    tags, scores = native.viterbi(chain.to(dtype))
     rtol, atol = TOLERANCE[dtype], 3 * TOLERANCE[dtype]
     counts = torch.zeros(num_tags, num_tags, dtype=torch.float64)
     for row in range(5):
@@ -84,7 +84,7 @@ def test_ties_go_to_the_lowest_tag(num_tags: int) -> None:
     K, T = num_tags, 3 if num_tags == 9 else 5
     whole = [torch.randint(-1, 2, shape).double() for shape in ((6, T, K), (K,), (K, K), (K,))]
     chain = Chain(whole[0], torch.ones(6, T, dtype=torch.bool), *whole[1:])
-    tags, _ = native.viterbi(*chain.to(torch.float32))
+    tags, _ = native.viterbi(chain.to(torch.float32))
     for row in range(6):
         every = enumerate_chain(chain.emissions[row], chain.mask[row], *chain[2:])
         assert tuple(tags[row].tolist()) == every.best[0]
@@ -109,7 +109,7 @@ def test_autograd_agrees(num_tags: int, dtype: torch.dtype) -> None:
 
 def test_many_tags_have_wide_back_pointers() -> None:
     chain = random_chain(2, 9, 300, kept=1.0).to(torch.float32)
-    tags, scores = native.viterbi(*chain)
+    tags, scores = native.viterbi(chain)
     delta = chain.start + chain.emissions[:, 0]
     back = []
     for t in range(1, 9):
@@ -146,11 +146,11 @@ def test_what_drifts_is_less_than_a_rounding_a_step() -> None:
         transitions=torch.log_softmax(chain.transitions, 1),
         end=torch.zeros_like(chain.end),
     )
-    log_z, _ = native.log_partition(*chain)
+    log_z, _ = native.log_partition(chain)
     assert log_z.abs().max() < 1e-9
     exact = chain.to(torch.float32).to(torch.float64)  # the float32 scores no longer sum to exactly 1
-    want, _ = native.log_partition(*exact)
-    got, _ = native.log_partition(*chain.to(torch.float32))
+    want, _ = native.log_partition(exact)
+    got, _ = native.log_partition(chain.to(torch.float32))
     assert (got - want).abs().max() < T * 2.0**-24
 
 
@@ -161,9 +161,9 @@ def test_very_long_chain() -> None:
     torch.testing.assert_close(log_z.double(), want, rtol=1e-6, atol=0)
     torch.testing.assert_close(got[0].double(), gradients[0], rtol=0, atol=1e-6)
     assert (got[0].double().sum(2) - 1).abs().max() < 1e-6
-    tags, score = native.viterbi(*chain.to(torch.float32))
-    assert torch.equal(tags, native.viterbi(*chain)[0])
-    assert score.item() == pytest.approx(native.viterbi(*chain)[1].item(), rel=1e-6)
+    tags, score = native.viterbi(chain.to(torch.float32))
+    assert torch.equal(tags, native.viterbi(chain)[0])
+    assert score.item() == pytest.approx(native.viterbi(chain)[1].item(), rel=1e-6)
 
 
 @pytest.mark.parametrize("what", ["nothing", "entry", "row", "column", "only way"])
@@ -187,12 +187,12 @@ def test_masked_positions_are_never_read() -> None:
     log_z_poisoned, gradients_poisoned = run(chain._replace(emissions=poisoned), ones)
     assert torch.equal(log_z, log_z_poisoned)
     assert all(map(torch.equal, gradients, gradients_poisoned))
-    both = native.viterbi(*chain), native.viterbi(*chain._replace(emissions=poisoned))
+    both = native.viterbi(chain), native.viterbi(chain._replace(emissions=poisoned))
     assert all(map(torch.equal, *both))
 
 
 def test_a_nan_score_is_not_hidden() -> None:
     chain = random_chain(2, 6, 3, kept=1.0).to(torch.float32)
     chain.emissions[1, 2, 0] = math.nan
-    log_z, _ = native.log_partition(*chain)
+    log_z, _ = native.log_partition(chain)
     assert torch.isnan(log_z).tolist() == [False, True]

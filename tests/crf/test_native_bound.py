@@ -58,9 +58,9 @@ def spread(what: str, by: float) -> Problem:
 
 def is_scaled(case: Problem) -> list[bool]:
     """Which rows the fast path has done: of the others the messages are NaN."""
-    from pybert_crf.crf import native
+    from pybert_crf.crf.backends import native
 
-    _, messages = native.log_partition(*chain_of(case))
+    _, messages = native.log_partition(chain_of(case))
     nan = messages.isnan()
     left = nan.flatten(1).any(dim=1)
     assert torch.equal(nan, (left[:, None] & case.mask)[..., None].expand_as(nan))
@@ -108,7 +108,7 @@ import sys
 sys.path[:0] = sys.argv[1:]
 import torch
 from cases import answer, check_bounds, layer, problem
-from pybert_crf.crf import native
+from pybert_crf.crf.backends import native
 print(native.instruction_set())
 for num_tags in (1, 2, 7, 9, 16, 17, 29, 33, 70):
     for dtype in (torch.float32, torch.float64):

@@ -38,7 +38,7 @@ def test_any_strides() -> None:
     log_z_odd, gradients_odd = run(odd, torch.ones(1).expand(5))
     assert torch.equal(log_z, log_z_odd)
     assert all(map(torch.equal, gradients, gradients_odd))
-    assert all(map(torch.equal, native.viterbi(*chain), native.viterbi(*odd)))
+    assert all(map(torch.equal, native.viterbi(chain), native.viterbi(odd)))
 
 
 def test_nothing_in_the_batch() -> None:
@@ -46,7 +46,7 @@ def test_nothing_in_the_batch() -> None:
     log_z, gradients = run(chain, torch.ones(0, dtype=torch.float64))
     assert log_z.shape == (0,)
     assert not any(gradient.any() for gradient in gradients)
-    tags, scores = native.viterbi(*chain)
+    tags, scores = native.viterbi(chain)
     assert tags.shape == (0, 4)
     assert scores.shape == (0,)
 
@@ -60,7 +60,7 @@ def test_the_number_of_threads_changes_no_bit(dtype: torch.dtype) -> None:
     for threads in (1, 2, 5):
         torch.set_num_threads(threads)
         log_z, gradients = run(chain, grad)
-        results.append((log_z, *gradients, *native.viterbi(*chain)))
+        results.append((log_z, *gradients, *native.viterbi(chain)))
     for more in results[1:]:
         assert all(map(torch.equal, results[0], more))
 
@@ -77,7 +77,7 @@ def test_other_threads_run_during_a_call() -> None:
 
         def call() -> None:
             begun.set()
-            native.viterbi(*chain)
+            native.viterbi(chain)
             ended.set()
 
         thread = threading.Thread(target=call)
@@ -131,14 +131,15 @@ def test_peak_memory_of_loss_and_backward() -> None:
 def test_a_forked_child_after_a_parallel_call() -> None:
     program = """
 import os, torch
-from pybert_crf.crf import native
+from pybert_crf.crf.backends import native
+from pybert_crf.crf.problem import Chain
 torch.set_num_threads(2)
 scores = map(torch.randn, ((24,), (24, 24), (24,)))
-chain = (torch.randn(64, 64, 24), torch.ones(64, 64, dtype=torch.bool), *scores)
-log_z = native.log_partition(*chain)[0].tolist()
+chain = Chain(torch.randn(64, 64, 24), torch.ones(64, 64, dtype=torch.bool), *scores)
+log_z = native.log_partition(chain)[0].tolist()
 child = os.fork()
 if child == 0:
-    os._exit(0 if native.log_partition(*chain)[0].tolist() == log_z else 1)
+    os._exit(0 if native.log_partition(chain)[0].tolist() == log_z else 1)
 assert os.waitpid(child, 0)[1] == 0
 """
     command = [sys.executable, "-W", "ignore", "-c", program]
@@ -163,18 +164,18 @@ def test_what_does_not_fit_is_refused(name: str, wrong: Tensor, message: str) ->
     chain = random_chain(2, 3, 4).to(torch.float32)._replace(**{name: wrong})
     for kernel in (native.log_partition, native.viterbi):
         with pytest.raises(ValueError, match=message):
-            kernel(*chain)
+            kernel(chain)
 
 
 def test_backward_refuses_what_forward_did_not_make() -> None:
     chain = random_chain(2, 3, 4).to(torch.float32)
-    log_z, messages = native.log_partition(*chain)
+    log_z, messages = native.log_partition(chain)
     with pytest.raises(ValueError, match="grad must be"):
-        native.gradient(torch.ones(3), None, *chain, messages, log_z)
+        native.gradient(torch.ones(3), None, chain, messages, log_z)
     with pytest.raises(ValueError, match="messages must be"):
-        native.gradient(torch.ones(2), None, *chain, messages[:, :2], log_z)
+        native.gradient(torch.ones(2), None, chain, messages[:, :2], log_z)
     with pytest.raises(ValueError, match="tags must be"):
-        native.gradient(torch.ones(2), torch.zeros(2, 4, dtype=torch.int64), *chain, messages, log_z)
+        native.gradient(torch.ones(2), torch.zeros(2, 4, dtype=torch.int64), chain, messages, log_z)
 
 
 def test_without_the_extension_the_import_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,10 +60,10 @@ LIMITS = {
 @pytest.mark.parametrize("side", [-0.01, 0.01])
 @pytest.mark.parametrize(("what", "dtype"), LIMITS)
 def test_both_sides_of_the_scaled_bound(what: str, dtype: torch.dtype, side: float) -> None:
-    from pybert_crf.crf import numba_backend
+    from pybert_crf.crf.backends import numba
 
     case = spread(what, (LIMITS[what, dtype] + side) * math.log(2.0), dtype)
-    _, alphas = numba_backend.log_partition(*chain_of(case))
+    _, alphas = numba.log_partition(chain_of(case))
     is_scaled = alphas.amax(dim=2)[:, 0] >= 1  # weights are relative to 1, logarithms to 0
     assert is_scaled.all() if side < 0 else not is_scaled[0]
     check_bounds(case.to(torch.float64), answer(case, "numba"), answer(case.to(torch.float64), "reference"))
@@ -80,12 +80,12 @@ def eager_threads(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def everything(case: Problem) -> tuple[torch.Tensor, ...]:
     """What the kernels make of a problem."""
-    from pybert_crf.crf import numba_backend as numba
+    from pybert_crf.crf.backends import numba
 
     chain, grad = chain_of(case), torch.linspace(-1, 2, len(case.tags), dtype=case.start.dtype)
-    value, log_z, messages = numba.log_likelihood(case.tags, *chain)
-    gradients = numba.gradient(grad, case.tags, *chain, messages, log_z)
-    return value, log_z, *gradients, *numba.viterbi(*chain), *numba.k_best(2, *chain)
+    value, log_z, messages = numba.log_likelihood(case.tags, chain)
+    gradients = numba.gradient(grad, case.tags, chain, messages, log_z)
+    return value, log_z, *gradients, *numba.viterbi(chain), *numba.k_best(2, chain)
 
 
 def scaled_and_not() -> Problem:
@@ -119,10 +119,10 @@ def test_calls_from_several_threads_at_once() -> None:
 
 
 def test_scaled_rows_beside_others() -> None:
-    from pybert_crf.crf import numba_backend
+    from pybert_crf.crf.backends import numba
 
     case = scaled_and_not()
-    _, alphas = numba_backend.log_partition(*chain_of(case))
+    _, alphas = numba.log_partition(chain_of(case))
     assert ((alphas.amax(dim=2)[:, 0] >= 1) == (torch.arange(37) % 3 > 0)).all()
     check_bounds(case, answer(case, "numba"), answer(case, "reference"))
 
@@ -130,19 +130,19 @@ def test_scaled_rows_beside_others() -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("with_tags", [False, True])
 def test_both_at_once_are_the_same_bits(with_tags: bool, dtype: torch.dtype) -> None:
-    from pybert_crf.crf import numba_backend as numba
+    from pybert_crf.crf.backends import numba
 
     case = scaled_and_not().to(dtype)
     chain, grad = chain_of(case), torch.linspace(-1, 2, 37, dtype=dtype)
     if with_tags:
         tags = case.tags
-        value, log_z, messages = numba.log_likelihood(tags, *chain)
+        value, log_z, messages = numba.log_likelihood(tags, chain)
     else:
         tags = None
-        log_z, messages = numba.log_partition(*chain)
+        log_z, messages = numba.log_partition(chain)
         value = log_z
-    expected = (value, *numba.gradient(grad, tags, *chain, messages, log_z))
-    assert all(map(torch.equal, numba.value_and_gradient(grad, tags, *chain), expected))
+    expected = (value, *numba.gradient(grad, tags, chain, messages, log_z))
+    assert all(map(torch.equal, numba.value_and_gradient(grad, tags, chain), expected))
 
 
 @pytest.mark.parametrize("num_tags", [8, 9, 16, 17])
@@ -155,29 +155,30 @@ def test_groups_and_blocks_that_are_not_full(batch: int, num_tags: int) -> None:
 
 def test_memory_is_not_read_as_it_was() -> None:
     """Tensors that do not fit are refused before their addresses are used."""
-    from pybert_crf.crf import numba_backend as numba
+    from pybert_crf.crf.backends import numba
 
     chain = chain_of(problem(3, 5, 4))
     with pytest.raises(ValueError, match="mask must be"):
-        numba.viterbi(*chain._replace(mask=chain.mask[:2]))
+        numba.viterbi(chain._replace(mask=chain.mask[:2]))
     with pytest.raises(ValueError, match="tags must be"):
-        numba.log_likelihood(torch.zeros(3, 4, dtype=torch.int64), *chain)
+        numba.log_likelihood(torch.zeros(3, 4, dtype=torch.int64), chain)
     with pytest.raises(ValueError, match="grad must be"):
-        numba.value_and_gradient(torch.ones(2).double(), None, *chain)
+        numba.value_and_gradient(torch.ones(2).double(), None, chain)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no fork")
 def test_a_forked_child_after_a_parallel_call() -> None:
     program = """
 import os, torch
-from pybert_crf.crf import numba_backend
+from pybert_crf.crf.backends import numba
+from pybert_crf.crf.problem import Chain
 torch.set_num_threads(2)
 scores = map(torch.randn, ((24,), (24, 24), (24,)))
-chain = (torch.randn(64, 64, 24), torch.ones(64, 64, dtype=torch.bool), *scores)
-log_z = numba_backend.log_partition(*chain)[0].tolist()
+chain = Chain(torch.randn(64, 64, 24), torch.ones(64, 64, dtype=torch.bool), *scores)
+log_z = numba.log_partition(chain)[0].tolist()
 child = os.fork()
 if child == 0:
-    os._exit(0 if numba_backend.log_partition(*chain)[0].tolist() == log_z else 1)
+    os._exit(0 if numba.log_partition(chain)[0].tolist() == log_z else 1)
 assert os.waitpid(child, 0)[1] == 0
 """
     command = [sys.executable, "-W", "ignore", "-c", program]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from oracle import enumerate_chain
 
 crf = pytest.importorskip(
-    "pybert_crf.crf.numpy", reason="the compiled extension is not built", exc_type=ImportError
+    "pybert_crf.crf.on_numpy", reason="the compiled extension is not built", exc_type=ImportError
 )
 
 INF = np.inf

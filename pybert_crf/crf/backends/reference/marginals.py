@@ -1,6 +1,6 @@
 """The posterior marginals of the linear chain in plain PyTorch, from its alphas.
 
-Part of :mod:`pybert_crf.crf.reference`, whose notation it uses.
+Part of :mod:`pybert_crf.crf.backends.reference`, whose notation it uses.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from pybert_crf.crf.backends.reference.packing import Packing, packing
 from pybert_crf.crf.log_space import NEG_INF, log_softmax, logsumexp, widened
-from pybert_crf.crf.packing import Packing, packing
 
 
 class Counts(NamedTuple):

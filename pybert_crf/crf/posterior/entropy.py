@@ -18,10 +18,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from pybert_crf.crf import ops
-from pybert_crf.crf.chain import Problem
-from pybert_crf.crf.links import Links, at, links
+from pybert_crf.crf import autograd
+from pybert_crf.crf.backends.reference.links import Links, at, links
 from pybert_crf.crf.log_space import NEG_INF, finite_or_zero, log_softmax
+from pybert_crf.crf.problem import Problem
 
 _BLOCK = 1 << 22  # numbers held at once for pairs of tags: (B, positions, K, K)
 
@@ -86,7 +86,7 @@ class _Factors:
     def __init__(self, problem: Problem, near: Links) -> None:
         self._problem = problem.widened()
         self._near = near
-        self._alphas = ops.log_alphas(*self._problem)
+        self._alphas = autograd.log_alphas(*self._problem)
 
     def last(self) -> Tensor:
         """log P(y_n | x) (B, K)."""
@@ -103,5 +103,5 @@ class _Factors:
 
     def following(self) -> Tensor:
         """P(y_t = j | x) (B, T - 1, K) for all t but the first; 0 where t follows nothing."""
-        marginals = ops.marginals(*self._problem)[:, 1:]
+        marginals = autograd.marginals(*self._problem)[:, 1:]
         return torch.where(self._near.linked[:, :, None], marginals, 0.0)

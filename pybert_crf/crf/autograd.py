@@ -1,9 +1,9 @@
-"""What can be asked of a chain, by any backend: the functions that the rest of this room calls.
+"""The operations of a chain, on any backend, with their derivatives.
 
-They take a :class:`Chain`, a backend's name and, for the reference backend alone, ``pairwise`` scores; see
-:mod:`pybert_crf.crf.reference` for what they return. The reference backend is plain PyTorch, which autograd
-understands by itself. The others' functions are called at once where nothing traces, and as
-:mod:`pybert_crf.crf.library`'s ops where something does: an op's dispatch, and autograd in Python around it,
+Each takes a :class:`Chain`, the name of a backend and, for the reference backend alone, ``pairwise`` scores;
+:mod:`pybert_crf.crf.backends.base` has the shapes. The reference backend is plain PyTorch, which autograd
+differentiates by itself. The functions of the others are called directly if nothing traces, and as
+:mod:`pybert_crf.crf.library`'s ops if something does: an op's dispatch, and autograd in Python around it,
 take as long as the kernel (70 microseconds at 16 rows of 256 positions and 7 tags).
 """
 
@@ -14,22 +14,20 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from pybert_crf.crf import reference
-from pybert_crf.crf.backends import load
-from pybert_crf.crf.chain import Chain, Problem
-from pybert_crf.crf.library import differentiate, is_traced, kernel, refuse_second_derivatives
+from pybert_crf.crf.backends import reference
+from pybert_crf.crf.backends.base import Pair, Triple
+from pybert_crf.crf.library import differentiate, is_traced, refuse_second_derivatives
+from pybert_crf.crf.problem import Chain, Problem
 from pybert_crf.crf.reduction import loss_factors, reduce
-
-_Pair = tuple[Tensor, Tensor]
-_Triple = tuple[Tensor, Tensor, Tensor]
+from pybert_crf.crf.registry import load
 
 
 def log_partition(chain: Chain, backend: str, pairwise: Tensor | None = None) -> Tensor:
     """log Z (B,), differentiable; twice with the reference backend only."""
     if backend == "reference":
-        return reference.log_partition(*chain, pairwise)[0]
+        return reference.log_partition(chain, pairwise)[0]
     if is_traced(chain):
-        return cast(_Pair, torch.ops.pybert_crf.log_partition(*chain, backend))[0]
+        return cast(Pair, torch.ops.pybert_crf.log_partition(*chain, backend))[0]
     return cast(Tensor, _Value.apply(None, *chain, backend))  # type: ignore[no-untyped-call]
 
 
@@ -37,22 +35,22 @@ def log_likelihood(tags: Tensor, chain: Chain, backend: str, pairwise: Tensor | 
     """The log-likelihoods (B,) of the paths ``tags`` (B, T), differentiable; twice with the reference only.
 
     Raises:
-        ValueError: on the CPU, a tag is out of range where unmasked; names the first.
+        ValueError: on the CPU, an unmasked tag is out of range; names the first.
     """
     if backend == "reference":
-        return reference.log_likelihood(tags, *chain, pairwise)[0]
+        return reference.log_likelihood(tags, chain, pairwise)[0]
     if is_traced(chain):
-        return cast(_Triple, torch.ops.pybert_crf.log_likelihood(tags, *chain, backend))[0]
+        return cast(Triple, torch.ops.pybert_crf.log_likelihood(tags, *chain, backend))[0]
     return cast(Tensor, _Value.apply(tags, *chain, backend))  # type: ignore[no-untyped-call]
 
 
 def reduced_log_likelihood(
     tags: Tensor, problem: Problem, reduction: str, weights: Tensor | None = None
 ) -> Tensor:
-    """:func:`log_likelihood`, as :func:`pybert_crf.crf.reduction.reduce` makes one number of it.
+    """:func:`log_likelihood`, reduced to one number by :func:`pybert_crf.crf.reduction.reduce`.
 
-    Where it is to be differentiated the gradient is computed at once, which is faster than later: backward
-    only multiplies it.
+    If it is to be differentiated the gradient is computed at once, which is faster than later: backward only
+    multiplies it.
     """
     chain, backend, _ = problem
     at_once = (
@@ -71,44 +69,53 @@ def reduced_log_likelihood(
 def marginals(chain: Chain, backend: str, pairwise: Tensor | None = None) -> Tensor:
     """The gradient of log Z with respect to the emissions (B, T, K); differentiable with the reference."""
     if backend == "reference":
-        log_z, messages = reference.log_partition(*chain, pairwise)
-        ones = torch.ones_like(log_z)
-        return reference.gradient(ones, None, *chain, messages, log_z, pairwise)[0]
+        ones = chain.emissions.new_ones(chain.emissions.shape[0])
+        return reference.value_and_gradient(ones, None, chain, pairwise)[1]
     with torch.no_grad():
         ones = chain.emissions.new_ones(chain.emissions.shape[0])
-        return cast(Tensor, kernel("value_and_gradient", chain, backend)(ones, None, *chain)[1])
+        if is_traced(chain):
+            return cast(Tensor, torch.ops.pybert_crf.value_and_gradient(ones, None, *chain, backend)[1])
+        return load(backend).value_and_gradient(ones, None, chain)[1]
 
 
 def log_alphas(chain: Chain, backend: str, pairwise: Tensor | None = None) -> Tensor:
     """The alphas (B, T, K), relative to each position's maximum; differentiable with the reference."""
     if backend == "reference":
-        return reference.log_alphas(*chain, pairwise)
+        return reference.log_alphas(chain, pairwise)
     with torch.no_grad():
-        return cast(Tensor, kernel("log_alphas", chain, backend)(*chain))
+        if is_traced(chain):
+            return cast(Tensor, torch.ops.pybert_crf.log_alphas(*chain, backend))
+        return load(backend).log_alphas(chain)
 
 
-def viterbi(chain: Chain, backend: str, pairwise: Tensor | None = None) -> _Pair:
+def viterbi(chain: Chain, backend: str, pairwise: Tensor | None = None) -> Pair:
     """The best tags (B, T), -1 where masked, and their scores (B,). To be called outside autograd."""
     if backend == "reference":
-        return reference.viterbi(*chain, pairwise)
-    return cast(_Pair, kernel("viterbi", chain, backend)(*chain))
+        return reference.viterbi(chain, pairwise)
+    if is_traced(chain):
+        return cast(Pair, torch.ops.pybert_crf.viterbi(*chain, backend))
+    return load(backend).viterbi(chain)
 
 
-def k_best(k: int, chain: Chain, backend: str, pairwise: Tensor | None = None) -> _Pair:
-    """The k best tags (k, B, T), -1 where masked and where there are no more, and their scores (k, B).
+def k_best(k: int, chain: Chain, backend: str, pairwise: Tensor | None = None) -> Pair:
+    """The k best tags (k, B, T), -1 where masked and beyond the last path, and their scores (k, B).
 
     To be called outside autograd.
     """
     if backend == "reference":
-        return reference.k_best(k, *chain, pairwise)
-    return cast(_Pair, kernel("k_best", chain, backend)(k, *chain))
+        return reference.k_best(k, chain, pairwise)
+    if is_traced(chain):
+        return cast(Pair, torch.ops.pybert_crf.k_best(k, *chain, backend))
+    return load(backend).k_best(k, chain)
 
 
 def sample(uniforms: Tensor, chain: Chain, backend: str, pairwise: Tensor | None = None) -> Tensor:
     """A path (n, B, T) for each of the uniforms (n, B, T), -1 where masked. To be called outside autograd."""
     if backend == "reference":
-        return reference.sample(uniforms, *chain, pairwise)
-    return cast(Tensor, kernel("sample", chain, backend)(uniforms, *chain))
+        return reference.sample(uniforms, chain, pairwise)
+    if is_traced(chain):
+        return cast(Tensor, torch.ops.pybert_crf.sample(uniforms, *chain, backend))
+    return load(backend).sample(uniforms, chain)
 
 
 # The functions are in the old form, with the context in `forward`: the new one binds its arguments by name at
@@ -116,20 +123,20 @@ def sample(uniforms: Tensor, chain: Chain, backend: str, pairwise: Tensor | None
 
 
 class _Value(torch.autograd.Function):
-    """The log-likelihood of tags, or log Z where they are None."""
+    """The log-likelihood of tags, or log Z if they are None."""
 
     @staticmethod
     def forward(ctx: Any, tags: Tensor | None, *arguments: Any) -> Tensor:
-        *chain, backend = arguments
-        functions = load(backend, chain[0].device.type)
+        *parts, backend = arguments
+        chain = Chain(*parts)
         if tags is None:
-            log_z, messages = functions.log_partition(*chain)
+            log_z, messages = load(backend).log_partition(chain)
             value = log_z
         else:
-            value, log_z, messages = functions.log_likelihood(tags, *chain)
+            value, log_z, messages = load(backend).log_likelihood(tags, chain)
         ctx.save_for_backward(tags, *chain, messages, log_z)
         ctx.backend = backend
-        return cast(Tensor, value)
+        return value
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
@@ -145,8 +152,7 @@ class _Reduced(torch.autograd.Function):
         chain = Chain(*parts)
         # Of the negative, which is the loss: then backward has nothing left to multiply.
         factors = loss_factors(chain.emissions, chain.mask, reduction, weights)
-        functions = load(backend, chain.emissions.device.type)
-        value, *gradients = functions.value_and_gradient(factors, tags, *chain)
+        value, *gradients = load(backend).value_and_gradient(factors, tags, chain)
         ctx.save_for_backward(next(part for part in chain if part.requires_grad), *gradients)
         return reduce(value, chain.mask, reduction, weights)
 
@@ -155,7 +161,7 @@ class _Reduced(torch.autograd.Function):
         scores, *gradients = ctx.saved_tensors
         if torch.is_grad_enabled():  # to be differentiated once more
             gradients = _Scaled.apply(scores, -grad, *gradients)  # type: ignore[no-untyped-call]
-        elif not grad.is_cpu or grad.item() != -1:  # elsewhere the look would wait for the device
+        elif not grad.is_cpu or grad.item() != -1:  # on a GPU, item() would wait for the device
             gradients = [-grad * gradient for gradient in gradients]
         d_emissions, d_start, d_transitions, d_end = gradients
         return None, None, None, d_emissions, None, d_start, d_transitions, d_end, None

@@ -1,4 +1,4 @@
-"""The chain as NumPy arrays, and the compiled kernels on it: what ``pybert_crf.crf.numpy`` is made of."""
+"""The chain as NumPy arrays, and the compiled kernels on it: what ``pybert_crf.crf.on_numpy`` is made of."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 ::
 
     import numpy as np
-    from pybert_crf.crf import numpy as crf
+    from pybert_crf.crf import on_numpy as crf
 
     emissions = np.random.default_rng(0).normal(size=(2, 5, 3))   # 2 rows, 5 positions, 3 tags
     transitions = np.array([[0.0, 0.0, -np.inf],                  # tag 2 may not follow tag 0
@@ -42,7 +42,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pybert_crf.crf.arrays import Array, Chain
+from pybert_crf.crf.on_numpy.arrays import Array, Chain
 
 __all__ = [
     "Gradient",

@@ -8,11 +8,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pybert_crf.crf import ops, reference
-from pybert_crf.crf.chain import Problem
-from pybert_crf.crf.checks import check_tags
-from pybert_crf.crf.links import at, links
+from pybert_crf.crf import autograd
+from pybert_crf.crf.backends import reference
+from pybert_crf.crf.backends.reference.links import at, links
 from pybert_crf.crf.log_space import NEG_INF, finite_or_zero, log_softmax, widened
+from pybert_crf.crf.problem import Problem, check_tags
 
 
 def partial_log_likelihood(problem: Problem, candidates: Tensor) -> Tensor:
@@ -21,8 +21,8 @@ def partial_log_likelihood(problem: Problem, candidates: Tensor) -> Tensor:
     By any backend. -inf for a row with no legal path, and where none goes through candidates alone.
     """
     chain, backend, pairwise = problem
-    log_z = ops.log_partition(chain, backend, pairwise)
-    kept = ops.log_partition(chain.narrowed(candidates), backend, pairwise)
+    log_z = autograd.log_partition(chain, backend, pairwise)
+    kept = autograd.log_partition(chain.narrowed(candidates), backend, pairwise)
     return kept - finite_or_zero(log_z)
 
 
@@ -35,7 +35,7 @@ def smoothed_log_likelihood(
     """
     chain = problem.chain
     if class_weights is None:
-        likelihood = reference.log_likelihood(tags, *chain, problem.pairwise)[0]
+        likelihood = reference.log_likelihood(tags, chain, problem.pairwise)[0]
     else:
         likelihood = _weighted_log_likelihood(tags, problem, class_weights)
     if smoothing > 0:
@@ -47,13 +47,13 @@ def smoothed_log_likelihood(
 def _weighted_log_likelihood(tags: Tensor, problem: Problem, weights: Tensor) -> Tensor:
     """sum_t w[y_t] log P(y_t | y_{t+1}, x), exactly the log-likelihood where all weights are 1 (eq. 31).
 
-    The factors are those of :mod:`pybert_crf.crf.posterior`. -inf for a row with no legal path; what is
-    impossible but of weight 0 counts as 0.
+    The factors are those of :mod:`pybert_crf.crf.posterior.entropy`. -inf for a row with no legal path; an
+    impossible tag of weight 0 counts as 0.
     """
     (emissions, mask, _, transitions, end), pairwise = problem.chain, problem.pairwise
     B, T, K = emissions.shape
     check_tags(tags, mask, K)
-    log_z, alphas = reference.log_partition(*problem.chain, pairwise)
+    log_z, alphas = reference.log_partition(problem.chain, pairwise)
     if T == 0:
         return log_z
     tags = tags.masked_fill(~mask, 0)
@@ -81,7 +81,7 @@ def _chosen(log_p: Tensor, tags: Tensor, weights: Tensor) -> Tensor:
 
 def _uniform_log_likelihood(problem: Problem) -> Tensor:
     """sum_t mean_k log P(y_t = k | x) (B,) in float64, k over what is possible at t; -inf for no path."""
-    log_p = reference.log_marginals(*problem.chain, problem.pairwise)
+    log_p = reference.log_marginals(problem.chain, problem.pairwise)
     possible = log_p > NEG_INF
     mean = finite_or_zero(log_p).sum(dim=2) / possible.sum(dim=2).clamp(min=1)
     dead = problem.chain.mask & ~(possible | log_p.isnan()).any(dim=2)

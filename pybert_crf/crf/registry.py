@@ -7,10 +7,11 @@ import importlib
 import importlib.util
 import os
 import warnings
-from types import ModuleType
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
+
+from pybert_crf.crf.backends.base import Backend
 
 NAMES = ("native", "numba", "reference")  # fastest first: the order of preference
 VARIABLE = "PYBERT_CRF_BACKEND"
@@ -27,12 +28,12 @@ class BackendStatus(NamedTuple):
 def backends(device: str = "cpu") -> dict[str, BackendStatus]:
     """The status of every backend by name, fastest first, for tensors on ``device`` ("cpu", "cuda", ...).
 
-    For the CPU nothing heavy is imported to find out; for "cuda", where torch sees a GPU, numba.cuda.
+    Nothing heavy is imported to find out.
     """
     if device == "cpu":
         return {"native": _native_status(), "numba": _numba_status(), "reference": _REFERENCE}
     if device == "cuda":
-        return {"native": _native_cuda_status(), "numba": _numba_cuda_status(), "reference": _REFERENCE}
+        return {"native": _native_cuda_status(), "numba": _NUMBA_ON_A_GPU, "reference": _REFERENCE}
     nothing = BackendStatus(False, f"no kernels for {device!r} tensors")
     return {"native": nothing, "numba": nothing, "reference": _REFERENCE}
 
@@ -85,15 +86,13 @@ def check_name(backend: str) -> None:
 
 
 @functools.cache
-def load(backend: str, device: str = "cpu") -> ModuleType:
-    """The module with a backend's functions for ``device``: those that :mod:`pybert_crf.crf.ops` calls."""
-    home = {"native": ".native", "numba": ".numba_backend", "reference": ".reference"}[backend]
-    if (backend, device) == ("numba", "cuda"):
-        home = ".numba_cuda_backend"
-    return importlib.import_module(home, __package__)
+def load(backend: str) -> Backend:
+    """The module of a backend, imported at first use."""
+    return cast(Backend, importlib.import_module(f"pybert_crf.crf.backends.{backend}"))
 
 
 _REFERENCE = BackendStatus(True, "plain PyTorch, on any device")
+_NUMBA_ON_A_GPU = BackendStatus(False, "Numba compiles for the CPU only")
 
 
 @functools.cache
@@ -109,7 +108,7 @@ def _native_status() -> BackendStatus:
 def _native_cuda_status() -> BackendStatus:
     if not _native_status().usable:
         return _native_status()
-    return BackendStatus(*load("native").cuda_status())
+    return BackendStatus(*importlib.import_module("pybert_crf.crf.backends.native").cuda_status())
 
 
 @functools.cache
@@ -117,20 +116,3 @@ def _numba_status() -> BackendStatus:
     if importlib.util.find_spec("numba") is None:
         return BackendStatus(False, "the package numba is not installed")
     return BackendStatus(True, "compiled by Numba at first use, on the CPU")
-
-
-@functools.cache
-def _numba_cuda_status() -> BackendStatus:
-    if not _numba_status().usable:
-        return _numba_status()
-    if not torch.cuda.is_available():
-        return BackendStatus(False, "torch sees no CUDA device")
-    try:
-        is_available = importlib.import_module("numba.cuda").is_available()
-    except Exception as error:  # where its parts do not fit together, it may be anything
-        return BackendStatus(False, f"numba.cuda cannot be imported ({error})")
-    if not is_available:
-        return BackendStatus(
-            False, "numba.cuda finds no driver or no NVVM: install numba-cuda[cu12] or numba-cuda[cu13]"
-        )
-    return BackendStatus(True, "compiled by numba.cuda at first use, on CUDA devices")

@@ -1,14 +1,53 @@
-"""What is said to callers whose tensors do not fit. Shapes are messaged in the words of pytorch-crf."""
+"""The problem that every backend takes, and the checks of what callers give.
+
+Errors about shapes are in the words of pytorch-crf.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from pybert_crf.crf.chain import Chain
+from pybert_crf.crf.log_space import NEG_INF, widened
+
+
+class Chain(NamedTuple):
+    """A batch of linear chains: batch-first, of one floating dtype, on one device.
+
+    The chain of a row is the sequence of its unmasked positions, in order.
+    """
+
+    emissions: Tensor  # (B, T, K)
+    mask: Tensor  # (B, T) bool
+    start: Tensor  # (K,)
+    transitions: Tensor  # (K, K), from row to column
+    end: Tensor  # (K,)
+
+    def narrowed(self, allowed: Tensor) -> Chain:
+        """The chain in which only the tags ``allowed`` (B, T, K) bool are legal at each position."""
+        return self._replace(emissions=torch.where(allowed, self.emissions, NEG_INF))
+
+    def widened(self) -> Chain:
+        """The chain in float64, unless the device has no float64."""
+        emissions, mask, *scores = self
+        emissions, start, transitions, end = widened(emissions, *scores)
+        return Chain(emissions, mask, start, transitions, end)
+
+
+class Problem(NamedTuple):
+    """A chain, the name of the backend that computes it, and scores that only the reference backend takes."""
+
+    chain: Chain
+    backend: str
+    pairwise: Tensor | None = None  # (B, T - 1, K, K): added to the transitions on entering position t + 1
+
+    def widened(self) -> Problem:
+        """The problem in float64, unless the device has no float64."""
+        return self._replace(chain=self.chain.widened())
 
 
 def check_emissions(emissions: Tensor, num_tags: int) -> None:
@@ -134,9 +173,10 @@ def check_spans(spans: Sequence[tuple[int, int, int]] | Tensor, mask: Tensor) ->
     return spans
 
 
-def check_chain(emissions: Tensor, mask: Tensor, start: Tensor, transitions: Tensor, end: Tensor) -> None:
+def check_chain(chain: Chain) -> None:
     """Raise ValueError unless all are of the sizes and dtypes, and on one device, that kernels read as raw
     memory."""
+    emissions, mask, start, transitions, end = chain
     dtype, shape = emissions.dtype, emissions.shape
     if dtype not in (torch.float32, torch.float64):
         raise ValueError(f"emissions must be float32 or float64, got {dtype}")

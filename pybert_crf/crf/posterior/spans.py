@@ -16,10 +16,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pybert_crf.crf import ops
-from pybert_crf.crf.chain import Problem
+from pybert_crf.crf import autograd
+from pybert_crf.crf.backends.reference.packing import packing
 from pybert_crf.crf.log_space import log_softmax
-from pybert_crf.crf.packing import packing
+from pybert_crf.crf.problem import Problem
 
 _BLOCK = 1 << 22  # numbers held at once for the tags that may follow: (spans in a block, K, K)
 
@@ -42,7 +42,7 @@ def span_probabilities(
     """
     wide = problem.widened()
     rows, transitions = packing(wide.chain.mask), wide.chain.transitions
-    alphas, marginals = rows.pack(ops.log_alphas(*wide)), rows.pack(ops.marginals(*wide))
+    alphas, marginals = rows.pack(autograd.log_alphas(*wide)), rows.pack(autograd.marginals(*wide))
     tags = rows.pack(tags)
     batch, begin, last = spans[:, 0], spans[:, 1], spans[:, 2] - 1
 

@@ -1,6 +1,6 @@
 """Single paths of the linear chain in plain PyTorch: the best, the k best, and samples.
 
-Part of :mod:`pybert_crf.crf.reference`, whose notation it uses. Nothing here is differentiable.
+Part of :mod:`pybert_crf.crf.backends.reference`, whose notation it uses. Nothing here is differentiable.
 """
 
 from __future__ import annotations
@@ -8,51 +8,27 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from pybert_crf.crf.backends.base import Pair
+from pybert_crf.crf.backends.reference.packing import packing
 from pybert_crf.crf.log_space import NEG_INF, finite_max, widened
-from pybert_crf.crf.packing import packing
+from pybert_crf.crf.problem import Chain
 
 
-def viterbi(
-    emissions: Tensor,
-    mask: Tensor,
-    start: Tensor,
-    transitions: Tensor,
-    end: Tensor,
-    pairwise: Tensor | None = None,
-) -> tuple[Tensor, Tensor]:
-    """The best path of each row (Viterbi, 1967) and its score: :func:`k_best` for k = 1, with an axis less.
-
-    Returns:
-        tags (B, T) int64, -1 where masked, and scores (B,): 0 for a row with nothing unmasked, -inf for one
-        without a legal path, NaN for one with NaN in it (their tags then mean nothing).
-    """
-    tags, scores = k_best(1, emissions, mask, start, transitions, end, pairwise)
+def viterbi(chain: Chain, pairwise: Tensor | None = None) -> Pair:
+    """The best path of each row (Viterbi, 1967) and its score: :func:`k_best` for k = 1."""
+    tags, scores = k_best(1, chain, pairwise)
     return tags[0], scores[0]
 
 
 @torch.no_grad()
-def k_best(
-    k: int,
-    emissions: Tensor,
-    mask: Tensor,
-    start: Tensor,
-    transitions: Tensor,
-    end: Tensor,
-    pairwise: Tensor | None = None,
-) -> tuple[Tensor, Tensor]:
-    """The k best paths of each row, best first.
+def k_best(k: int, chain: Chain, pairwise: Tensor | None = None) -> Pair:
+    """The k best paths of each row, the best first.
 
     A step keeps, for every tag, the k best prefixes that end in it (Seshadri & Sundberg, 1994; docs/crf.md,
     eq. 24). Among equal paths the lowest tags win: the lowest last tag, then at every step backwards the
     lowest previous tag.
-
-    Args:
-        k: at least 1; the others as for :func:`reference.log_partition`.
-
-    Returns:
-        tags (k, B, T) int64, -1 where masked, and scores (k, B). Beyond the number of legal paths, scores are
-        -inf and tags -1. A row with nothing unmasked has one path, of score 0.
     """
+    emissions, mask, start, transitions, end = chain
     B, T, K = emissions.shape
     rows = packing(mask)
     moves = rows.moves(transitions, pairwise)
@@ -109,7 +85,7 @@ def sample_paths(
     end: Tensor,
     pairwise: Tensor | None = None,
 ) -> Tensor:
-    """The backward half of :func:`reference.sample`.
+    """The backward half of :func:`~pybert_crf.crf.backends.reference.sample`.
 
     Args:
         uniforms: (n, B, T) in [0, 1); alphas: (B, T, K), of the forward half; the others as there.

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pybert_crf.crf.links import at
+from pybert_crf.crf.backends.reference.links import at
 from pybert_crf.crf.log_space import widened
 
 

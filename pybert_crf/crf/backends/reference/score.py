@@ -7,33 +7,21 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pybert_crf.crf.links import links
+from pybert_crf.crf.backends.reference.links import links
 from pybert_crf.crf.log_space import widened
+from pybert_crf.crf.problem import Chain
 
 
-def path_score(
-    tags: Tensor,
-    emissions: Tensor,
-    mask: Tensor,
-    start: Tensor,
-    transitions: Tensor,
-    end: Tensor,
-    pairwise: Tensor | None = None,
-) -> Tensor:
-    """The score (B,) of each row's path of ``tags``: docs/crf.md, eq. 1.
+def path_score(tags: Tensor, chain: Chain, pairwise: Tensor | None = None) -> Tensor:
+    """The score (B,) of each row's path of ``tags`` (docs/crf.md, eq. 1); 0 for an empty row.
 
     Differentiable to any order; summed in double precision where the device has it.
 
     Args:
         tags: (B, T) int64, in 0..K-1 where unmasked (the caller has checked); anything where masked.
-        emissions: (B, T, K), any strides; anything at masked positions.
-        mask: (B, T) bool.
-        start: (K,); transitions: (K, K), from row to column; end: (K,).
-        pairwise: (B, T-1, K, K) scores added to the transitions on entering position t + 1.
-
-    Returns:
-        (B,) of the emissions' dtype; 0 for a row with nothing unmasked.
+        pairwise: (B, T - 1, K, K) scores added to the transitions on entering position t + 1.
     """
+    emissions, mask, start, transitions, end = chain
     if emissions.shape[1] == 0:
         return emissions.sum(dim=(1, 2))
     path = _steps(tags, mask, emissions.shape[2])

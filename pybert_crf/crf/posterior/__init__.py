@@ -1,0 +1,1 @@
+"""What follows from the posterior distribution of a row's path: entropy, spans, training objectives."""
