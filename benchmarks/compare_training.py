@@ -29,7 +29,7 @@ from transformers import BertModel
 from pybert_crf import Tagger, TrainOptions, train
 from pybert_crf.evaluation import score
 from pybert_crf.files import write_json
-from pybert_crf.text.corpus import Corpus
+from pybert_crf.text.corpora import Corpus
 from pybert_crf.training import EpochDone, Stepped
 from pybert_crf.training.data import encode, read_data
 

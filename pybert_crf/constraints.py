@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from pybert_crf.crf import Constraints
-from pybert_crf.text.schemes import OUTSIDE, is_legal, role
+from pybert_crf.text.tagging.schemes import OUTSIDE, is_legal, role
 
 
 def tag_constraints(labels: Sequence[str], scheme: str) -> Constraints:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
-from pybert_crf.text.spans import Span
+from pybert_crf.text.tagging.entity_spans import Span
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from pybert_crf.tagger import BATCH_TOKENS, Tagger
-from pybert_crf.text.corpus import Corpus, read_corpus
-from pybert_crf.text.metrics import Report, evaluate
-from pybert_crf.text.schemes import convert
+from pybert_crf.text.corpora import Corpus, read_corpus
+from pybert_crf.text.tagging.metrics import Report, evaluate
+from pybert_crf.text.tagging.schemes import convert
 
 
 def evaluate_file(tagger: Tagger, path: str | Path, batch_tokens: int = BATCH_TOKENS) -> Report:

@@ -13,8 +13,8 @@ from pybert_crf.batches import Batch, Example, Window, by_length, collate, posit
 from pybert_crf.encoders import resolve
 from pybert_crf.entities import Annotation, Entity, Tagging
 from pybert_crf.model import SECTION, BertCRF, read_tagger_config
-from pybert_crf.text.schemes import continues
-from pybert_crf.text.spans import spans
+from pybert_crf.text.tagging.entity_spans import spans
+from pybert_crf.text.tagging.schemes import continues
 from pybert_crf.text.tokenizer import UnitTokenizer
 from pybert_crf.text.units import split_units
 

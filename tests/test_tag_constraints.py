@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from pybert_crf import CRF, tag_constraints
-from pybert_crf.text.schemes import SCHEMES, illegal_positions
+from pybert_crf.text.tagging.schemes import SCHEMES, illegal_positions
 
 LABELS = {
     "BIO": ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"],

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def work(options: PredictOptions) -> None:
     """Tag text with a saved tagger: one answer for every input line, in order, as it comes."""
     from pybert_crf.tagger import LOOK_AHEAD, Tagger
-    from pybert_crf.text.columns import read_columns
+    from pybert_crf.text.corpora import read_columns
 
     file = options.file
     if file != "-" and not Path(file).is_file():

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pybert_crf.entities import Entity
-from pybert_crf.text.metrics import Report
+from pybert_crf.text.tagging.metrics import Report
 
 _STYLES = (
     "black on cyan",

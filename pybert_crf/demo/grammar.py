@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from pybert_crf.demo import frames, lexicon
 from pybert_crf.demo.names import PARTS, Dice, Namer
-from pybert_crf.text.corpus import Sentence, write_columns
+from pybert_crf.text.corpora import Sentence, write_columns
 
 TaggedSentence = tuple[list[str], list[str]]  # characters, BIO tags; equal lengths
 Piece = tuple[str, str]  # text, entity type or "O"

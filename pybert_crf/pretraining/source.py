@@ -8,8 +8,8 @@ from random import Random
 from typing import NamedTuple
 
 from pybert_crf.options import PretrainOptions
-from pybert_crf.text.columns import CorpusError
-from pybert_crf.text.passages import (
+from pybert_crf.text.corpora import CorpusError
+from pybert_crf.text.corpora.passages import (
     Passage,
     count_empty_lines,
     detect_text_unit,

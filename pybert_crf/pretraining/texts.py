@@ -9,7 +9,7 @@ import numpy as np
 
 from pybert_crf.batches import Window
 from pybert_crf.pretraining.masking import Ids
-from pybert_crf.text.passages import Passage
+from pybert_crf.text.corpora.passages import Passage
 from pybert_crf.text.tokenizer import UnitTokenizer
 from pybert_crf.text.windows import split_evenly
 

@@ -1,3 +1,3 @@
-"""Text: tag schemes, corpora, units, pieces, windows, spans and the entity metric. Knows no torch."""
+"""Text: corpora, tag schemes and metrics, tokenizers, units and windows. Does not import torch."""
 
 from __future__ import annotations

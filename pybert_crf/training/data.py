@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 from pybert_crf.batches import Example
 from pybert_crf.options import TrainOptions
-from pybert_crf.text.corpus import Corpus, CorpusError, read_corpus
-from pybert_crf.text.schemes import convert
+from pybert_crf.text.corpora import Corpus, CorpusError, read_corpus
+from pybert_crf.text.tagging.schemes import convert
 from pybert_crf.text.tokenizer import UnitTokenizer
 from pybert_crf.text.units import detect_unit
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from pybert_crf.text.metrics import Report
+from pybert_crf.text.tagging.metrics import Report
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import pybert_crf
 from pybert_crf.files import write_json, write_text
 from pybert_crf.options import TrainOptions
 from pybert_crf.tagger import Tagger
-from pybert_crf.text.metrics import Report
+from pybert_crf.text.tagging.metrics import Report
 from pybert_crf.training.events import Finished
 
 

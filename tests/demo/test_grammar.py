@@ -23,7 +23,7 @@ from pybert_crf.demo.grammar import (
     TaggedSentence,
     make_corpus,
 )
-from pybert_crf.text.corpus import read_corpus
+from pybert_crf.text.corpora import read_corpus
 
 SIZES = (1500, 300, 300)
 LABELS = ("LOC", "ORG", "PER")

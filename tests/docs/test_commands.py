@@ -18,7 +18,7 @@ import pytest
 from pybert_crf import Tagger
 from pybert_crf.demo.grammar import make_corpus
 from pybert_crf.encoders import Encoder
-from pybert_crf.text.corpus import read_corpus
+from pybert_crf.text.corpora import read_corpus
 from pybert_crf.text.tokenizer import UnitTokenizer
 
 ROOT = Path(__file__).parents[2]

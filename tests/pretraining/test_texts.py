@@ -16,8 +16,8 @@ from pybert_crf.pretraining.masking import Masking
 from pybert_crf.pretraining.source import open_source
 from pybert_crf.pretraining.start import build_learner
 from pybert_crf.pretraining.texts import encode, ordinary_ids
-from pybert_crf.text.columns import CorpusError
-from pybert_crf.text.passages import Passage, read_passages
+from pybert_crf.text.corpora import CorpusError
+from pybert_crf.text.corpora.passages import Passage, read_passages
 from pybert_crf.text.tokenizer import UnitTokenizer
 
 Make = Callable[..., PretrainOptions]

@@ -24,7 +24,7 @@ from pybert_crf.encoders import (
 )
 from pybert_crf.model import BertCRF
 from pybert_crf.tagger import Tagger
-from pybert_crf.text.schemes import illegal_positions
+from pybert_crf.text.tagging.schemes import illegal_positions
 from pybert_crf.text.tokenizer import UnitTokenizer
 
 Make = Callable[..., Tagger]

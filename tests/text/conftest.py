@@ -1,19 +1,9 @@
-"""Tag sequences to try the schemes on, and tokenizers of every family."""
+"""Tag sequences to try the schemes on."""
 
 from __future__ import annotations
 
-import json
-import shutil
-from collections.abc import Callable
-from functools import cache
-from pathlib import Path
-from typing import Any
-
 import pytest
 from hypothesis import strategies as st
-from tokenizer_layouts import LAYOUTS, Make
-
-from pybert_crf.text.tokenizer import UnitTokenizer
 
 
 def _bio(chunks: list[tuple[str | None, int]]) -> list[str]:
@@ -45,49 +35,3 @@ def any_tags() -> st.SearchStrategy[tuple[str, list[str]]]:
         return st.tuples(st.just(scheme), st.lists(st.sampled_from(tags), max_size=9))
 
     return st.sampled_from(sorted(prefixes)).flatmap(sequences)
-
-
-@pytest.fixture(scope="session")
-def vocabulary_files(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """The directory of a family's own files; to be copied, not changed."""
-    made: dict[Callable[..., None], Path] = {}
-
-    def directory(model_type: str) -> Path:
-        write = LAYOUTS[model_type].write
-        if write not in made:
-            made[write] = tmp_path_factory.mktemp(model_type)
-            write(made[write])
-        return made[write]
-
-    return directory
-
-
-@pytest.fixture
-def make_checkpoint(tmp_path: Path, vocabulary_files: Callable[[str], Path]) -> Make:
-    """A new directory with a family's own files, its name, and the given `tokenizer_config.json`."""
-
-    def make(model_type: str, **config: Any) -> Path:
-        directory = tmp_path / "checkpoint"
-        shutil.copytree(vocabulary_files(model_type), directory)
-        (directory / "config.json").write_text(json.dumps({"model_type": model_type}))
-        if config:
-            (directory / "tokenizer_config.json").write_text(json.dumps(config))
-        return directory
-
-    return make
-
-
-@pytest.fixture(scope="session")
-def opened(
-    tmp_path_factory: pytest.TempPathFactory, vocabulary_files: Callable[[str], Path]
-) -> Callable[[str, str], UnitTokenizer]:
-    """The tokenizer of a family, for a unit."""
-
-    @cache
-    def tokenizer(model_type: str, unit: str) -> UnitTokenizer:
-        directory = tmp_path_factory.mktemp(model_type)
-        shutil.copytree(vocabulary_files(model_type), directory, dirs_exist_ok=True)
-        (directory / "config.json").write_text(json.dumps({"model_type": model_type}))
-        return UnitTokenizer.from_directory(directory, unit)
-
-    return tokenizer

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pybert_crf.text.corpus import Corpus, CorpusError, Sentence, read_columns, read_corpus, write_columns
+from pybert_crf.text.corpora import Corpus, CorpusError, Sentence, read_columns, read_corpus, write_columns
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from seqeval.metrics import classification_report
 from seqeval.scheme import IOB1, IOB2, IOBES
 
-from pybert_crf.text.corpus import read_corpus
-from pybert_crf.text.metrics import Scores, evaluate
-from pybert_crf.text.schemes import convert
+from pybert_crf.text.corpora import read_corpus
+from pybert_crf.text.tagging.metrics import Scores, evaluate
+from pybert_crf.text.tagging.schemes import convert
 
 SEQEVAL_SCHEMES = {"BIO": IOB2, "IOB1": IOB1, "BIOES": IOBES, "BMES": IOBES}
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pybert_crf.text.corpus import Corpus, read_corpus, write_columns
-from pybert_crf.text.schemes import convert
-from pybert_crf.text.spans import spans, tags_from_spans
+from pybert_crf.text.corpora import Corpus, read_corpus, write_columns
+from pybert_crf.text.tagging.entity_spans import spans, tags_from_spans
+from pybert_crf.text.tagging.schemes import convert
 from pybert_crf.text.units import detect_unit
 
 # file, scheme, unit, tags (O included), sentences, tokens, entities, longest sentence

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pybert_crf.text.schemes import (
+from pybert_crf.text.tagging.schemes import (
     SCHEMES,
     UNTYPED,
     SchemeError,

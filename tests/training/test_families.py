@@ -12,7 +12,7 @@ import torch
 
 from pybert_crf import BertCRF, Tagger, TrainOptions, train
 from pybert_crf.encoders import Encoder, config_from_json
-from pybert_crf.text.corpus import read_corpus
+from pybert_crf.text.corpora import read_corpus
 from pybert_crf.text.tokenizer import UnitTokenizer
 
 sys.path.append(str(Path(__file__).parents[1] / "encoders"))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from pybert_crf.text.schemes import OUTSIDE, continues, convert, join_tag, role
+from pybert_crf.text.tagging.schemes import OUTSIDE, continues, convert, join_tag, role
 
 
 class Span(NamedTuple):

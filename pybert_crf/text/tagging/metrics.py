@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pybert_crf.text.spans import Span, spans
+from pybert_crf.text.tagging.entity_spans import Span, spans
 
 READINGS = ("conlleval", "strict")
 

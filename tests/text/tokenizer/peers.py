@@ -9,8 +9,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import sentencepiece
+from layouts import LAYOUTS
 from sentencepiece import sentencepiece_model_pb2 as protobuf
-from tokenizer_layouts import LAYOUTS
 from tokenizers import Tokenizer
 
 from pybert_crf.text.tokenizer import UnitTokenizer

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pybert_crf.text.corpus import read_corpus
+from pybert_crf.text.corpora import read_corpus
 from pybert_crf.text.tokenizer import Encoded, UnitTokenizer
-from pybert_crf.text.vocabulary import SPECIAL
+from pybert_crf.text.tokenizer.vocabulary import SPECIAL
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of an import that is not ours
@@ -193,7 +193,7 @@ def test_missing_files_and_pieces_are_named(tmp_path: Path) -> None:
 
 
 def test_the_memory_of_units_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pybert_crf.text.tokenizer._MEMO_LIMIT", 5)
+    monkeypatch.setattr("pybert_crf.text.tokenizer.unit_tokenizer._MEMO_LIMIT", 5)
     tokenizer = UnitTokenizer.build([["a", "b", "ab"]], "char", min_count=1)
     expected = _BUILT.encode(list("abab")).first
     for start in range(0, 300, 3):

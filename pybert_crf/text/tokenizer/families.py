@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pybert_crf.text.byte_pairs import build_byte_pairs, read_merges, read_vocab_json
-from pybert_crf.text.pieces import LibraryPieces, Pieces
-from pybert_crf.text.sentencepiece import SentencePieceRules, build_sentencepiece
-from pybert_crf.text.sentencepiece_model import read_model
-from pybert_crf.text.wordpiece import WordPieces, build_wordpiece, read_vocab
-from pybert_crf.text.xlm import XlmPieces
+from pybert_crf.text.tokenizer.byte_pairs import build_byte_pairs, read_merges, read_vocab_json
+from pybert_crf.text.tokenizer.model_file import read_model
+from pybert_crf.text.tokenizer.moses import XlmPieces
+from pybert_crf.text.tokenizer.pieces import LibraryPieces, Pieces
+from pybert_crf.text.tokenizer.sentencepiece import SentencePieceRules, build_sentencepiece
+from pybert_crf.text.tokenizer.wordpiece import WordPieces, build_wordpiece, read_vocab
 
 Open = Callable[[Sequence[Path], Mapping[str, str], Mapping[str, Any], bool], Pieces]
 """Vocabulary files, special pieces, tokenizer_config.json, whether a space is before a unit → the rules."""

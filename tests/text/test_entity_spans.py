@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities
 from seqeval.scheme import BILOU, IOB1, IOB2, IOBES, Entities
 
-from pybert_crf.text.schemes import SCHEMES, convert
-from pybert_crf.text.spans import Span, spans, tags_from_spans
+from pybert_crf.text.tagging.entity_spans import Span, spans, tags_from_spans
+from pybert_crf.text.tagging.schemes import SCHEMES, convert
 
 SEQEVAL_SCHEMES = {"BIO": IOB2, "IOB1": IOB1, "BIOES": IOBES, "BMES": IOBES, "BILOU": BILOU}
 

@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pybert_crf.files import write_json
-from pybert_crf.text.pieces import Pieces
-from pybert_crf.text.tokenizer_directory import open_directory
-from pybert_crf.text.tokenizer_families import BRACKETED
+from pybert_crf.text.tokenizer.directory import open_directory
+from pybert_crf.text.tokenizer.families import BRACKETED
+from pybert_crf.text.tokenizer.pieces import Pieces
+from pybert_crf.text.tokenizer.vocabulary import SPECIAL, character_vocabulary, wordpiece_vocabulary
+from pybert_crf.text.tokenizer.wordpiece import WordPieces, build_wordpiece
 from pybert_crf.text.units import UNITS
-from pybert_crf.text.vocabulary import SPECIAL, character_vocabulary, wordpiece_vocabulary
-from pybert_crf.text.wordpiece import WordPieces, build_wordpiece
 
 _MEMO_LIMIT = 200_000  # distinct units remembered; some 40 MB at most
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from pathlib import Path
 from typing import NamedTuple
 
-from pybert_crf.text.columns import numbered_lines, read_columns
-from pybert_crf.text.schemes import SchemeError, detect_scheme
+from pybert_crf.text.corpora.columns import read_columns
+from pybert_crf.text.corpora.lines import numbered_lines
+from pybert_crf.text.tagging.schemes import SchemeError, detect_scheme
 from pybert_crf.text.units import detect_unit, split_units
 
 _ENOUGH = 10_000  # passages that show whether a text is to be read by character or by word
@@ -45,14 +45,14 @@ def read_passages(path: str | os.PathLike[str], unit: str, *, columns: bool = Fa
         for tokens in read_columns(path):
             yield Passage(tokens, list(range(len(tokens))))
         return
-    for _, line in _lines(path):
+    for _, line in numbered_lines(path):
         if line and not line.isspace():
             yield _cut(line, unit)
 
 
 def count_empty_lines(path: str | os.PathLike[str]) -> int:
     """How many lines of a plain text file hold nothing but white space, so that they are no passages."""
-    return sum(not line or line.isspace() for _, line in _lines(path))
+    return sum(not line or line.isspace() for _, line in numbered_lines(path))
 
 
 def detect_text_unit(paths: Iterable[str | os.PathLike[str]], *, columns: bool = False) -> str:
@@ -68,7 +68,7 @@ def detect_text_unit(paths: Iterable[str | os.PathLike[str]], *, columns: bool =
 
 def looks_like_columns(path: str | os.PathLike[str]) -> bool:
     """Whether a file's first lines are each a token and a tag of one scheme, so that it is no plain text."""
-    rows = [line.split() for _, line in islice(_lines(path), _LOOK)]
+    rows = [line.split() for _, line in islice(numbered_lines(path), _LOOK)]
     filled = [row for row in rows if row]
     if not filled or min(map(len, filled)) < 2:
         return False
@@ -77,11 +77,6 @@ def looks_like_columns(path: str | os.PathLike[str]) -> bool:
     except (SchemeError, ValueError):
         return False
     return any(row[-1] != "O" for row in filled)
-
-
-def _lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, str]]:
-    with Path(path).open("rb") as stream:
-        yield from numbered_lines(stream, os.fspath(path))
 
 
 def _cut(line: str, unit: str) -> Passage:

@@ -13,15 +13,15 @@ from typing import Any
 
 from tokenizers import AddedToken
 
-from pybert_crf.text.pieces import (
+from pybert_crf.text.tokenizer.families import BERT, BRACKETED, TOKENIZER_FAMILIES, TokenizerFamily
+from pybert_crf.text.tokenizer.pieces import (
     LibraryPieces,
     Pieces,
     library_tokenizer,
     read_tokenizer_json,
     set_space_before,
 )
-from pybert_crf.text.tokenizer_families import BERT, BRACKETED, TOKENIZER_FAMILIES, TokenizerFamily
-from pybert_crf.text.wordpiece import WordPieces, set_options
+from pybert_crf.text.tokenizer.wordpiece import WordPieces, set_options
 
 WHOLE = "tokenizer.json"
 

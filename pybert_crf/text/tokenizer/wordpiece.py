@@ -10,7 +10,7 @@ from typing import Any
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 from pybert_crf.files import write_text
-from pybert_crf.text.pieces import LibraryPieces
+from pybert_crf.text.tokenizer.pieces import LibraryPieces
 
 OPTIONS = {"do_lower_case": True, "strip_accents": None, "tokenize_chinese_chars": True}
 """The options in ``tokenizer_config.json`` and their defaults; accents go where letters are lower-cased."""

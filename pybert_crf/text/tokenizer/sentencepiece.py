@@ -12,9 +12,9 @@ from typing import Any
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
-from pybert_crf.text import sentencepiece_model as spm
-from pybert_crf.text.byte_pairs import special_tokens
-from pybert_crf.text.pieces import SPACE
+from pybert_crf.text.tokenizer import model_file as spm
+from pybert_crf.text.tokenizer.byte_pairs import special_tokens
+from pybert_crf.text.tokenizer.pieces import SPACE
 
 
 @dataclass(frozen=True)

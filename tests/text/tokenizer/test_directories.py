@@ -10,8 +10,8 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizer_layouts import HOSTILE, LAYOUTS, Make
-from tokenizer_peers import auto, converted, expected, own, read_proto
+from layouts import HOSTILE, LAYOUTS, Make
+from peers import auto, converted, expected, own, read_proto
 
 from pybert_crf.text.tokenizer import UnitTokenizer
 

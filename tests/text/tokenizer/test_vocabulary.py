@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from pybert_crf.text.corpus import read_corpus
+from pybert_crf.text.corpora import read_corpus
 from pybert_crf.text.tokenizer import UnitTokenizer
-from pybert_crf.text.vocabulary import SPECIAL
+from pybert_crf.text.tokenizer.vocabulary import SPECIAL
 
 
 def pieces_of(tokenizer: UnitTokenizer, directory: Path) -> list[str]:

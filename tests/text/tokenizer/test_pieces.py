@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tokenizer_layouts import HOSTILE, LAYOUTS, Make
-from tokenizer_peers import auto, clean, converted, expected, own, sentencepiece_pieces
+from layouts import HOSTILE, LAYOUTS, Make
+from peers import auto, clean, converted, expected, own, sentencepiece_pieces
 
 from pybert_crf.encoders.checkpoint.hub import CONFIG_AND_TOKENIZER
 from pybert_crf.encoders.families import FAMILIES
 from pybert_crf.text.tokenizer import UnitTokenizer
-from pybert_crf.text.tokenizer_families import TOKENIZER_FAMILIES
+from pybert_crf.text.tokenizer.families import TOKENIZER_FAMILIES
 
 UNIT = pytest.mark.parametrize("unit", ["word", "char"])
 # transformers 5 opens these without their sentencepiece model's normalisation.

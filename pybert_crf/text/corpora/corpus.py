@@ -1,0 +1,72 @@
+"""What every corpus format is read into: sentences of tagged units, and a corpus of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+from pybert_crf.text.tagging.entity_spans import spans
+from pybert_crf.text.tagging.schemes import OUTSIDE, illegal_positions
+
+
+class Sentence(NamedTuple):
+    """Tokens, one tag for each, and where they came from.
+
+    Attributes:
+        tokens, tags: of equal length.
+        line: of the first token in its file, counted from 1; 0 if the sentence comes from no file.
+    """
+
+    tokens: list[str]
+    tags: list[str]
+    line: int = 0
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Size of a corpus: numbers of sentences, of tokens and of entities by type, and its longest sentence."""
+
+    sentences: int
+    tokens: int
+    entities: dict[str, int]
+    longest: int
+
+    def rows(self) -> list[tuple[str, int]]:
+        """(name, count) in the order of printing."""
+        counts = [("sentences", self.sentences), ("tokens", self.tokens), ("longest sentence", self.longest)]
+        counts.append(("entities", sum(self.entities.values())))
+        return counts + [(f"entities {label}", count) for label, count in self.entities.items()]
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The sentences of one file and the scheme of their tags, which `illegal_lines` may violate."""
+
+    path: Path
+    sentences: list[Sentence]
+    scheme: str
+
+    @cached_property
+    def labels(self) -> list[str]:
+        """All tags of the corpus, sorted, after O, which every tagger needs and is always included."""
+        seen = {tag for sentence in self.sentences for tag in sentence.tags}
+        return [OUTSIDE, *sorted(seen - {OUTSIDE})]
+
+    @cached_property
+    def illegal_lines(self) -> list[int]:
+        """Lines whose tag is illegal there; `schemes.convert` to the same scheme repairs them."""
+        return [
+            sentence.line + min(position, len(sentence.tags) - 1)
+            for sentence in self.sentences
+            for position in illegal_positions(sentence.tags, self.scheme)
+        ]
+
+    @cached_property
+    def statistics(self) -> Statistics:
+        """Counts for printing; types in alphabetical order."""
+        entities = Counter(span.label for s in self.sentences for span in spans(s.tags, self.scheme))
+        lengths = [len(sentence.tokens) for sentence in self.sentences]
+        return Statistics(len(lengths), sum(lengths), dict(sorted(entities.items())), max(lengths, default=0))
