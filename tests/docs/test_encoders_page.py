@@ -7,7 +7,7 @@ import io
 import re
 
 import pytest
-from test_commands import ROOT, blocks
+from pages import ROOT, blocks
 
 from pybert_crf.encoders.families import FAMILIES
 
