@@ -35,6 +35,8 @@ class _Words(NamedTuple):
 _WORDS = {
     "en": _Words(
         "Options",
+        "[中文](options.zh-CN.md)\n"
+        "\n"
         "This page is made by `python -m pybert_crf.options.page` from `pybert_crf/options`.\n"
         "\n"
         "`train` and `pretrain` also take `--options FILE`, a TOML file with any of these options\n"
@@ -48,6 +50,8 @@ _WORDS = {
     ),
     "zh": _Words(
         "选项",
+        "[English](options.md)\n"
+        "\n"
         "本页由 `python -m pybert_crf.options.page zh` 从 `pybert_crf/options` 的数据类生成。\n"
         "\n"
         "`train` 和 `pretrain` 还接受 `--options FILE`：写有任意选项的 TOML 文件（`batch-tokens = 512`），\n"
