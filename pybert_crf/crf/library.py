@@ -1,28 +1,28 @@
-"""The chain's operations as ``torch.library`` ops, and their derivative.
+"""The operations of a chain as ``torch.library`` ops, and their derivative.
 
 ``pybert_crf::log_partition``, ``::log_likelihood``, ``::gradient``, ``::value_and_gradient``, ``::viterbi``,
-``::k_best``, ``::log_alphas`` and ``::sample`` take CPU or CUDA tensors and the name of a backend. To
-torch.compile, torch.export and whatever traces, each is one opaque op.
-:mod:`pybert_crf.crf.autograd` is the way to call them.
+``::k_best``, ``::log_alphas`` and ``::sample`` take the five tensors of a chain, on the CPU or a CUDA device,
+and the name of a backend. To torch.compile, torch.export and whatever traces, each is one opaque op.
+:mod:`pybert_crf.crf.autograd` calls them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 from pybert_crf.crf.backends.base import Gradients, Pair, Triple
-from pybert_crf.crf.problem import Chain
+from pybert_crf.crf.problem import Chain, check_chain, check_tensor
 from pybert_crf.crf.registry import load
 
 
 def is_traced(chain: Chain) -> bool:
-    """Whether something looks on that must see ops: a compiler, a dispatch mode, a subclass of tensors."""
+    """Whether something watches that must see ops: a compiler, a dispatch mode, a subclass of Tensor."""
     return (
         torch.compiler.is_compiling()
         or is_in_torch_dispatch_mode()
@@ -37,7 +37,7 @@ def differentiate(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     if torch.is_grad_enabled() or is_traced(chain):  # the op refuses to be differentiated once more
         gradients = torch.ops.pybert_crf.gradient(grad, tags, *chain, messages, log_z, ctx.backend)
     else:
-        gradients = load(ctx.backend).gradient(grad, tags, chain, messages, log_z)
+        gradients = _call("gradient", (grad, tags), chain, (messages, log_z), ctx.backend)
     d_emissions, d_start, d_transitions, d_end = gradients
     return None, d_emissions, None, d_start, d_transitions, d_end, None
 
@@ -50,14 +50,13 @@ def refuse_second_derivatives(ctx: Any, *_grads: Tensor) -> None:
     )
 
 
-# What the ops take and return, how their results look, and how they are differentiated.
-
-_CHAIN = "Tensor emissions, Tensor mask, Tensor start, Tensor transitions, Tensor end"
+# What the ops return to a tracer, which has shapes and no numbers.
 
 
 def _log_partition_fake(emissions: Tensor, *rest: Any) -> Pair:
-    messages = torch.float64 if rest[-1] == "reference" else emissions.dtype
-    return emissions.new_empty(emissions.shape[0]), emissions.new_empty(emissions.shape, dtype=messages)
+    return emissions.new_empty(emissions.shape[0]), emissions.new_empty(
+        emissions.shape, dtype=_messages_dtype(emissions, rest[-1])
+    )
 
 
 def _log_likelihood_fake(_tags: Tensor, emissions: Tensor, *rest: Any) -> Triple:
@@ -92,46 +91,87 @@ def _sample_fake(uniforms: Tensor, *_: Any) -> Tensor:
     return uniforms.new_empty(uniforms.shape, dtype=torch.int64)
 
 
-_OPS: dict[str, tuple[str, Callable[..., Any]]] = {
-    "log_partition": (f"({_CHAIN}, str backend) -> (Tensor, Tensor)", _log_partition_fake),
-    "log_likelihood": (
-        f"(Tensor tags, {_CHAIN}, str backend) -> (Tensor, Tensor, Tensor)",
-        _log_likelihood_fake,
-    ),
-    "gradient": (
-        f"(Tensor grad, Tensor? tags, {_CHAIN}, Tensor messages, Tensor log_z, str backend)"
-        " -> (Tensor, Tensor, Tensor, Tensor)",
-        _gradient_fake,
-    ),
-    "value_and_gradient": (
-        f"(Tensor grad, Tensor? tags, {_CHAIN}, str backend) -> (Tensor, Tensor, Tensor, Tensor, Tensor)",
-        _value_and_gradient_fake,
-    ),
-    "viterbi": (f"({_CHAIN}, str backend) -> (Tensor, Tensor)", _viterbi_fake),
-    "k_best": (f"(int k, {_CHAIN}, str backend) -> (Tensor, Tensor)", _k_best_fake),
-    "log_alphas": (f"({_CHAIN}, str backend) -> Tensor", _log_alphas_fake),
-    "sample": (f"(Tensor uniforms, {_CHAIN}, str backend) -> Tensor", _sample_fake),
+# The ops themselves. Only here is a chain five arguments: a schema knows no tuple of tensors with names.
+
+
+class _Op(NamedTuple):
+    before: str  # the arguments before the chain's
+    after: str  # those after them
+    tensors: int  # how many the op returns
+    fake: Callable[..., Any]
+
+    @property
+    def schema(self) -> str:
+        chain = ", ".join(f"Tensor {name}" for name in Chain._fields)
+        arguments = ", ".join(filter(None, (self.before, chain, self.after, "str backend")))
+        return f"({arguments}) -> ({', '.join(['Tensor'] * self.tensors)})"
+
+
+_OPS = {
+    "log_partition": _Op("", "", 2, _log_partition_fake),
+    "log_likelihood": _Op("Tensor tags", "", 3, _log_likelihood_fake),
+    "gradient": _Op("Tensor grad, Tensor? tags", "Tensor messages, Tensor log_z", 4, _gradient_fake),
+    "value_and_gradient": _Op("Tensor grad, Tensor? tags", "", 5, _value_and_gradient_fake),
+    "viterbi": _Op("", "", 2, _viterbi_fake),
+    "k_best": _Op("int k", "", 2, _k_best_fake),
+    "log_alphas": _Op("", "", 1, _log_alphas_fake),
+    "sample": _Op("Tensor uniforms", "", 1, _sample_fake),
 }
 
 
-def _kernel(name: str, schema: str) -> Callable[..., Any]:
-    """The op's kernel: the function of its name, of the backend that the last argument names."""
-    first = schema[: schema.index(_CHAIN)].count(",")  # of the chain's tensors
+def _kernel(name: str, op: _Op) -> Callable[..., Any]:
+    first = len(_names(op.before))  # of the chain's tensors
+    last = first + len(Chain._fields)
 
     def kernel(*arguments: Any) -> Any:
         *inputs, backend = arguments
-        before, parts, after = inputs[:first], inputs[first : first + 5], inputs[first + 5 :]
-        return getattr(load(backend), name)(*before, Chain(*parts), *after)
+        return _call(name, inputs[:first], Chain(*inputs[first:last]), inputs[last:], backend)
 
     return kernel
 
 
+def _call(name: str, before: Any, chain: Chain, after: Any, backend: str) -> Any:
+    """Call a backend's function, after a check of all that it reads as raw memory."""
+    check_chain(chain)
+    chain = Chain(*(part.resolve_neg() for part in chain))
+    op = _OPS[name]
+    before = [_checked(*pair, chain, backend) for pair in zip(_names(op.before), before, strict=True)]
+    after = [_checked(*pair, chain, backend) for pair in zip(_names(op.after), after, strict=True)]
+    return getattr(load(backend), name)(*before, chain, *after)
+
+
+def _checked(name: str, value: Any, chain: Chain, backend: str) -> Any:
+    """An argument beside a chain; ValueError if it does not fit."""
+    if not isinstance(value, Tensor):
+        return value
+    emissions = chain.emissions
+    B, T, K = emissions.shape
+    shape, dtype = {
+        "grad": ((B,), emissions.dtype),
+        "tags": ((B, T), torch.int64),
+        "messages": ((B, T, K), _messages_dtype(emissions, backend)),
+        "log_z": ((B,), emissions.dtype),
+        "uniforms": ((*value.shape[:1], B, T), torch.float64),
+    }[name]
+    check_tensor(name, value, shape, dtype, emissions)
+    return value.resolve_neg()
+
+
+def _messages_dtype(emissions: Tensor, backend: str) -> torch.dtype:
+    return torch.float64 if backend == "reference" else emissions.dtype
+
+
+def _names(arguments: str) -> list[str]:
+    """The names in a part of a schema."""
+    return [argument.split()[1] for argument in arguments.split(", ") if argument]
+
+
 _LIBRARY = torch.library.Library("pybert_crf", "DEF")  # type: ignore[no-untyped-call]
-for _name, (_schema, _fake) in _OPS.items():
-    _LIBRARY.define(_name + _schema)  # type: ignore[no-untyped-call]
+for _name, _op in _OPS.items():
+    _LIBRARY.define(_name + _op.schema)  # type: ignore[no-untyped-call]
     for _device in ("CPU", "CUDA"):
-        torch.library.impl(_LIBRARY, _name, _device)(_kernel(_name, _schema))
-    torch.library.register_fake(f"pybert_crf::{_name}", _fake, lib=_LIBRARY)
+        torch.library.impl(_LIBRARY, _name, _device)(_kernel(_name, _op))
+    torch.library.register_fake(f"pybert_crf::{_name}", _op.fake, lib=_LIBRARY)
 
 
 def _save_log_partition(ctx: Any, inputs: tuple[Any, ...], output: Pair) -> None:
@@ -149,7 +189,7 @@ def _save_log_likelihood(ctx: Any, inputs: tuple[Any, ...], output: Triple) -> N
 def _save(ctx: Any, tags: Tensor | None, chain: list[Tensor], messages: Tensor, log_z: Tensor) -> None:
     ctx.save_for_backward(tags, *chain, messages, log_z)
     ctx.mark_non_differentiable(*((messages,) if tags is None else (messages, log_z)))
-    ctx.set_materialize_grads(False)  # nor zeros in their places
+    ctx.set_materialize_grads(False)  # those of messages and log_z are None, not zeros
 
 
 _autograd = partial(torch.library.register_autograd, lib=_LIBRARY)

@@ -14,11 +14,15 @@ from torch import Tensor
 
 from pybert_crf.crf.log_space import NEG_INF, widened
 
+DTYPES = (torch.float32, torch.float64)
+
 
 class Chain(NamedTuple):
-    """A batch of linear chains: batch-first, of one floating dtype, on one device.
+    """A batch of linear chains: batch-first, of one of DTYPES, on one device, with no lazy negation.
 
-    The chain of a row is the sequence of its unmasked positions, in order.
+    The chain of a row is the sequence of its unmasked positions, in order. Backends read chains as raw memory
+    and trust their sizes: :class:`pybert_crf.crf.CRF` checks those that it makes, and
+    :mod:`pybert_crf.crf.library` those that an op is given.
     """
 
     emissions: Tensor  # (B, T, K)
@@ -50,23 +54,26 @@ class Problem(NamedTuple):
         return self._replace(chain=self.chain.widened())
 
 
-def check_emissions(emissions: Tensor, num_tags: int) -> None:
-    """Raise ValueError unless emissions are (·, ·, num_tags) and floating point."""
-    if emissions.dim() != 3:
-        raise ValueError(f"emissions must have dimension of 3, got {emissions.dim()}")
-    if emissions.size(2) != num_tags:
-        raise ValueError(f"expected last dimension of emissions is {num_tags}, got {emissions.size(2)}")
-    if not emissions.is_floating_point():
+def check_given(emissions: Tensor, num_tags: int, tags: Tensor | None, mask: Tensor | None) -> None:
+    """Raise ValueError unless emissions are (·, ·, num_tags) and floating point, and tags and mask are of
+    their first two dimensions and on their device."""
+    shape = emissions.shape
+    if len(shape) != 3:
+        raise ValueError(f"emissions must have dimension of 3, got {len(shape)}")
+    if shape[2] != num_tags:
+        raise ValueError(f"expected last dimension of emissions is {num_tags}, got {shape[2]}")
+    if emissions.dtype not in DTYPES and not emissions.is_floating_point():
         raise ValueError(f"emissions must be floating point, got {emissions.dtype}")
-
-
-def check_beside(name: str, tensor: Tensor, emissions: Tensor) -> None:
-    """Raise ValueError unless ``tensor``, called ``name``, has the first two dimensions of the emissions."""
-    if emissions.shape[:2] != tensor.shape:
-        raise ValueError(
-            f"the first two dimensions of emissions and {name} must match, "
-            f"got {tuple(emissions.shape[:2])} and {tuple(tensor.shape)}"
-        )
+    for name, beside in (("tags", tags), ("mask", mask)):
+        if beside is None:
+            continue
+        if beside.shape != shape[:2]:
+            raise ValueError(
+                f"the first two dimensions of emissions and {name} must match, "
+                f"got {tuple(shape[:2])} and {tuple(beside.shape)}"
+            )
+        if beside.device != emissions.device:
+            raise ValueError(f"{name} must be on {emissions.device}, as emissions are, got {beside.device}")
 
 
 def check_tags(tags: Tensor, mask: Tensor, num_tags: int) -> None:
@@ -174,36 +181,30 @@ def check_spans(spans: Sequence[tuple[int, int, int]] | Tensor, mask: Tensor) ->
 
 
 def check_chain(chain: Chain) -> None:
-    """Raise ValueError unless all are of the sizes and dtypes, and on one device, that kernels read as raw
-    memory."""
-    emissions, mask, start, transitions, end = chain
-    dtype, shape = emissions.dtype, emissions.shape
-    if dtype not in (torch.float32, torch.float64):
-        raise ValueError(f"emissions must be float32 or float64, got {dtype}")
+    """Raise ValueError unless a chain is what its fields say: backends read it as raw memory."""
+    emissions, shape = chain.emissions, chain.emissions.shape
+    if emissions.dtype not in DTYPES:
+        raise ValueError(f"emissions must be float32 or float64, got {emissions.dtype}")
     if len(shape) != 3 or shape[2] == 0:
         raise ValueError(f"emissions must be (batch, time, tags) with tags > 0, got {tuple(shape)}")
-    batch, time, tags = shape
+    check_tensor("mask", chain.mask, shape[:2], torch.bool, emissions)
+    check_parameters(chain)
+
+
+def check_parameters(chain: Chain) -> None:
+    """Raise ValueError unless start, transitions and end fit the emissions (B, T, K)."""
+    emissions, _, start, transitions, end = chain
+    dtype, device, K = emissions.dtype, emissions.device, emissions.shape[2]
     fits = (
-        mask.dtype == torch.bool
+        start.shape == end.shape == (K,)
+        and transitions.shape == (K, K)
         and dtype == start.dtype == transitions.dtype == end.dtype
-        and mask.shape == (batch, time)
-        and start.shape == end.shape == (tags,)
-        and transitions.shape == (tags, tags)
-        and (
-            (emissions.is_cpu and mask.is_cpu and start.is_cpu and transitions.is_cpu and end.is_cpu)
-            or (
-                emissions.is_cuda
-                and emissions.device == mask.device == start.device == transitions.device == end.device
-            )
-        )
+        and device == start.device == transitions.device == end.device
     )
     if not fits:  # say what does not
-        if not (emissions.is_cpu or emissions.is_cuda):
-            raise ValueError(f"emissions must be on the CPU or a CUDA device, got {emissions.device}")
-        check_tensor("mask", mask, (batch, time), torch.bool, emissions)
-        check_tensor("start", start, (tags,), dtype, emissions)
-        check_tensor("transitions", transitions, (tags, tags), dtype, emissions)
-        check_tensor("end", end, (tags,), dtype, emissions)
+        check_tensor("start", start, (K,), dtype, emissions)
+        check_tensor("transitions", transitions, (K, K), dtype, emissions)
+        check_tensor("end", end, (K,), dtype, emissions)
 
 
 def check_tensor(

@@ -1,4 +1,4 @@
-"""One door to the backends: which there are, which can be used, and which to use for given tensors."""
+"""The registry of backends: which there are, which can be used here, and which to use for given tensors."""
 
 from __future__ import annotations
 
@@ -9,17 +9,15 @@ import os
 import warnings
 from typing import NamedTuple, cast
 
-import torch
-
 from pybert_crf.crf.backends.base import Backend
 
 NAMES = ("native", "numba", "reference")  # fastest first: the order of preference
 VARIABLE = "PYBERT_CRF_BACKEND"
-_DEVICES = ("cpu", "cuda")  # that there are kernels for
+_DEVICES = ("cpu", "cuda")  # those with kernels
 
 
 class BackendStatus(NamedTuple):
-    """Whether a backend can be used for a device's tensors, and in a sentence what it is or why not."""
+    """Whether a backend can be used for tensors on a device, and what it is or why it cannot be used."""
 
     usable: bool
     reason: str
@@ -38,20 +36,23 @@ def backends(device: str = "cpu") -> dict[str, BackendStatus]:
     return {"native": nothing, "numba": nothing, "reference": _REFERENCE}
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def choose(backend: str, device: str) -> str:
     """The name of the backend for tensors on ``device`` (its type: "cpu", "cuda", ...).
 
-    "auto" means what the environment variable ``PYBERT_CRF_BACKEND`` names; where that is unset or "auto"
-    itself, the fastest usable one: native, then numba, then reference. If that is reference elsewhere than on
-    the CPU, one warning says why.
+    "auto" means the backend that the environment variable ``PYBERT_CRF_BACKEND`` names; if that is unset or
+    "auto" itself, the fastest usable one: native, then numba, then reference. If that is reference on another
+    device than the CPU, one warning says why, and for CUDA how to get the compiled kernels.
 
     Raises:
-        ValueError: there is no such backend, or it has no kernels for this device.
+        ValueError: the backend is unknown, or it has no kernels for this device.
         RuntimeError: the backend cannot be used on this machine; says why.
     """
     wanted = backend if backend != "auto" else os.environ.get(VARIABLE, "auto")
     return _choose(wanted, device)
+
+
+# What `torch.compiler.assume_constant_result` sets; that imports torch._dynamo, which takes as long as torch.
+choose._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 @functools.cache
@@ -80,7 +81,7 @@ def _choose(wanted: str, device: str) -> str:
 
 
 def check_name(backend: str) -> None:
-    """Raise ValueError unless ``backend`` is "auto" or the name of one."""
+    """Raise ValueError unless ``backend`` is "auto" or the name of a backend."""
     if backend not in ("auto", *NAMES):
         raise ValueError(f"invalid CRF backend: {backend!r}; expected one of auto, {', '.join(NAMES)}")
 

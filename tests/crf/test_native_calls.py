@@ -14,6 +14,10 @@ import torch
 from native_chains import Chain, native, random_chain, run
 from torch import Tensor
 
+from pybert_crf.crf import CRF
+
+OPS = torch.ops.pybert_crf
+
 
 @pytest.fixture
 def threads() -> Iterator[None]:
@@ -162,20 +166,39 @@ assert os.waitpid(child, 0)[1] == 0
 )
 def test_what_does_not_fit_is_refused(name: str, wrong: Tensor, message: str) -> None:
     chain = random_chain(2, 3, 4).to(torch.float32)._replace(**{name: wrong})
-    for kernel in (native.log_partition, native.viterbi):
+    for op in (OPS.log_partition, OPS.viterbi):
         with pytest.raises(ValueError, match=message):
-            kernel(chain)
+            op(*chain, "native")
 
 
 def test_backward_refuses_what_forward_did_not_make() -> None:
     chain = random_chain(2, 3, 4).to(torch.float32)
     log_z, messages = native.log_partition(chain)
     with pytest.raises(ValueError, match="grad must be"):
-        native.gradient(torch.ones(3), None, chain, messages, log_z)
+        OPS.gradient(torch.ones(3), None, *chain, messages, log_z, "native")
     with pytest.raises(ValueError, match="messages must be"):
-        native.gradient(torch.ones(2), None, chain, messages[:, :2], log_z)
+        OPS.gradient(torch.ones(2), None, *chain, messages[:, :2], log_z, "native")
     with pytest.raises(ValueError, match="tags must be"):
-        native.gradient(torch.ones(2), torch.zeros(2, 4, dtype=torch.int64), chain, messages, log_z)
+        OPS.gradient(torch.ones(2), torch.zeros(2, 4, dtype=torch.int64), *chain, messages, log_z, "native")
+    uniforms = torch.zeros(1, 2, 4, dtype=torch.float64)
+    with pytest.raises(ValueError, match=r"uniforms must be \(1, 2, 3\) of torch.float64"):
+        OPS.sample(uniforms, *chain, "native")
+
+
+def test_backward_refuses_a_parameter_that_was_exchanged_for_a_smaller_one() -> None:
+    crf = CRF(4, batch_first=True, backend="native")
+    log_z = crf.log_partition(torch.randn(2, 3, 4))
+    crf.transitions.data = torch.zeros(1, 1)
+    with pytest.raises(ValueError, match=r"transitions must be \(4, 4\)"):
+        log_z.sum().backward()
+
+
+@pytest.mark.parametrize("name", ["start_transitions", "transitions", "end_transitions"])
+def test_the_layer_refuses_parameters_that_do_not_fit(name: str) -> None:
+    crf = CRF(4, batch_first=True, backend="native")
+    setattr(crf, name, torch.nn.Parameter(torch.zeros(3)))
+    with pytest.raises(ValueError, match=rf"{name.split('_')[0]} must be \(4,"):
+        crf.decode(torch.zeros(2, 3, 4))
 
 
 def test_without_the_extension_the_import_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

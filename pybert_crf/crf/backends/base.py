@@ -2,9 +2,8 @@
 
 Sizes: B rows, T positions, K tags. The chain of a row is the sequence of its unmasked positions, in order;
 masked emissions and tags are never read. An empty row is one with nothing unmasked. Floating results have the
-emissions' dtype; tags are int64. Tensors may have any strides.
-
-Every function raises ValueError if sizes, dtypes or devices do not fit together.
+emissions' dtype; tags are int64. Tensors may have any strides. Sizes, dtypes and devices have been checked by
+the caller (:class:`Chain` says by whom), and no backend checks them again.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from pybert_crf.crf.backends.base import Gradients, Pair, Triple, ValueAndGradients
-from pybert_crf.crf.problem import Chain, check_chain, check_tags, check_tensor
+from pybert_crf.crf.problem import Chain, check_tags
 
 try:
     _native: Any = importlib.import_module("pybert_crf._native")
@@ -36,9 +36,12 @@ _SUFFIX = {torch.float32: "float32", torch.float64: "float64"}
 
 
 def cuda_status() -> tuple[bool, str]:
-    """Whether CUDA tensors can be served here, and in a sentence by what or why not."""
+    """Whether CUDA tensors can be computed here, and by what or why not."""
     if not hasattr(_native, "cuda_devices"):
-        return False, "compiled without CUDA: install the package again where there is an nvcc"
+        return False, (
+            "compiled without CUDA: install a wheel, which has the kernels, or build with PYBERT_CRF_CUDA=ON "
+            "and an nvcc, which pip can install (docs/install.md)"
+        )
     if not torch.cuda.is_available():
         return False, "torch sees no CUDA device"
     count, why = _native.cuda_devices()
@@ -63,75 +66,64 @@ def log_likelihood(tags: Tensor, chain: Chain) -> Triple:
 
 
 def _forward(tags: Tensor | None, chain: Chain) -> Triple:
-    problem, emissions = _problem(chain), chain.emissions
+    emissions = chain.emissions
     value = emissions.new_empty(emissions.shape[0])
     log_z = torch.empty_like(value)
-    messages = _empty_like(emissions)
+    messages = emissions.new_empty(emissions.shape)
     outputs = (value.data_ptr(), log_z.data_ptr(), messages.data_ptr())
-    wrong = _run("log_partition", emissions, problem, _paths(tags, emissions), *outputs)
+    wrong = _run("log_partition", emissions, _problem(chain), _paths(tags), *outputs)
     _check_paths(wrong, tags, chain)
     return value, log_z, messages
 
 
 def gradient(grad: Tensor, tags: Tensor | None, chain: Chain, messages: Tensor, log_z: Tensor) -> Gradients:
-    problem, emissions = _problem(chain), chain.emissions
-    batch, dtype = emissions.shape[:1], emissions.dtype
-    check_tensor("grad", grad, batch, dtype, emissions)
-    check_tensor("messages", messages, emissions.shape, dtype, emissions)
-    check_tensor("log_z", log_z, batch, dtype, emissions)
     grad, messages, log_z = grad.contiguous(), messages.contiguous(), log_z.contiguous()
     gradients = _empty_gradients(chain)
     inputs = (grad.data_ptr(), messages.data_ptr(), log_z.data_ptr())
     outputs = map(Tensor.data_ptr, gradients)
-    _run("gradient", emissions, problem, _paths(tags, emissions), *inputs, *outputs)
+    _run("gradient", chain.emissions, _problem(chain), _paths(tags), *inputs, *outputs)
     return gradients
 
 
 def value_and_gradient(grad: Tensor, tags: Tensor | None, chain: Chain) -> ValueAndGradients:
     """Faster than the two calls: the messages of a row are used while they are in the cache, and not kept."""
-    problem, emissions = _problem(chain), chain.emissions
-    check_tensor("grad", grad, emissions.shape[:1], emissions.dtype, emissions)
     grad = grad.contiguous()
     value = torch.empty_like(grad)
     gradients = _empty_gradients(chain)
-    outputs = map(Tensor.data_ptr, (value, *gradients))
-    paths = _paths(tags, emissions)
-    wrong = _run("value_and_gradient", emissions, problem, paths, grad.data_ptr(), *outputs)
+    outputs = map(Tensor.data_ptr, (grad, value, *gradients))
+    wrong = _run("value_and_gradient", chain.emissions, _problem(chain), _paths(tags), *outputs)
     _check_paths(wrong, tags, chain)
     return value, *gradients
 
 
 def viterbi(chain: Chain) -> Pair:
-    problem, mask = _problem(chain), chain.mask
-    tags = torch.empty_like(mask, dtype=torch.int64, memory_format=torch.contiguous_format)
-    scores = chain.emissions.new_empty(mask.shape[0])
-    _run("viterbi", chain.emissions, problem, tags.data_ptr(), scores.data_ptr())
+    emissions, mask = chain.emissions, chain.mask
+    tags = mask.new_empty(mask.shape, dtype=torch.int64)
+    scores = emissions.new_empty(mask.shape[0])
+    _run("viterbi", emissions, _problem(chain), tags.data_ptr(), scores.data_ptr())
     return tags, scores
 
 
 def k_best(k: int, chain: Chain) -> Pair:
     if k < 1:
         raise ValueError(f"k must be positive, got {k}")
-    problem, mask = _problem(chain), chain.mask
+    emissions, mask = chain.emissions, chain.mask
     tags = mask.new_empty((k, *mask.shape), dtype=torch.int64)
-    scores = chain.emissions.new_empty((k, *mask.shape[:1]))
-    _run("k_best", chain.emissions, k, problem, tags.data_ptr(), scores.data_ptr())
+    scores = emissions.new_empty((k, mask.shape[0]))
+    _run("k_best", emissions, k, _problem(chain), tags.data_ptr(), scores.data_ptr())
     return tags, scores
 
 
 def log_alphas(chain: Chain) -> Tensor:
-    problem = _problem(chain)
-    alphas = _empty_like(chain.emissions)
-    _run("log_alphas", chain.emissions, problem, alphas.data_ptr())
+    alphas = chain.emissions.new_empty(chain.emissions.shape)
+    _run("log_alphas", chain.emissions, _problem(chain), alphas.data_ptr())
     return alphas
 
 
 def sample(uniforms: Tensor, chain: Chain) -> Tensor:
-    problem, mask = _problem(chain), chain.mask
-    n = uniforms.shape[0]
-    check_tensor("uniforms", uniforms, (n, *mask.shape), torch.float64, chain.emissions)
-    tags = mask.new_empty(uniforms.shape, dtype=torch.int64)
-    _run("sample", chain.emissions, n, problem, _view(uniforms), tags.data_ptr())
+    tags = chain.mask.new_empty(uniforms.shape, dtype=torch.int64)
+    n, drawn = uniforms.shape[0], (uniforms.data_ptr(), *uniforms.stride())
+    _run("sample", chain.emissions, n, _problem(chain), drawn, tags.data_ptr())
     return tags
 
 
@@ -174,16 +166,12 @@ def _enqueue(kernel: Any, emissions: Tensor, arguments: tuple[Any, ...]) -> None
 
 
 def _problem(chain: Chain) -> tuple[tuple[int, ...], ...]:
-    """Sizes and views as the kernels take them. They read raw memory, so whatever does not fit stops here."""
-    check_chain(chain)
-    return (tuple(chain.emissions.shape), *map(_view, chain))
+    """The sizes, and the address and strides (in elements) of each tensor, as the kernels take them."""
+    return (tuple(chain.emissions.shape), *[(part.data_ptr(), *part.stride()) for part in chain])
 
 
-def _paths(tags: Tensor | None, emissions: Tensor) -> tuple[int, ...] | None:
-    if tags is None:
-        return None
-    check_tensor("tags", tags, emissions.shape[:2], torch.int64, emissions)
-    return _view(tags)
+def _paths(tags: Tensor | None) -> tuple[int, ...] | None:
+    return None if tags is None else (tags.data_ptr(), *tags.stride())
 
 
 def _check_paths(wrong: int | None, tags: Tensor | None, chain: Chain) -> None:
@@ -192,16 +180,8 @@ def _check_paths(wrong: int | None, tags: Tensor | None, chain: Chain) -> None:
         check_tags(tags, chain.mask, chain.emissions.shape[2])  # says which
 
 
-def _view(tensor: Tensor) -> tuple[int, ...]:
-    """The address and the strides, in elements."""
-    return (tensor.data_ptr(), *tensor.stride())
-
-
 def _empty_gradients(chain: Chain) -> Gradients:
-    emissions, _, start, transitions, end = chain
-    return _empty_like(emissions), _empty_like(start), _empty_like(transitions), _empty_like(end)
-
-
-def _empty_like(tensor: Tensor) -> Tensor:
-    """Contiguous, whatever the tensor's strides."""
-    return torch.empty_like(tensor, memory_format=torch.contiguous_format)
+    emissions, shape = chain.emissions, chain.emissions.shape
+    K = shape[2]
+    new = emissions.new_empty  # contiguous, whatever the strides of the chain
+    return new(shape), new(K), new(K, K), new(K)
