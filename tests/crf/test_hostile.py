@@ -112,3 +112,22 @@ def test_entropy_and_marginals_of_neighbours(backend: str, dtype: torch.dtype, c
     assert entropy.ge(0).all()
     pairs, wanted = crf.transition_marginals(*given), exact.transition_marginals(case.emissions, case.mask)
     torch.testing.assert_close(pairs.double(), wanted, rtol=0, atol=1e-6)
+
+
+@pytest.mark.reduced
+@each_backend
+def test_lazily_negated_tensors(backend: str) -> None:
+    """The imaginary part of a conjugate shares its memory, and its sign is a bit of the tensor's own."""
+    case = problem(3, 5, 4)
+    negated = torch.complex(case.emissions, -case.emissions).conj().imag
+    assert negated.is_neg()
+    crf = layer(case, backend)
+    results = []
+    for emissions in (negated, case.emissions):
+        given = emissions.detach().requires_grad_()
+        likelihood = crf(given, case.tags, case.mask, "none")
+        factors = torch.complex(likelihood.detach(), likelihood.detach()).conj().imag  # lazily negated, too
+        (gradient,) = torch.autograd.grad(likelihood, given, factors)
+        results.append([likelihood.detach(), gradient, *crf.viterbi(given, case.mask)])
+    for ours, expected in zip(*results, strict=True):
+        torch.testing.assert_close(ours, expected)
