@@ -1,4 +1,4 @@
-"""Pretrained encoders in plain PyTorch, and their checkpoints in and out."""
+"""Encoders in plain PyTorch: one transformer, the families as tables, and their checkpoints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The feed-forward activations that checkpoints ask for, by the names in their config.json."""
+"""The activation functions of checkpoints, by their names in config.json."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _clipped_gelu(x: Tensor) -> Tensor:
 
 
 def _laplace(x: Tensor) -> Tensor:
-    """The normal distribution's Φ of mean 0.707107 and deviation 0.282095 (Ma et al., 2022, "MEGA")."""
+    """The normal distribution function of mean 0.707107 and deviation 0.282095 (Ma et al., 2022, "MEGA")."""
     return 0.5 * (1.0 + ((x - 0.707107) / (0.282095 * math.sqrt(2.0))).erf())
 
 

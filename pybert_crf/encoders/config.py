@@ -1,4 +1,4 @@
-"""The shape of an encoder: one flat record of checked values, the same for every family."""
+"""The configuration of an encoder: one flat record of validated values for all families."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from dataclasses import dataclass, fields
 
 from pybert_crf.encoders.activations import ACTIVATIONS
 
-# Where a position's vector comes from. "learned": one for each place in the sequence. "after_padding": the
-# same, but only pieces that are no padding are counted, and the count starts after pad_id (RoBERTa).
-# "sinusoidal": fixed sines and cosines (Vaswani et al., 2017), stored with the weights. "none": from nowhere.
+# Position embeddings. "learned": one vector for each position in the sequence. "after_padding": the same, but
+# padding is not counted and the count starts at pad_id + 1 (RoBERTa). "sinusoidal": fixed sines and cosines
+# (Vaswani et al., 2017), stored with the weights. "none": no position embeddings.
 POSITIONS = ("learned", "after_padding", "sinusoidal", "none")
 
-# How a layer attends; the modules are in encoders/attention/__init__.py.
+# Kinds of attention; their modules are listed in encoders/attention/__init__.py.
 ATTENTION_KINDS = ("dense", "disentangled", "block_sparse")
 
-# What distances add to the scores of contents: the query's content and the key's distance ("c2p"), and the
-# key's content and the query's distance ("p2c"), as He et al. (2021) call them.
+# Position terms of the attention scores (He et al., 2021): content to position ("c2p", the query's content
+# and the key's distance) and position to content ("p2c", the key's content and the query's distance).
 POSITION_TERMS = ("c2p", "p2c")
 
-# Bidirectional encoders of three sizes, to train from scratch: layers, width, heads.
+# Sizes of encoders to train from scratch: layers, width, heads.
 ENCODER_SIZES = {"tiny": (2, 128, 2), "small": (4, 256, 4), "base": (12, 768, 12)}
 
 
@@ -27,8 +27,8 @@ ENCODER_SIZES = {"tiny": (2, 128, 2), "small": (4, 256, 4), "base": (12, 768, 12
 class EncoderConfig:
     """Sizes and options of an encoder; the defaults are those of the original BERT (Devlin et al., 2019).
 
-    Families differ in these values only (``encoders/families``). Raises ``ValueError`` or ``TypeError``,
-    naming the field, where a value cannot be.
+    Families (``encoders/families``) differ in these values only. Raises ``ValueError`` for a value out of
+    range and ``TypeError`` for a value of the wrong type, naming the field.
     """
 
     vocab_size: int
@@ -36,49 +36,45 @@ class EncoderConfig:
     num_layers: int
     num_heads: int
     intermediate_size: int
-    max_positions: int = 512  # rows of the table of positions; the longest sequence is `max_length`
-    num_segments: int = 2  # how many values token_type_ids can take; 0: no segments
-    activation: str = "gelu"  # of the feed-forward layers; a key of ACTIVATIONS
+    max_positions: int = 512  # rows of the position embeddings; the longest sequence is `max_length`
+    num_segments: int = 2  # number of values of token_type_ids; 0: no segment embeddings
+    activation: str = "gelu"  # of the feed-forward layers, a key of ACTIVATIONS
     norm_eps: float = 1e-12
-    hidden_dropout: float = 0.1  # after the embeddings and after each half of a layer
+    hidden_dropout: float = 0.1  # after the embeddings, after attention and after feed-forward
     attention_dropout: float = 0.1  # on the attention weights
     init_std: float = 0.02
     pad_id: int | None = 0  # this row of the word embeddings starts at 0 and gets no gradient
-    model_type: str = "bert"  # the family whose names and files the encoder reads and writes
-    embedding_size: int = 0  # width of the embeddings; 0 stands for hidden_size
-    always_project: bool = False  # from embedding_size to hidden_size, even where they are the same
+    model_type: str = "bert"  # the family whose checkpoints the encoder reads and writes
+    embedding_size: int = 0  # width of the embeddings; 0: hidden_size
+    always_project: bool = False  # project from embedding_size to hidden_size even if they are equal
     embedding_norm: bool = True  # LayerNorm after the sum of the embeddings
     embedding_init_std: float | None = None  # None: init_std
     positions: str = "learned"  # one of POSITIONS
-    segments_are_words: bool = False  # token_type_ids are looked up among the words (XLM)
+    segments_are_words: bool = False  # look token_type_ids up in the word embeddings (XLM)
     num_tasks: int = 1
-    task_embeddings: bool = False  # add the vector of the first of the pretraining tasks (ERNIE)
+    task_embeddings: bool = False  # add the embedding of the first pretraining task (ERNIE)
     num_languages: int = 1
-    language_embeddings: bool = False  # add the language's vector where there are several
-    num_groups: int = (
-        0  # of layers that share weights, each applied num_layers / num_groups times; 0: none do
-    )
+    language_embeddings: bool = False  # add the embedding of the language if num_languages > 1
+    num_groups: int = 0  # of layers with shared weights, applied num_layers / num_groups times; 0: none
     layers_per_group: int = 1
-    norm_first: bool = False  # normalise what goes into each half of a layer, not what comes out
-    drop_attention_output: bool = True  # hidden_dropout after attention too
+    norm_first: bool = False  # LayerNorm before attention and feed-forward, not after them
+    drop_attention_output: bool = True  # hidden_dropout after attention
     attention: str = "dense"  # one of ATTENTION_KINDS
-    project_first: bool = (
-        False  # from embedding_size to hidden_size before the embeddings' norm, without bias
-    )
-    drop_first: bool = False  # dropout before the embeddings' norm, not after it
-    scale_words: bool = False  # multiply the words' vectors by the root of their width
-    key_bias: bool = True  # false: the keys' projection has none
-    query_bias: bool = True  # false: the queries' and values' have none either
-    qkv_by_head: bool = False  # rows of the projection: query, key and value of the first head, of the next …
+    project_first: bool = False  # project to hidden_size before the embeddings' LayerNorm, without bias
+    drop_first: bool = False  # dropout before the embeddings' LayerNorm, not after it
+    scale_words: bool = False  # multiply the word embeddings by the square root of their width
+    key_bias: bool = True  # false: no bias in the projection of the keys
+    query_bias: bool = True  # false: no bias in the projections of queries, keys and values
+    qkv_by_head: bool = False  # order of the projection's rows: query, key, value of the first head, …
     # Disentangled attention (encoders/attention/disentangled.py).
-    relative_positions: bool = False  # attend by distance too
+    relative_positions: bool = False  # embed the distances between pieces
     position_terms: tuple[str, ...] = ()  # of POSITION_TERMS
-    max_distance: int = -1  # beyond which all are one; below 1: max_positions
-    position_buckets: int = -1  # distances that are told apart, ever fewer from half of them on; below 1: all
+    max_distance: int = -1  # longer distances count as this one; below 1: max_positions
+    position_buckets: int = -1  # buckets: one distance each up to half of them, then wider; below 1: none
     relative_norm: bool = False  # LayerNorm of the distances' embeddings
-    share_position_projections: bool = False  # project distances as contents are
-    talking_heads: bool = False  # mix the heads' scores, and their weights
-    conv_kernel_size: int = 0  # of a convolution beside the first layer; 0: none
+    share_position_projections: bool = False  # project distances with the projections of the contents
+    talking_heads: bool = False  # mix the heads' scores and weights linearly
+    conv_kernel_size: int = 0  # of a convolution beside the first layer; 0: no convolution
     conv_groups: int = 1
     conv_activation: str = "tanh"
     # Block-sparse attention (encoders/attention/block_sparse.py).
@@ -125,9 +121,9 @@ class EncoderConfig:
                 raise ValueError(f"pad_id {self.pad_id} is outside a vocabulary of {self.vocab_size} pieces")
         if self.positions == "after_padding":
             if self.pad_id is None:
-                raise ValueError("positions that are counted after the padding's id need a pad_id")
+                raise ValueError('positions "after_padding" need a pad_id')
             if self.max_length < 1:
-                raise ValueError(f"max_positions {self.max_positions} leave none after pad_id {self.pad_id}")
+                raise ValueError(f"max_positions {self.max_positions} leaves none after pad_id {self.pad_id}")
 
     def _check_distances(self) -> None:
         terms = self.position_terms
@@ -156,7 +152,7 @@ class EncoderConfig:
 
     @property
     def has_projection(self) -> bool:
-        """Whether a linear layer leads from the embeddings to the first layer."""
+        """Whether a linear map projects the embeddings from embedding_size to hidden_size."""
         return self.always_project or self.embedding_size != self.hidden_size
 
     @property
@@ -171,9 +167,9 @@ class EncoderConfig:
 
     @classmethod
     def from_size(cls, size: str, *, vocab_size: int, pad_id: int | None = 0) -> EncoderConfig:
-        """Return the shape called ``size``: "tiny", "small" or "base", feed-forward four times as wide.
+        """Return the configuration of a size, "tiny", "small" or "base"; feed-forward is four times as wide.
 
-        Raises ``ValueError`` for another size.
+        Raises ``ValueError`` for any other size.
         """
         if size not in ENCODER_SIZES:
             raise ValueError(f"unknown encoder size {size!r}; known: {', '.join(ENCODER_SIZES)}")

@@ -1,7 +1,6 @@
-"""The convolution beside the first layer of DeBERTa-v2-xlarge: a piece's neighbours, seen in the embeddings.
+"""The convolution beside the first layer of DeBERTa-v2-xlarge.
 
-As in the authors' code of He et al. (2021), which the paper does not speak of. B sequences of L pieces,
-D = ``hidden_size``.
+It is in the code of He et al. (2021), not in the paper. Shapes: B sequences of L pieces, D = ``hidden_size``.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from pybert_crf.encoders.dropout import Dropout
 
 
 class Convolution(nn.Module):
-    """A convolution of what went into a layer, added to what comes out, normalised."""
+    """A convolution of a layer's input, added to the layer's output and normalised."""
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
@@ -24,10 +23,13 @@ class Convolution(nn.Module):
         self.dropout = Dropout(config.hidden_dropout)
         self.norm = nn.LayerNorm(width, eps=config.norm_eps)
 
-    def forward(self, entered: Tensor, x: Tensor, mask: Tensor | None) -> Tensor:
-        """Return (B, L, D) of two such; ``mask``, (B, 1, 1, L) bool, keeps padding from its neighbours."""
+    def forward(self, layer_input: Tensor, x: Tensor, mask: Tensor | None) -> Tensor:
+        """Return (B, L, D) of a layer's input and output ``x``, with padding hidden by ``mask``.
+
+        ``mask`` is (B, 1, 1, L) bool, or None if nothing is padded.
+        """
         if mask is not None:
-            entered = entered * mask[:, 0, 0, :, None]
-        convolved = self.conv(entered.transpose(1, 2)).transpose(1, 2)
+            layer_input = layer_input * mask[:, 0, 0, :, None]
+        convolved = self.conv(layer_input.transpose(1, 2)).transpose(1, 2)
         normed: Tensor = self.norm(x + self.activation(self.dropout(convolved)))
         return normed

@@ -1,8 +1,8 @@
-"""Dropout that costs a CPU little: the random bits, not the arithmetic, are what is expensive there.
+"""Dropout (Srivastava et al., 2014), fast on the CPU, where drawing random numbers takes most of the time.
 
-Srivastava et al. (2014). ``F.dropout`` draws one random number an element, which took two fifths of the time
-of a small encoder's attention in training. Sixteen bits decide an element well enough, and one draw of the
-generator has sixty-four: a quarter of the draws.
+``F.dropout`` draws one random number per element, which took two fifths of the time of a small encoder's
+attention in training. Sixteen random bits per element are enough and one draw gives sixty-four, so that this
+needs a quarter of the draws.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ _LEVELS = 1 << 16  # the probability is rounded to a multiple of 1 / 65,536
 def dropout(x: Tensor, probability: float) -> Tensor:
     """Set each element of ``x`` (any shape) to 0 with ``probability`` in [0, 1), and scale the others up.
 
-    The expectation is ``x`` exactly: the scale is that of the rounded probability. Draws from torch's default
-    generator, so ``torch.manual_seed`` makes it repeatable, whatever the number of threads. On other devices
-    than the CPU, in half precision (where a mask that carries the scale would round it) and under
-    ``torch.compile`` (which has its own random numbers), it is ``F.dropout``.
+    The expectation is exactly ``x``: the scale matches the rounded probability. Random numbers come from
+    torch's default generator, so that ``torch.manual_seed`` makes the result repeatable with any number of
+    threads. ``F.dropout`` is used on other devices, in half precision (where a mask that contains the scale
+    would round it) and under ``torch.compile`` (which has its own random numbers).
     """
     if probability == 0.0:
         return x
@@ -35,7 +35,7 @@ def dropout(x: Tensor, probability: float) -> Tensor:
 
 
 class Dropout(nn.Module):
-    """``dropout`` in training, nothing otherwise."""
+    """``dropout`` in training, the identity otherwise."""
 
     def __init__(self, probability: float) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The embeddings of every family: words, positions, segments …, as the configuration says."""
+"""The embeddings of every family: words, positions, segments, tasks, languages, as configured."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pybert_crf.encoders.linear import Linear
 
 
 class Embeddings(nn.Module):
-    """The sum of all that is embedded, normalised, and projected where the layers have another width.
+    """The sum of all embeddings, normalised, and projected if the layers have another width.
 
     Shapes: B sequences of L pieces, E = ``embedding_size``, D = ``hidden_size``.
     """
@@ -45,7 +45,7 @@ class Embeddings(nn.Module):
     def forward(
         self, input_ids: Tensor, token_type_ids: Tensor | None = None, language_ids: Tensor | None = None
     ) -> Tensor:
-        """Embed (B, L) int64 each as (B, L, D)."""
+        """Return the embeddings, (B, L, D), of (B, L) int64 ids each."""
         x = self.word(input_ids)  # (B, L, E)
         if self.scale != 1.0:
             x = x * self.scale
@@ -56,7 +56,7 @@ class Embeddings(nn.Module):
         if self.task is not None:
             x = x + self.task.weight[0]
         if self.positions == "after_padding":
-            x = x + self.position(places_after_padding(input_ids, self.pad_id))
+            x = x + self.position(positions_after_padding(input_ids, self.pad_id))
         elif self.positions != "none":
             x = x + self.position.weight[: input_ids.shape[1]]  # (L, E)
         if self.language is not None and language_ids is not None:
@@ -68,14 +68,14 @@ class Embeddings(nn.Module):
         return embedded
 
 
-def places_after_padding(input_ids: Tensor, pad_id: int) -> Tensor:
-    """Return ``pad_id`` at padding, and ``pad_id`` + 1, + 2 … at the other pieces in their order; (B, L)."""
+def positions_after_padding(input_ids: Tensor, pad_id: int) -> Tensor:
+    """Return positions, (B, L): ``pad_id`` at padding, ``pad_id`` + 1, + 2 … at the other pieces in order."""
     kept = input_ids != pad_id
     return kept.cumsum(1) * kept + pad_id
 
 
 def sinusoids(rows: int, width: int) -> Tensor:
-    """Return sines (even columns) and cosines (odd ones) of place / 10000^(2⌊j/2⌋ / width), (rows, width).
+    """Return sines (even columns j) and cosines (odd j) of row / 10000^(2⌊j/2⌋ / width), (rows, width).
 
     Vaswani et al. (2017), section 3.5. Computed in float64, returned in float32.
     """

@@ -1,4 +1,4 @@
-"""The encoder that users hold: the transformer, and its checkpoints in and out."""
+"""The encoder as users have it: the transformer, loaded from and saved to checkpoints."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from pybert_crf.files import write_json
 class Encoder(Transformer):
     """A bidirectional transformer encoder: piece ids in, one vector for each piece out.
 
-    ``Encoder(config)`` has random weights, drawn as BERT's are, from torch's default generator. It starts, as
-    every module does, in training mode (with dropout); so does what ``from_pretrained`` returns. Raises
-    ``ConfigError`` for a configuration that its family's config.json cannot express.
+    ``Encoder(config)`` has random weights, initialised as BERT's from torch's default generator. A new or
+    loaded encoder is in training mode (with dropout), as every module is. Raises ``ConfigError`` for a
+    configuration that its family's config.json cannot express.
     """
 
     def __init__(self, config: EncoderConfig) -> None:
-        config_to_json(config)  # what could not be saved shall not be trained
+        config_to_json(config)  # refuse before training what could not be saved after it
         super().__init__(config)
         self._checkpointing = False
 
@@ -55,16 +55,17 @@ class Encoder(Transformer):
         local_files_only: bool = False,
         dtype: torch.dtype = torch.float32,
     ) -> Encoder:
-        """Load a checkpoint in the Hugging Face layout: a directory, or a model of the hub by its name.
+        """Load a checkpoint in the Hugging Face layout from a directory, or from the hub by its name.
 
-        Reads ``config.json`` and ``model.safetensors`` or ``pytorch_model.bin``, whole or in shards. Weights
-        are converted to ``dtype``: those stored as float16 or bfloat16 too become float32 unless asked
-        otherwise. Heads (a pooler, a classifier, a CRF …) are left out by their names. ``revision`` is a
-        branch, tag or commit of the hub's repository; ``local_files_only`` forbids the network.
+        Reads ``config.json`` and ``model.safetensors`` or ``pytorch_model.bin``, whole or in shards.
+        Weights are converted to ``dtype``, by default to float32 even if stored as float16 or bfloat16.
+        Tensors of heads (a pooler, a classifier, a CRF …) are recognised by their names and ignored.
+        ``revision`` is a branch, tag or commit of the hub's repository; ``local_files_only`` forbids the
+        network.
 
-        Raises ``FileNotFoundError`` where files are missing or the name cannot be found, ``ConfigError`` for
-        a model that this encoder is not, ``CheckpointError`` for files or tensors that do not fit, naming
-        every one.
+        Raises ``FileNotFoundError`` if files are missing or the name is unknown, ``ConfigError`` for a model
+        that this encoder cannot represent, ``CheckpointError`` for files that cannot be read and for tensors
+        that do not fit, naming each.
         """
         directory = resolve(name_or_dir, revision=revision, local_files_only=local_files_only)
         values, tensors = read_config(directory), read_tensors(directory)
@@ -80,8 +81,8 @@ class Encoder(Transformer):
         """Build the encoder of ``config`` from tensors under its family's Hugging Face names.
 
         The names may have the family's prefix ("bert."). The encoder owns copies, in ``dtype``, on the CPU.
-        Raises ``CheckpointError`` naming every tensor that is missing, unexpected (and no known head) or of
-        another shape.
+        Raises ``CheckpointError`` naming every tensor that is missing, of another shape, or unexpected and
+        not of a known head.
         """
         with torch.device("meta"):  # no memory, no random numbers: every tensor is replaced
             encoder = cls(config)
@@ -90,15 +91,15 @@ class Encoder(Transformer):
         return encoder
 
     def to_checkpoint(self, prefix: str = "") -> dict[str, Tensor]:
-        """Return copies of all weights under the family's Hugging Face names, after ``prefix``."""
+        """Return copies of all weights under the family's Hugging Face names, preceded by ``prefix``."""
         exported = export_tensors(family_of(self.config.model_type), self.state_dict())
         return {prefix + name: tensor for name, tensor in exported.items()}
 
     def save_pretrained(self, directory: str | Path) -> None:
         """Write ``config.json`` and ``model.safetensors``, which ``transformers`` opens unchanged.
 
-        The directory is made where missing. Each file appears whole or not at all. There is no pooler in it:
-        ``BertModel.from_pretrained(directory, add_pooling_layer=False)`` finds all that it looks for.
+        Creates the directory if necessary. Each file appears whole or not at all. The checkpoint has no
+        pooler: ``BertModel.from_pretrained(directory, add_pooling_layer=False)`` finds all its weights.
         """
         directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
@@ -106,10 +107,10 @@ class Encoder(Transformer):
         write_json(directory / "config.json", config_to_json(self.config))
 
     def checkpoint_activations(self, enabled: bool = True) -> None:
-        """In training keep only what goes into each layer, and compute its inside again on the way back.
+        """In training store only the input of each layer, and recompute the layer in the backward pass.
 
         Chen et al. (2016), "Training deep nets with sublinear memory cost": about a third more time for much
-        less memory. Results and gradients stay the same, dropout included.
+        less memory. Results and gradients are the same, dropout included.
         """
         self._checkpointing = enabled
 
@@ -122,13 +123,13 @@ class Encoder(Transformer):
     ) -> Tensor:
         """Return the last layer's hidden states, (B, L, D), in the weights' dtype.
 
-        ``input_ids`` (B, L) int64, L at most ``config.max_length``. ``attention_mask`` (B, L) bool or
-        integer is true at pieces and false at padding, which nobody attends to (what comes out there is
-        finite and means nothing). ``token_type_ids`` (B, L) int64, segments, 0 where not given.
-        ``language_ids`` (B, L) int64, of an XLM with language embeddings; none are added where not given.
+        ``input_ids`` (B, L) int64, L at most ``config.max_length``. ``attention_mask`` (B, L) bool or integer
+        is true at pieces and false at padding, which no position attends to (the hidden states of padding are
+        finite and unspecified). ``token_type_ids`` (B, L) int64 are the segments, by default 0.
+        ``language_ids`` (B, L) int64 select the language embeddings of an XLM; by default none are added.
 
-        Raises ``ValueError`` for wrong shapes, dtypes or lengths, and for ids of which the encoder has no
-        embeddings, ``IndexError`` (CPU) for an id out of range.
+        Raises ``ValueError`` for wrong shapes, dtypes or lengths and for a kind of ids that the encoder has
+        no embeddings for, ``IndexError`` (CPU) for an id out of range.
         """
         x, context = self._embed(input_ids, attention_mask, token_type_ids, language_ids)
         for layer in self.applied_layers:
@@ -143,9 +144,9 @@ class Encoder(Transformer):
         token_type_ids: Tensor | None = None,
         language_ids: Tensor | None = None,
     ) -> list[Tensor]:
-        """Return what goes into the first layer and what each gives, (B, L, D) each; called as ``forward``.
+        """Return the embeddings and the output of each layer, (B, L, D) each; arguments as ``forward``.
 
-        The last one is what ``forward`` returns.
+        The last element is what ``forward`` returns.
         """
         x, context = self._embed(input_ids, attention_mask, token_type_ids, language_ids)
         states = [x]

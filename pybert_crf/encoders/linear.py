@@ -1,9 +1,9 @@
-"""Linear maps on the CPU, by the library that uses all of the processor.
+"""Linear maps on the CPU, by oneDNN where it is faster than MKL.
 
-torch multiplies float32 matrices by MKL, which on a Zen 5 of AMD's goes no faster than AVX2 could, where the
-processor does twice as much with AVX-512. torch's convolutions are oneDNN's, which takes it: there a linear
-map goes as the convolution of an image with one row a pixel, in about half of the time, forwards and
-backwards (measured on a Zen 5, and assumed of what follows it).
+torch multiplies float32 matrices with MKL, which on AMD's Zen 5 is no faster than AVX2 allows, although the
+processor is twice as fast with AVX-512. torch's convolutions run on oneDNN, which uses AVX-512 there. A
+linear map computed as a convolution, of an image with one row of the input per pixel, takes about half of
+the time, forward and backward (measured on a Zen 5, assumed of its successors).
 """
 
 from __future__ import annotations
@@ -18,37 +18,38 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-# With less to do oneDNN's preparations cost as much as it wins.
+# For smaller products oneDNN's set-up costs as much as it saves.
 MIN_ROWS, MIN_WEIGHTS = 128, 1 << 16
-ZEN_5 = 26  # the number of AMD's family
+ZEN_5 = 26  # AMD's family number
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Return ``x`` (…, K) by ``weight`` (N, K), plus ``bias`` (N,): (…, N), as ``F.linear``.
+    """Return ``x`` (…, K) times ``weight``ᵀ, weight (N, K), plus ``bias`` (N,): (…, N), as ``F.linear``.
 
-    The two ways differ by float32's rounding. It is ``F.linear`` in other dtypes, on other devices and
-    processors, for small products, under autocast, ``torch.compile`` and ``torch.export``.
+    The convolution differs from ``F.linear`` by rounding in float32. ``F.linear`` is used for other dtypes,
+    on other devices and processors, for small products, under autocast, ``torch.compile`` and
+    ``torch.export``.
     """
-    if not _goes_as_convolution(x, weight):
+    if not _use_convolution(x, weight):
         return F.linear(x, weight, bias)
     N, K = weight.shape
     pixels = x.reshape(1, 1, -1, K).permute(0, 3, 1, 2)  # (1, K, 1, rows), channels last as it lies
-    # One pixel cannot be dilated: it changes nothing, but that torch takes oneDNN with a single thread too.
+    # Dilation does not affect a 1 × 1 kernel, but with it torch uses oneDNN even with a single thread.
     mapped = F.conv2d(pixels, weight[:, :, None, None], bias, dilation=2)  # (1, N, 1, rows)
     return mapped.permute(0, 2, 3, 1).reshape(*x.shape[:-1], N)
 
 
 class Linear(nn.Linear):
-    """``nn.Linear`` by `linear`."""
+    """``nn.Linear`` computed by `linear`."""
 
     def forward(self, x: Tensor) -> Tensor:
         return linear(x, self.weight, self.bias)
 
 
-def _goes_as_convolution(x: Tensor, weight: Tensor) -> bool:
+def _use_convolution(x: Tensor, weight: Tensor) -> bool:
     if torch.compiler.is_compiling() or x.device.type != "cpu" or not convolution_is_faster():
         return False
-    # Tensors of other types (sharded, quantised …) bring an F.linear of their own.
+    # Subclasses of Tensor (sharded, quantised …) have their own F.linear.
     plain = type(x) is Tensor and type(weight) in (Tensor, nn.Parameter)
     single = x.dtype == weight.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
     much = weight.numel() >= MIN_WEIGHTS and x.numel() >= MIN_ROWS * weight.shape[1]
@@ -57,7 +58,7 @@ def _goes_as_convolution(x: Tensor, weight: Tensor) -> bool:
 
 @cache
 def convolution_is_faster() -> bool:
-    """Return whether this is a processor of which oneDNN uses more than MKL does."""
+    """Return whether oneDNN is faster than MKL on this processor: AMD's from Zen 5 on, with AVX-512."""
     backends: Any = torch.backends
     if not (backends.mkldnn.is_available() and backends.mkl.is_available()):
         return False
@@ -65,7 +66,7 @@ def convolution_is_faster() -> bool:
 
 
 def amd_family(processor: str) -> int:
-    """Return the family in a processor's description (of /proc/cpuinfo, or of Windows), 0 if not AMD's."""
+    """Return the family number in a processor's description (/proc/cpuinfo or Windows), 0 if not AMD's."""
     family = re.search(r"family\s*:?\s*(\d+)", processor, re.IGNORECASE)
     return int(family[1]) if family and "AuthenticAMD" in processor else 0
 

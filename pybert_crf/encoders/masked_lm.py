@@ -1,4 +1,4 @@
-"""An encoder with the head that predicts masked pieces: what pretraining trains.
+"""Masked-language models: an encoder with the head that predicts masked pieces, for pretraining.
 
 Devlin et al. (2019), "BERT", section 3.1. Shapes: M masked pieces of a batch, D = ``hidden_size``, V pieces.
 """
@@ -25,15 +25,15 @@ from pybert_crf.encoders.checkpoint import (
 )
 from pybert_crf.encoders.config import EncoderConfig
 from pybert_crf.encoders.encoder import Encoder
-from pybert_crf.encoders.families import Family, MlmHead, family_of
+from pybert_crf.encoders.families import MlmHead, family_of
 from pybert_crf.encoders.linear import Linear, linear
 from pybert_crf.files import write_json
 
 
 class MaskedLMHead(nn.Module):
-    """Hidden states in, a score for every piece of the vocabulary out; random, with biases of 0, at first.
+    """Maps hidden states to scores of all pieces of the vocabulary; initialised at random, with biases of 0.
 
-    ``width`` is that of the word embeddings, with which it scores where it is ``tied``.
+    ``width`` is that of the word embeddings; if ``tied``, they are the matrix of the last linear map.
     """
 
     def __init__(self, config: EncoderConfig, width: int, tied: bool) -> None:
@@ -52,7 +52,7 @@ class MaskedLMHead(nn.Module):
             self.decoder = nn.Parameter(torch.empty(config.vocab_size, width).normal_(0.0, config.init_std))
 
     def forward(self, x: Tensor, word_embeddings: Tensor) -> Tensor:
-        """Return (M, V) scores of (M, D) hidden states; ``word_embeddings`` (V, width) serve where tied."""
+        """Return (M, V) scores of (M, D) hidden states; ``word_embeddings`` (V, width) are used if tied."""
         if self.dense is not None:
             x = self.norm(self.activation(self.dense(x)))
         return linear(x, word_embeddings if self.decoder is None else self.decoder, self.bias)
@@ -61,9 +61,10 @@ class MaskedLMHead(nn.Module):
 class MaskedLM(nn.Module):
     """An encoder and its family's head for masked pieces.
 
-    ``MaskedLM(encoder)`` has a new head; ``tied`` says whether the head scores pieces with the encoder's word
-    embeddings, as all families do by default. ``head_is_new`` and ``left_out`` tell what ``from_pretrained``
-    did not find, and what it found beyond encoder and head. Raises ``ValueError`` for a family without one.
+    ``MaskedLM(encoder)`` has a new head. ``tied`` says whether the head shares the encoder's word
+    embeddings, as in all families by default. After ``from_pretrained``, ``head_is_new`` says whether the
+    checkpoint had no head, and ``left_out`` names its tensors that belong neither to the encoder nor to the
+    head. Raises ``ValueError`` for a family without such a head.
     """
 
     def __init__(self, encoder: Encoder, tied: bool = True) -> None:
@@ -71,7 +72,7 @@ class MaskedLM(nn.Module):
         self.encoder = encoder
         self.tied = tied
         self.head = MaskedLMHead(encoder.config, encoder.embeddings.word.embedding_dim, tied)
-        if encoder.embeddings.language is not None:  # no language is told, so it learns nothing
+        if encoder.embeddings.language is not None:  # pretraining passes no language_ids
             encoder.embeddings.language.requires_grad_(False)
         self.head_is_new = True
         self.left_out: tuple[str, ...] = ()
@@ -79,11 +80,11 @@ class MaskedLM(nn.Module):
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor | None, places: Tensor, targets: Tensor | None = None
     ) -> Tensor:
-        """Return the scores of all pieces at some places, (M, V), or their loss.
+        """Return the scores of all pieces at the masked positions, (M, V), or the loss there.
 
-        ``input_ids`` and ``attention_mask`` (B, L) as the encoder takes them; ``places`` (M,) int64 index the
-        B · L positions; only there are scores computed. With ``targets``, (M,) int64 ids of the pieces that
-        stood there, the result is their mean negative log-likelihood, in float32.
+        ``input_ids`` and ``attention_mask`` (B, L) are the encoder's; ``places`` (M,) int64 are indices
+        into the B · L positions, and scores are computed only there. With ``targets``, (M,) int64 ids of
+        the original pieces, the result is their mean negative log-likelihood, in float32.
         """
         hidden = self.encoder(input_ids, attention_mask).flatten(0, 1)  # (B · L, D)
         scores: Tensor = self.head(hidden.index_select(0, places), self.encoder.embeddings.word.weight)
@@ -101,10 +102,10 @@ class MaskedLM(nn.Module):
         """Load encoder and head from a checkpoint in the Hugging Face layout, as ``Encoder.from_pretrained``.
 
         With ``new_head`` a checkpoint without a head gets a new one. A head is tied unless ``config.json``
-        says ``"tie_word_embeddings": false``.
+        has ``"tie_word_embeddings": false``.
 
-        Raises what ``Encoder.from_pretrained`` raises, and ``CheckpointError`` where tensors of the head are
-        missing (all of them too, without ``new_head``) or of another shape, naming every one.
+        Raises what ``Encoder.from_pretrained`` raises, and ``CheckpointError`` naming the tensors of the head
+        that are missing or of another shape. With ``new_head`` all of them may be missing.
         """
         directory = resolve(name_or_dir, revision=revision, local_files_only=local_files_only)
         values, tensors = read_config(directory), read_tensors(directory)
@@ -120,7 +121,7 @@ class MaskedLM(nn.Module):
     def _load_head(self, tensors: Mapping[str, Tensor], new_head: bool) -> None:
         config = self.encoder.config
         family, table = family_of(config.model_type), _table(config)
-        given = _todays(family, tensors)
+        given = {family.current_name(name): tensor for name, tensor in tensors.items()}
         wanted = {name: table.their_names(name) for name in self.head.state_dict()}
         known = {their_name for names in wanted.values() for their_name in names} | {table.decoder}
         found = {name: next((n for n in names if n in given), None) for name, names in wanted.items()}
@@ -146,7 +147,7 @@ class MaskedLM(nn.Module):
     def save_pretrained(self, directory: str | Path) -> None:
         """Write ``config.json`` and ``model.safetensors``, which ``transformers`` opens as encoder and head.
 
-        The directory is made where missing. Each file appears whole or not at all.
+        Creates the directory if necessary. Each file appears whole or not at all.
         """
         directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
@@ -165,14 +166,3 @@ def _table(config: EncoderConfig) -> MlmHead:
     if table is None:
         raise ValueError(f"encoders of the family {config.model_type!r} have no head for masked pieces")
     return table
-
-
-def _todays(family: Family, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors without the family's prefix, under today's spelling."""
-    plain = {}
-    for name, tensor in tensors.items():
-        for old, new in family.old_suffixes.items():
-            if name.endswith(old):
-                name = name.removesuffix(old) + new
-        plain[name.removeprefix(family.prefix)] = tensor
-    return plain

@@ -1,4 +1,4 @@
-"""The one transformer of every family: embeddings, then layers of self-attention and feed-forward.
+"""The transformer of all families: embeddings, then layers of self-attention and feed-forward.
 
 Vaswani et al. (2017), "Attention is all you need"; Devlin et al. (2019), "BERT". Shapes: B sequences of L
 pieces, D = ``hidden_size``, I = ``intermediate_size``.
@@ -21,7 +21,7 @@ from pybert_crf.encoders.linear import Linear
 
 
 class FeedForward(nn.Module):
-    """Two linear maps with an activation between, at each position by itself."""
+    """Two linear maps with an activation between them, applied to each position separately."""
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
@@ -36,9 +36,9 @@ class FeedForward(nn.Module):
 
 
 class Layer(nn.Module):
-    """Attention, then feed-forward, each added to its input; `norm_first` says what is normalised.
+    """Attention, then feed-forward, each added to its input and normalised before or after it.
 
-    ``number`` is its place among the layers, from 0.
+    ``number`` is the layer's index, from 0.
     """
 
     def __init__(self, config: EncoderConfig, number: int) -> None:
@@ -53,18 +53,18 @@ class Layer(nn.Module):
         self.convolution = Convolution(config) if config.conv_kernel_size and number == 0 else None
 
     def forward(self, x: Tensor, context: Any) -> Tensor:
-        entered = x
+        layer_input = x
         if self.norm_first:
             x = x + self.attention_dropout(self.attention(self.attention_norm(x), context))
             x = x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
         else:
             x = self.attention_norm(x + self.attention_dropout(self.attention(x, context)))
             x = self.feed_forward_norm(x + self.dropout(self.feed_forward(x)))
-        return x if self.convolution is None else self.convolution(entered, x, context.mask)
+        return x if self.convolution is None else self.convolution(layer_input, x, context.mask)
 
 
 class Transformer(nn.Module):
-    """Embeddings and layers, and the checks of what goes in."""
+    """Embeddings and layers, with validation of the inputs."""
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ class Transformer(nn.Module):
 
     @torch.no_grad()
     def _initialise(self, module: nn.Module) -> None:
-        """Weights from N(0, init_std), biases 0, as BERT; LayerNorm is 1 and 0 already."""
+        """Draw weights from N(0, init_std²), set biases to 0, as BERT; LayerNorm is initialised already."""
         if isinstance(module, nn.Embedding):
             std = self.config.embedding_init_std
             module.weight.normal_(0.0, self.config.init_std if std is None else std)
@@ -96,11 +96,11 @@ class Transformer(nn.Module):
 
     @property
     def applied_layers(self) -> list[nn.Module]:
-        """The layers in the order of their application; one whose weights are shared comes several times."""
+        """The layers in the order in which they are applied; layers with shared weights occur repeatedly."""
         config = self.config
         if not config.num_groups:
             return list(self.layers)
-        # In floating point, as transformers has it: it decides where groups do not divide the layers evenly.
+        # In floating point, as in transformers, which matters if num_groups does not divide num_layers.
         groups = [int(i / (config.num_layers / config.num_groups)) for i in range(config.num_layers)]
         return [layer for group in groups for layer in self.layers[group].children()]
 
@@ -126,14 +126,14 @@ class Transformer(nn.Module):
         if attention_mask is not None:
             _check_same_shape("attention_mask", attention_mask, input_ids)
             if attention_mask.is_floating_point() or attention_mask.is_complex():
-                # Additive masks (0, -10000) are floating; read as true and false they would be turned around.
+                # Additive masks (0, -10000) are floating point; converted to bool they would be inverted.
                 raise ValueError(f"attention_mask must be bool or integers, got {attention_mask.dtype}")
         x = self.embeddings(input_ids, token_type_ids, language_ids)
         return x, self.context(x, attention_mask)
 
 
 def _layers(config: EncoderConfig) -> nn.ModuleList:
-    """Return one layer for each number, or groups of layers where they share weights (Lan et al., 2020)."""
+    """Return the layers, or groups of layers that share weights (Lan et al., 2020)."""
     if not config.num_groups:
         return nn.ModuleList(Layer(config, number) for number in range(config.num_layers))
     return nn.ModuleList(
@@ -143,7 +143,7 @@ def _layers(config: EncoderConfig) -> nn.ModuleList:
 
 
 def _check_ids(name: str, ids: Tensor, size: int) -> None:
-    """Check that ``ids`` is (B, L) of integers and, on the CPU (where it costs nothing), below ``size``."""
+    """Check that ``ids`` are (B, L) integers and, on the CPU only, that they are in 0 .. ``size`` - 1."""
     if ids.dim() != 2 or ids.dtype not in (torch.int64, torch.int32):
         raise ValueError(f"{name} must be (batch, length) of int64, got {tuple(ids.shape)} of {ids.dtype}")
     if ids.device.type != "cpu" or torch.compiler.is_compiling() or ids.numel() == 0:
@@ -156,7 +156,7 @@ def _check_ids(name: str, ids: Tensor, size: int) -> None:
 
 
 def _check_optional(name: str, ids: Tensor, input_ids: Tensor, size: int) -> None:
-    """Check ``ids`` that go with ``input_ids``; where ``size`` is 0 the encoder has no use for them."""
+    """Check ``ids`` against ``input_ids``; ``size`` 0 means that the encoder has no embeddings for them."""
     if size == 0:
         raise ValueError(f"{name} are given, but the encoder has no embeddings for them")
     _check_ids(name, ids, size)

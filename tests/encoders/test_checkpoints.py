@@ -203,14 +203,14 @@ def test_every_offending_tensor_is_named(family: str, tmp_path: Path) -> None:
         f"{tmp_path}: the tensors do not fit this {family} encoder; "
         f"missing: {first}, {second}; "
         "unexpected: another.weight, embeddings.extra; "
-        f"wrong: {third} is (1, 2, 3), not {shape}, {fourth} is of torch.int8, not floating"
+        f"wrong: {third} is (1, 2, 3), not {shape}, {fourth} is of torch.int8, not floating point"
     )
 
 
 def test_the_same_tensor_twice() -> None:
     ours = Encoder.from_size("tiny", vocab_size=67)
     both = ours.to_checkpoint() | ours.to_checkpoint("bert.")
-    with pytest.raises(CheckpointError, match="is there twice, under two spellings"):
+    with pytest.raises(CheckpointError, match="is present twice, under two names"):
         Encoder.from_checkpoint(ours.config, both)
 
 

@@ -41,7 +41,7 @@ WRONG: list[tuple[dict[str, Any], type[Exception], str]] = [
     (
         {"positions": "after_padding", "pad_id": 60, "max_positions": 61},
         ValueError,
-        "leave none after pad_id 60",
+        "leaves none after pad_id 60",
     ),
     ({"norm_first": 1}, TypeError, "norm_first must be true or false, got 1"),
     ({"num_languages": 0}, ValueError, "num_languages must be at least 1"),

@@ -56,16 +56,14 @@ def test_not_cached_and_offline(cache: Path) -> None:
 
 def test_a_cached_model_without_weights(cache: Path) -> None:
     (_fill(cache) / "model.safetensors").unlink()
-    with pytest.raises(FileNotFoundError, match=r"no checkpoint: it has no weights \(model\.safetensors or"):
+    with pytest.raises(FileNotFoundError, match=r"not a checkpoint: it has no weights \(model\.safetensors or"):
         resolve(NAME)
 
 
 @pytest.mark.parametrize("name", ["./no/such/directory", "/no/such/directory", "a b", "one/two/three"])
 @pytest.mark.parametrize("local_files_only", [False, True])
 def test_impossible_names(name: str, local_files_only: bool, cache: Path) -> None:
-    with pytest.raises(
-        FileNotFoundError, match=f"{name} is neither a directory nor a possible name of a model"
-    ):
+    with pytest.raises(FileNotFoundError, match=f"{name} is neither a directory nor a valid name of a model"):
         resolve(name, local_files_only=local_files_only)
 
 
@@ -75,7 +73,7 @@ def test_directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     assert resolve("~/model") == tmp_path / "model"
     (tmp_path / "model" / "config.json").unlink()
-    with pytest.raises(FileNotFoundError, match=r"model is no checkpoint: it has no config\.json$"):
+    with pytest.raises(FileNotFoundError, match=r"model is not a checkpoint: it has no config\.json$"):
         resolve(tmp_path / "model")
     (tmp_path / "model" / "model.safetensors").unlink()
     with pytest.raises(FileNotFoundError, match=r"it has no config\.json and no weights"):
@@ -116,7 +114,7 @@ def test_what_is_downloaded(
 
 REFUSALS = {
     RepositoryNotFoundError: f"{NAME} is neither a directory nor a (public) model of the hub",
-    GatedRepoError: f"{NAME} at revision v2: access must be asked for on the hub",
+    GatedRepoError: f"{NAME} at revision v2 is gated: request access on the hub",
     RevisionNotFoundError: f"the hub's model {NAME} has no revision v2",
 }
 

@@ -1,7 +1,8 @@
-"""The kinds of attention, by the names that `EncoderConfig.attention` has for them.
+"""The kinds of attention, by their names in `EncoderConfig.attention`.
 
-A kind is two modules. One is made once for an encoder and tells, of each batch, what all layers share (the
-mask; relative positions and their embeddings, where a kind has them). The other is each layer's own.
+A kind consists of two modules. The first exists once in an encoder and computes from each batch the context
+that all layers share: the mask and, in some kinds, embeddings of relative positions. The second is the
+attention of one layer.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pybert_crf.encoders.attention.disentangled import DisentangledAttention, Re
 
 
 class AttentionKind(NamedTuple):
-    """The two modules of a kind of attention, made from an ``EncoderConfig`` (and the layer's number)."""
+    """The two modules of a kind, both built from an ``EncoderConfig``; a layer also takes its number."""
 
     context: type[nn.Module]  # (embeddings (B, L, D), attention_mask (B, L) or None) -> context
     layer: type[nn.Module]  # (x (B, L, D), context) -> (B, L, D)

@@ -1,9 +1,10 @@
-"""Block-sparse attention: each block of positions sees a few others, for long sequences (BigBird).
+"""Block-sparse attention for long sequences (BigBird): each block of positions attends to a few blocks.
 
-Zaheer et al. (2020), "Big Bird: Transformers for Longer Sequences". The first and the last block see and are
-seen by all; the others see themselves, their two neighbours and ``num_random_blocks`` others. Which others is
-fixed by the layer's number and the length, as ``transformers`` has it: drawn from NumPy's generator in
-training, and block 0, again and again, otherwise. Sequences too short for all those attend densely.
+Zaheer et al. (2020), "Big Bird: Transformers for Longer Sequences". The first and the last block attend to
+all blocks and are attended to by all; every other block attends to itself, its two neighbours and
+``num_random_blocks`` random blocks. The random blocks depend on the layer's number and the length only, as in
+``transformers``: in training they are drawn from NumPy's generator, in inference each of them is block 0.
+Sequences shorter than all these blocks together use dense attention.
 Shapes: B sequences of L pieces, H heads of d units, N blocks of S pieces, R random blocks.
 """
 
@@ -22,7 +23,7 @@ from pybert_crf.encoders.config import EncoderConfig
 
 
 class BlockSparseAttention(DenseAttention):
-    """Attention among blocks of positions, with no dropout of weights; dense where there are few blocks."""
+    """Attention between blocks of positions, without dropout of the weights; dense for short sequences."""
 
     def __init__(self, config: EncoderConfig, number: int) -> None:
         super().__init__(config, number)
@@ -35,7 +36,7 @@ class BlockSparseAttention(DenseAttention):
     def attend(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
         L = query.shape[2]
         if isinstance(L, torch.SymInt) and not self.training:
-            # Exported for any length: one graph for short and long, which are told apart by numbers.
+            # Exported for any length: one graph serves short and long sequences, with a pattern for both.
             pattern = self._pattern(query)
             if mask is not None:
                 pattern = pattern + _additive(mask, query.dtype)
@@ -55,7 +56,7 @@ class BlockSparseAttention(DenseAttention):
         return torch.cat([ends[:, :, :S], middle, ends[:, :, S:]], 2)[:, :, :L]
 
     def _attend_inner(self, query: Tensor, key: Tensor, value: Tensor, visible: Tensor) -> Tensor:
-        """Attend from the inner blocks, (B, H, (N - 2) S, d); ``visible``, (B, N S), is added."""
+        """Attend from the inner blocks, (B, H, (N - 2) S, d), with the bias ``visible``, (B, N S)."""
         S = self.block_size
         B, H, length, d = query.shape
         middle = length // S - 2
@@ -63,7 +64,7 @@ class BlockSparseAttention(DenseAttention):
         key, value = (x.view(B, H, -1, S, d) for x in (key, value))
         visible = visible.view(-1, 1, length // S, S)
         first, last = (visible[:, :, i, None].expand(-1, -1, middle, -1) for i in (0, -1))
-        # The neighbours that are the first or last block are seen as such, not twice.
+        # A neighbour that is the first or last block is already attended to as such.
         left = F.pad(visible[:, :, 1:-2], (0, 0, 1, 0), value=-math.inf)
         right = F.pad(visible[:, :, 2:-1], (0, 0, 0, 1), value=-math.inf)
         seen = [first, left, visible[:, :, 1:-1], right, last]
@@ -75,7 +76,7 @@ class BlockSparseAttention(DenseAttention):
             seen = [part.expand(-1, H, -1, -1) for part in seen]
             seen.append(visible[:, 0, chosen].flatten(3))  # (B, H, N - 2, R S)
         else:
-            seen[0] = first + math.log1p(self.num_random)  # the weight of as many keys as these
+            seen[0] = first + math.log1p(self.num_random)  # block 0 counts once more for each random block
         bias = torch.cat(seen, 3)
         bias = bias.expand(B, H, -1, -1).reshape(B, H * middle, 1, -1)
         keys, values = (_neighbours(x, chosen).view(B, H * middle, -1, d) for x in (key, value))
@@ -83,7 +84,7 @@ class BlockSparseAttention(DenseAttention):
         return attended.view(B, H, middle * S, d)
 
     def _pattern(self, like: Tensor) -> Tensor:
-        """Return what inference adds to dense scores, (L, L), so that they come to the same."""
+        """Return the bias, (L, L), that makes dense attention equal to block-sparse inference."""
         L = like.shape[2]
         block = torch.arange(L, device=like.device) // self.block_size
         row, column = block[:, None], block
@@ -96,12 +97,12 @@ class BlockSparseAttention(DenseAttention):
 
 
 def _additive(mask: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return 0 where ``mask`` is true, else the lowest finite number: with -inf all padding would be NaN."""
+    """Return 0 where ``mask`` is true, else the lowest finite number (-inf would turn padding into NaN)."""
     return torch.zeros_like(mask, dtype=dtype).masked_fill_(~mask, torch.finfo(dtype).min)
 
 
 def _neighbours(x: Tensor, chosen: Tensor | None) -> Tensor:
-    """Return the blocks that each inner block of (B, H, N, S, d) sees, one after the other in dimension 3."""
+    """Return the blocks that each inner block of (B, H, N, S, d) attends to, concatenated in dimension 3."""
     inner = x[:, :, 1:-1]
     first, last = (x[:, :, i, None].expand_as(inner) for i in (0, -1))
     parts = [first, x[:, :, :-2], inner, x[:, :, 2:], last]
@@ -115,9 +116,9 @@ def _neighbours(x: Tensor, chosen: Tensor | None) -> Tensor:
 def random_blocks(
     layer: int, heads: int, length: int, block_size: int, num_random: int, max_positions: int
 ) -> Tensor:
-    """Return the random blocks that each middle block sees in training, (H, N - 2, R) int64, on the CPU.
+    """Return the random blocks of each inner block in training, (H, N - 2, R) int64, on the CPU.
 
-    Those of ``transformers``: of NumPy's generator, seeded with the layer's number. ``length`` is N S.
+    They are those of ``transformers``: NumPy's generator seeded with the layer's number. ``length`` is N S.
     """
     return torch.from_numpy(_draw(layer, heads, length, block_size, num_random, max_positions).copy())
 
@@ -131,7 +132,7 @@ def _(layer: int, heads: int, length: int, block_size: int, num_random: int, max
 def _draw(
     layer: int, heads: int, length: int, block_size: int, num_random: int, max_positions: int
 ) -> np.ndarray:
-    """Draw anew for lengths that the authors planned for, from a plan that serves all others otherwise."""
+    """Draw as the authors' code does: from a plan for three lengths, by a simpler rule for all others."""
     generator = np.random.RandomState(layer)
     blocks = length // block_size
     chosen = np.zeros((heads, blocks - 2, num_random), dtype=np.int64)
@@ -141,7 +142,7 @@ def _draw(
             rows = [generator.permutation(seen)[:num_random] for seen in _planned(total, block_size)]
             chosen[head] = rows[: blocks - 2]
         return chosen
-    columns = 2 * num_random + 5  # they are drawn from among the first ones
+    columns = 2 * num_random + 5  # the random blocks are among these first ones
     for row in range(1, blocks - 1):
         barred = {0, row - 1, row, row + 1, columns - 1}
         barred |= {columns - 2} if row == 1 else set()
@@ -153,7 +154,7 @@ def _draw(
 
 
 def _planned(total: int, block_size: int) -> list[np.ndarray]:
-    """Return the blocks among which each middle one of ``total`` draws: the first 1024 pieces', or all."""
+    """Return the candidates for the random blocks of each inner block, of the first 1024 pieces or of all."""
     middle = np.arange(1, total - 1)
     last = 1024 // block_size - 1 if 2 * block_size < 1024 else total - 1
     plan = []

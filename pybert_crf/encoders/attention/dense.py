@@ -1,4 +1,4 @@
-"""Dense attention, which most families have: every position sees every other.
+"""Dense attention, used by most families: every position attends to every other.
 
 Shapes: B sequences of L pieces, D = ``hidden_size``, H heads of d = D / H.
 """
@@ -15,7 +15,7 @@ from pybert_crf.encoders.linear import Linear
 
 
 class PaddingMask(nn.Module):
-    """The context of dense attention: the mask that lets every position see the unpadded ones."""
+    """The context of dense attention: a mask that hides the padding from every position."""
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
@@ -44,30 +44,30 @@ class DenseAttention(nn.Module):
         return mixed
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
-        """Return what each query gathers of the values, (B, H, L, d), as all that is given is."""
+        """Return the attended values, (B, H, L, d); queries, keys and values have the same shape."""
         return attend(query, key, value, mask, self.attention_dropout if self.training else 0.0)
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, probability: float) -> Tensor:
-    """Attend from (B, H, L, d) queries to keys and values where ``mask``, (B, 1, 1, L) bool, is true.
+    """Attend from (B, H, L, d) queries to the keys and values where ``mask``, (B, 1, 1, L) bool, is true.
 
-    ``probability`` is that of dropout on the weights. torch has no fused kernel with dropout on the CPU, and
-    its unfused one takes half as long again as this, for the drawing of random numbers.
+    ``probability`` is the dropout probability of the attention weights. With dropout torch has no fused
+    kernel for the CPU, and its unfused one takes 1.5 times as long as this: it draws more random numbers.
     """
     if query.device.type != "cpu" or probability == 0.0:
         return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=probability)
     scores = (query * query.shape[-1] ** -0.5) @ key.transpose(2, 3)  # (B, H, L, L)
     if mask is not None:
-        # The lowest finite number, not -inf: a sequence that is all padding must not become NaN.
+        # The lowest finite number, not -inf, so that a sequence of padding only does not become NaN.
         lowest = torch.finfo(scores.dtype).min
         scores = scores + torch.zeros_like(mask, dtype=scores.dtype).masked_fill_(~mask, lowest)
     return dropout(scores.softmax(-1), probability) @ value
 
 
 def broadcastable_mask(attention_mask: Tensor | None) -> Tensor | None:
-    """Make (B, L) bool or integers into (B, 1, 1, L) bool, or None where nothing is padded (cheaper).
+    """Reshape a (B, L) mask of bool or integers to (B, 1, 1, L) bool; None (faster) if nothing is padded.
 
-    Whether anything is padded is asked on the CPU only: a GPU would have to be waited for.
+    The mask is searched for padding on the CPU only: on a GPU that would wait for the device.
     """
     if attention_mask is None:
         return None

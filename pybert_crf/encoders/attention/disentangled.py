@@ -1,9 +1,11 @@
-"""Disentangled attention: what a piece is and how far it is off are attended to apart (DeBERTa).
+"""Disentangled attention (DeBERTa): separate scores for the contents of two pieces and for their distance.
 
 He et al. (2021), "DeBERTa: Decoding-enhanced BERT with Disentangled Attention", equations 2 to 4; log buckets
-of He et al. (2023), "DeBERTaV3". The score of query i and key j, δ being the bucket of the distance i - j, is
+of He et al. (2023), "DeBERTaV3". The score of query i and key j, with δ the bucket of the distance i - j, is
 
-    (q_i·k_j + q_i·k_δ + k_j·q_δ) / sqrt(d · (1 + number of the last two terms that there are)).
+    (q_i·k_j + q_i·k_δ + k_j·q_δ) / sqrt(d · (1 + n)),
+
+where n is the number of position terms (the last two) that the configuration has.
 
 Shapes: B sequences of L pieces, D = ``hidden_size``, H heads of d = D / H.
 """
@@ -22,20 +24,20 @@ from pybert_crf.encoders.config import EncoderConfig
 from pybert_crf.encoders.dropout import Dropout, dropout
 from pybert_crf.encoders.linear import Linear, linear
 
-# On the CPU heads are taken together while their scores are no more than these: they stay in the cache.
+# On the CPU this many scores are computed at once, in groups of heads, so that they stay in the cache.
 CHUNK = 1 << 21
 
 
 class Relations(NamedTuple):
-    """What all layers share: who may be seen, and the embeddings of the distances between pieces."""
+    """The context that all layers share: the mask and the embeddings of the distances between pieces."""
 
     mask: Tensor | None  # (B, 1, 1, L) bool
-    embeddings: Tensor | None  # (R, D), of the distances that there can be
+    embeddings: Tensor | None  # (R, D), of the distances that occur in a batch of this length
     rows: Tensor | None  # (2L + 1,) int64: the row of `embeddings` for each distance L, L - 1 … -L
 
 
 class RelativePositions(nn.Module):
-    """The embeddings of distances, and which of them a batch of some length needs."""
+    """The embeddings of distances, and the selection of those that a batch needs."""
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
@@ -44,7 +46,7 @@ class RelativePositions(nn.Module):
         if config.position_buckets > 0:
             self.steps = log_buckets(config.position_buckets, self.span, config.max_positions)
             self.span = config.position_buckets
-        # Where no bucket lies further off than its distance, short sequences need few of the embeddings.
+        # If no bucket exceeds its distance, short sequences need few of the embeddings.
         self.near = all(step <= distance for distance, step in enumerate(self.steps))
         self.embedding = (
             nn.Embedding(2 * self.span, config.hidden_size) if config.relative_positions else None
@@ -71,7 +73,7 @@ class RelativePositions(nn.Module):
 
 
 class DisentangledAttention(nn.Module):
-    """Attention of every position to every unpadded one, by contents and by distance."""
+    """Attention of every position to every unpadded one, scored by contents and by distance."""
 
     def __init__(self, config: EncoderConfig, number: int) -> None:
         super().__init__()
@@ -103,7 +105,7 @@ class DisentangledAttention(nn.Module):
         mask = None
         if relations.mask is not None:
             mask = torch.zeros_like(relations.mask, dtype=query.dtype)
-            # The lowest finite number, not -inf: a sequence that is all padding must not become NaN.
+            # The lowest finite number, not -inf, so that a sequence of padding only does not become NaN.
             mask = mask.masked_fill_(~relations.mask, torch.finfo(query.dtype).min).transpose(0, 1)
         step = self.num_heads
         if x.device.type == "cpu" and self.mix_scores is None and not torch.compiler.is_compiling():
@@ -136,7 +138,7 @@ class DisentangledAttention(nn.Module):
         return query, key, value
 
     def _positions(self, relations: Relations) -> tuple[Tensor | None, Tensor | None]:
-        """Return the scaled keys and queries of the distances L - 1 … -L and 1 - L … L, (H, d, 2L) each."""
+        """Return scaled keys of the distances L - 1 … -L and queries of 1 - L … L, (H, d, 2L) each."""
         if relations.embeddings is None or relations.rows is None:
             return None, None
         embeddings = self.position_dropout(relations.embeddings)
@@ -192,14 +194,14 @@ class DisentangledAttention(nn.Module):
 
 
 def mix_heads(weight: Tensor, x: Tensor) -> Tensor:
-    """Mix heads, (H, B, L, L), as Shazeer et al. (2020), "Talking-Heads Attention"."""
+    """Mix the heads of (H, B, L, L) linearly (Shazeer et al., 2020, "Talking-Heads Attention")."""
     return (weight @ x.flatten(1)).view_as(x)
 
 
 def log_buckets(buckets: int, max_distance: int, longest: int) -> tuple[int, ...]:
-    """Return the bucket of each distance 0 … ``longest``: its own up to half of them, then ever wider ones.
+    """Return the bucket of each distance 0 … ``longest``: one each up to ``buckets`` / 2, then wider ones.
 
-    He et al. (2023), in float32 as ``transformers`` has it, for what is just a bucket's border.
+    He et al. (2023). Computed in float32, as in ``transformers``, so that distances at a border agree.
     """
     middle = buckets // 2
     distance = torch.arange(longest + 1, device="cpu")

@@ -1,8 +1,9 @@
-"""Products of pieces and distances, laid out by pieces: the position scores of disentangled attention.
+"""Position scores of disentangled attention: products of pieces and distances, viewed by pairs of pieces.
 
-A matrix product gives the scores of L pieces by their 2L distances, (L, 2L). Those of piece i with all others
-are L neighbours in its row, and begin one place further left from row to row: a view with strides, where
-others gather. Half of the products are of no use; a block of c rows needs only L + c distances.
+A matrix product gives the scores of L pieces and their 2L distances, (L, 2L). The scores of piece i and all
+other pieces are L adjacent elements of row i, which begin one element further left in each row: a strided
+view, where other implementations gather. Half of the products are unused; a block of c rows needs only L + c
+distances.
 Shapes: h heads of d units, B sequences of L pieces.
 """
 
@@ -13,14 +14,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-BLOCK = 64  # rows that are multiplied together on the CPU: few useless products, and big enough ones
+BLOCK = 64  # rows of one product on the CPU: few unused products, yet large enough to be fast
 
 
 def by_piece(pieces: Tensor, distances: Tensor) -> Tensor:
     """Return products, (h, B, c, L): a view of (h, B, c, L + c).
 
-    ``pieces`` are c rows, (h, B, c, d), and ``distances`` (h, d, L + c); at [i, j] stands the product of row
-    i and of the distance c - 1 - i + j.
+    ``pieces`` are c rows, (h, B, c, d), and ``distances`` is (h, d, L + c); element [i, j] is the product of
+    row i and the distance c - 1 - i + j.
     """
     h, B, c, d = pieces.shape
     products = torch.bmm(pieces.reshape(h, B * c, d), distances)
@@ -30,7 +31,7 @@ def by_piece(pieces: Tensor, distances: Tensor) -> Tensor:
 def _by_piece(products: Tensor) -> Tensor:
     """View (h, B, c, L + c) by distance as (h, B, c, L) by piece."""
     h, B, c, width = products.shape
-    # Rows that are one element shorter than they were, from the last distance of the first piece on.
+    # The same memory in rows one element shorter, starting at the last distance of the first piece.
     rows = products.view(h, B, c * width)[..., c - 1 : c - 1 + c * (width - 1)]
     return rows.view(h, B, c, width - 1)[..., : width - c]
 
@@ -38,10 +39,10 @@ def _by_piece(products: Tensor) -> Tensor:
 def position_scores(
     query: Tensor, key: Tensor, position_key: Tensor | None, position_query: Tensor | None
 ) -> Tensor | None:
-    """Return what positions add to the scores of queries and keys, (h, B, L, L), or None for no positions.
+    """Return the position terms of the scores of queries and keys, (h, B, L, L); None without such terms.
 
-    ``query`` and ``key`` are (h, B, L, d). ``position_key``, (h, d, 2L), belongs to the distances L - 1 … -L
-    of a query and a key, ``position_query``, (h, d, 2L), to the distances 1 - L … L.
+    ``query`` and ``key`` are (h, B, L, d). ``position_key``, (h, d, 2L), is for the distances L - 1 … -L from
+    query to key, ``position_query``, (h, d, 2L), for the distances 1 - L … L.
     """
     if position_key is None and position_query is None:
         return None
@@ -57,7 +58,7 @@ def position_scores(
 
 
 class _PositionScores(torch.autograd.Function):
-    """The same in blocks of rows, forwards and backwards."""
+    """The same in blocks of rows, forward and backward."""
 
     @staticmethod
     def forward(
@@ -89,7 +90,7 @@ class _PositionScores(torch.autograd.Function):
 
 
 def _backward(pieces: Tensor, distances: Tensor | None, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
-    """Return the gradients of both factors of `by_piece`, from that of its products."""
+    """Return the gradients of both arguments of `by_piece`, given that of its result."""
     if distances is None:
         return None, None
     h, B, L, d = pieces.shape
@@ -106,7 +107,7 @@ def _backward(pieces: Tensor, distances: Tensor | None, grad: Tensor) -> tuple[T
 
 
 def _blocks(pieces: Tensor) -> list[tuple[slice, slice]]:
-    """Return each block of rows, and the columns of its distances."""
+    """Return the rows of each block and the columns of their distances."""
     L = pieces.shape[2]
     block = BLOCK if pieces.device.type == "cpu" else L
     ends = [(first, min(first + block, L)) for first in range(0, L, block)]

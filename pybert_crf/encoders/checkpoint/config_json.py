@@ -1,4 +1,4 @@
-"""config.json of the Hugging Face layout, to and from ``EncoderConfig``."""
+"""Conversion between a checkpoint's config.json and ``EncoderConfig``."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from pybert_crf.encoders.families import Family, Key, family_of
 
 
 class ConfigError(ValueError):
-    """A config.json that describes no encoder of ours, or an encoder that no config.json can describe."""
+    """A config.json that is no supported encoder's, or a configuration that config.json cannot express."""
 
 
 def read_config(directory: Path) -> dict[str, Any]:
-    """Return the object in ``directory/config.json``; raise ``ConfigError`` where it is not one."""
+    """Return the object in ``directory/config.json``; raise ``ConfigError`` if it is not a JSON object."""
     path = directory / "config.json"
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
@@ -32,10 +32,9 @@ def read_config(directory: Path) -> dict[str, Any]:
 def config_from_json(values: Mapping[str, Any]) -> EncoderConfig:
     """Return the configuration that the keys of a config.json describe.
 
-    The first BERT releases say no ``model_type``: then it is "bert". Keys that shape no encoder (labels, task
-    parameters …) are passed over. Raises ``ConfigError`` for an unknown ``model_type``, a missing or
-    impossible value, and an option that would need another encoder (relative positions, a decoder …), naming
-    the key.
+    A missing ``model_type`` is "bert", as in the first BERT releases. Keys that do not concern the encoder
+    (labels, task parameters …) are ignored. Raises ``ConfigError``, naming the key, for an unknown
+    ``model_type``, a missing or invalid value, and an unsupported option (relative positions, a decoder …).
     """
     try:
         family = family_of(values.get("model_type", "bert"))
@@ -54,7 +53,7 @@ def config_from_json(values: Mapping[str, Any]) -> EncoderConfig:
 
 
 def _fields(family: Family, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of `EncoderConfig` that the family and its config.json tell."""
+    """Return the fields of `EncoderConfig` given by the family and its config.json."""
     fields = {**family.defaults, **family.constants}
     for name, key in family.config_keys.items():
         their_key = family.their_key(name)
@@ -69,7 +68,7 @@ def _fields(family: Family, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def config_to_json(config: EncoderConfig) -> dict[str, Any]:
-    """Return what ``transformers`` expects in config.json; ``config_from_json`` reads ``config`` back.
+    """Return the content of config.json for ``transformers``; ``config_from_json`` reads ``config`` back.
 
     Raises ``ConfigError`` naming the fields that the family's config.json cannot express.
     """

@@ -1,4 +1,4 @@
-"""From what the user called a model to a directory with its files."""
+"""Finding a checkpoint: a local directory, or a model of the Hugging Face hub, downloaded if necessary."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CONFIG_AND_TOKENIZER = (
     "spiece.model",
     "spm.model",
 )
-# The same weights are often there in both formats: one is enough, safetensors where there is a choice.
+# Many repositories have the weights in both formats: only one is downloaded, safetensors if available.
 _WEIGHTS = (
     re.compile(r"model(-\d+-of-\d+)?\.safetensors|model\.safetensors\.index\.json"),
     re.compile(r"pytorch_model(-\d+-of-\d+)?\.bin|pytorch_model\.bin\.index\.json"),
@@ -30,12 +30,12 @@ _WEIGHTS = (
 def resolve(name_or_dir: str | Path, *, revision: str | None = None, local_files_only: bool = False) -> Path:
     """Return the directory of a checkpoint: ``name_or_dir`` itself, or the hub's model of that name.
 
-    A model of the hub is downloaded once (configuration, weights in one format, tokenizer) into the cache of
-    ``huggingface_hub``, whose environment variables (``HF_HOME``, ``HF_HUB_OFFLINE``, ``HF_TOKEN`` …) hold.
-    With ``local_files_only`` the cache alone is asked; so it is where the hub cannot be reached. ``revision``
-    (branch, tag or commit) is for the hub only.
+    A model of the hub is downloaded once (configuration, weights in one format, tokenizer) into the cache
+    of ``huggingface_hub``, whose environment variables (``HF_HOME``, ``HF_HUB_OFFLINE``, ``HF_TOKEN`` …)
+    apply. With ``local_files_only``, or if the hub cannot be reached, only the cache is searched.
+    ``revision`` (branch, tag or commit) applies to the hub only.
 
-    Raises ``FileNotFoundError`` saying what was looked for, and what is missing.
+    Raises ``FileNotFoundError`` naming what was looked for and what is missing.
     """
     directory = Path(name_or_dir).expanduser()
     if not directory.is_dir():
@@ -44,7 +44,7 @@ def resolve(name_or_dir: str | Path, *, revision: str | None = None, local_files
     if not any((directory / name).is_file() for name in WEIGHT_FILES):
         missing.append(f"weights ({' or '.join(WEIGHT_FILES)})")
     if missing:
-        raise FileNotFoundError(f"{directory} is no checkpoint: it has no {' and no '.join(missing)}")
+        raise FileNotFoundError(f"{directory} is not a checkpoint: it has no {' and no '.join(missing)}")
     return directory
 
 
@@ -61,7 +61,7 @@ def _from_hub(name: str, revision: str | None, local_files_only: bool) -> Path:
     )
 
     wanted = name if revision is None else f"{name} at revision {revision}"
-    # Offline it must not look for files that were never downloaded; whether weights are there is seen above.
+    # Offline only config.json is required of the cache; `resolve` checks that the weights are there.
     files = ["config.json"]
     unreachable: Exception | None = None
     try:
@@ -70,7 +70,7 @@ def _from_hub(name: str, revision: str | None, local_files_only: bool) -> Path:
                 files = _needed(huggingface_hub.list_repo_files(name, revision=revision))
             except (HFValidationError, RepositoryNotFoundError, RevisionNotFoundError):
                 raise
-            except Exception as error:  # offline, in whatever words the HTTP library of the day has for it
+            except Exception as error:  # offline: the exception depends on the HTTP library
                 unreachable = error
         offline = local_files_only or unreachable is not None
         directory = huggingface_hub.snapshot_download(
@@ -78,9 +78,9 @@ def _from_hub(name: str, revision: str | None, local_files_only: bool) -> Path:
         )
         return Path(directory)
     except HFValidationError as error:
-        raise FileNotFoundError(f"{name} is neither a directory nor a possible name of a model") from error
+        raise FileNotFoundError(f"{name} is neither a directory nor a valid name of a model") from error
     except GatedRepoError as error:
-        raise FileNotFoundError(f"{wanted}: access must be asked for on the hub, and HF_TOKEN set") from error
+        raise FileNotFoundError(f"{wanted} is gated: request access on the hub, then set HF_TOKEN") from error
     except RevisionNotFoundError as error:
         raise FileNotFoundError(f"the hub's model {name} has no revision {revision}") from error
     except RepositoryNotFoundError as error:
@@ -91,7 +91,7 @@ def _from_hub(name: str, revision: str | None, local_files_only: bool) -> Path:
 
 
 def _needed(files: list[str]) -> list[str]:
-    """Choose what to download among the files of a repository."""
+    """Return the files of a repository that are to be downloaded."""
     chosen = [name for name in files if name in CONFIG_AND_TOKENIZER]
     for pattern in _WEIGHTS:
         weights = [name for name in files if pattern.fullmatch(name)]

@@ -1,4 +1,4 @@
-"""Tensors under the names of a family's checkpoints, to and from our own names; strict in both directions."""
+"""Renaming of tensors between a family's checkpoints and our modules, strict in both directions."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from pybert_crf.encoders.families import Family
 def import_tensors(
     family: Family, template: Mapping[str, Tensor], tensors: Mapping[str, Tensor], dtype: torch.dtype
 ) -> dict[str, Tensor]:
-    """Return a tensor for every name of ``template`` (only whose shapes count), copied from ``tensors``.
+    """Return a tensor for each name in ``template``, copied from ``tensors`` and of the template's shape.
 
     Raises one ``CheckpointError`` naming every tensor that is missing, unexpected or of another shape.
     """
-    given = _plain_names(family, tensors)
+    given = _body(family, tensors)
     imported: dict[str, Tensor] = {}
     missing: list[str] = []
     misfits: list[str] = []
@@ -34,7 +34,7 @@ def import_tensors(
             if tensor.shape != expected.shape:
                 misfits.append(f"{their_name} is {tuple(tensor.shape)}, not {tuple(expected.shape)}")
             elif not tensor.is_floating_point():
-                misfits.append(f"{their_name} is of {tensor.dtype}, not floating")
+                misfits.append(f"{their_name} is of {tensor.dtype}, not floating point")
             else:
                 parts.append(tensor.to("cpu", dtype))
         if len(parts) == len(names):
@@ -48,7 +48,7 @@ def import_tensors(
 
 
 def export_tensors(family: Family, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return copies of ``tensors`` (ours, by our names) under the family's names."""
+    """Return copies of ``tensors``, which are under our names, under the family's names."""
     exported: dict[str, Tensor] = {}
     for name, ours in tensors.items():
         rename, names = family.their_names(name)
@@ -57,18 +57,15 @@ def export_tensors(family: Family, tensors: Mapping[str, Tensor]) -> dict[str, T
     return exported
 
 
-def _plain_names(family: Family, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors that are no head's, without the family's prefix, under today's spelling."""
+def _body(family: Family, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the encoder's tensors, not those of heads, under current names without the family's prefix."""
     plain: dict[str, Tensor] = {}
     for full_name, tensor in tensors.items():
-        name = full_name.removeprefix(family.prefix)
+        name = family.current_name(full_name)
         if any(fnmatchcase(name, head) for head in family.heads):
             continue
-        for old, new in family.old_suffixes.items():
-            if name.endswith(old):
-                name = name.removesuffix(old) + new
         if name in plain:
-            raise CheckpointError(f"{name} is there twice, under two spellings ({full_name} is one)")
+            raise CheckpointError(f"{name} is present twice, under two names ({full_name} is one)")
         plain[name] = tensor
     for name, heads_name in family.tied.items():
         if name not in plain and heads_name in tensors:

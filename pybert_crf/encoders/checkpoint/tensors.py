@@ -1,4 +1,4 @@
-"""Files of tensors in the Hugging Face layout: read in all four forms, written as one safetensors file."""
+"""Weight files of a checkpoint: safetensors or pickle, in one file or in shards, read and written."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from torch import Tensor
 from pybert_crf.files import replacing
 
 WEIGHTS = "model.safetensors"
-# In the order of preference, as transformers has it; an index names the shards that it speaks of.
+# In order of preference, as in transformers; an index file lists the tensors of each shard.
 WEIGHT_FILES = (WEIGHTS, "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 
 
 class CheckpointError(ValueError):
-    """A file of tensors that cannot be read, or tensors that do not fit the model."""
+    """A weight file that cannot be read, or tensors that do not fit the model."""
 
 
 def read_tensors(directory: str | Path) -> dict[str, Tensor]:
-    """Return all tensors of the checkpoint in ``directory``, by their names there, on the CPU, as stored.
+    """Return all tensors of the checkpoint in ``directory`` by name, as stored, on the CPU.
 
-    Takes the first that there is of ``WEIGHT_FILES``. Pickled files are read with ``weights_only=True``: they
-    can hold tensors and nothing that runs. Raises ``FileNotFoundError`` where there is none, or a shard is
-    missing, and ``CheckpointError`` for a file that cannot be read.
+    Reads the first existing file of ``WEIGHT_FILES``. Pickled files are read with ``weights_only=True``,
+    which executes no code. Raises ``FileNotFoundError`` if none exists or a shard is missing, and
+    ``CheckpointError`` for a file that cannot be read.
     """
     directory = Path(directory)
     for name in WEIGHT_FILES:
@@ -39,9 +39,9 @@ def read_tensors(directory: str | Path) -> dict[str, Tensor]:
 
 
 def write_tensors(directory: str | Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write ``model.safetensors`` into ``directory``: whole, or (where anything fails) not at all.
+    """Write ``model.safetensors`` into ``directory``, whole or, if an error occurs, not at all.
 
-    Tensors of any device and layout; those that share memory are stored each by itself.
+    Tensors may be on any device and of any layout; tensors that share memory are stored separately.
     """
     memories: set[int] = set()
     owned: dict[str, Tensor] = {}
@@ -55,12 +55,12 @@ def write_tensors(directory: str | Path, tensors: Mapping[str, Tensor]) -> None:
 
 
 def _read_shards(index: Path) -> dict[str, Tensor]:
-    """Read the files that an index names, and check that they hold what it says."""
+    """Read the shards listed in an index, and check that they contain its tensors."""
     try:
         places = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
         files = sorted(set(places.values()))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"{index}: no index of shards ({error!r})") from error
+        raise CheckpointError(f"{index}: not an index of shards ({error!r})") from error
     absent = [name for name in files if not (index.parent / name).is_file()]
     if absent:
         raise FileNotFoundError(f"{index.parent} lacks the shards {', '.join(absent)}, named in {index.name}")
@@ -74,7 +74,7 @@ def _read_shards(index: Path) -> dict[str, Tensor]:
 
 
 def _read_file(path: Path) -> dict[str, Tensor]:
-    """Read one file of tensors, by its ending."""
+    """Read one weight file, in the format of its suffix."""
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
@@ -82,5 +82,5 @@ def _read_file(path: Path) -> dict[str, Tensor]:
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
         raise CheckpointError(f"{path} cannot be read: {error}") from error
     if not isinstance(tensors, dict) or not all(isinstance(value, Tensor) for value in tensors.values()):
-        raise CheckpointError(f"{path} is no mapping of names to tensors")
+        raise CheckpointError(f"{path} does not contain a mapping of names to tensors")
     return tensors

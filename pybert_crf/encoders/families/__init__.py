@@ -1,4 +1,4 @@
-"""The families of encoders whose checkpoints can be read and written."""
+"""The families of encoders, by ``model_type``: one table each, for reading and writing their checkpoints."""
 
 from __future__ import annotations
 

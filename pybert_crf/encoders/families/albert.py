@@ -1,7 +1,7 @@
 """ALBERT (Lan et al., 2020): groups of layers that share weights, and embeddings of their own width.
 
-Hidden dropout acts after both halves of a layer, as in the authors' code (``transformers`` leaves the
-second out).
+Hidden dropout follows both attention and feed-forward, as in the authors' code (``transformers`` leaves out
+the second).
 """
 
 from __future__ import annotations

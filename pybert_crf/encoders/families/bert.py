@@ -1,7 +1,7 @@
-"""BERT (Devlin et al., 2019) and ERNIE (Sun et al., 2019), as ``transformers`` spells their checkpoints.
+"""BERT (Devlin et al., 2019) and ERNIE (Sun et al., 2019), in the checkpoints of ``transformers``.
 
-Chinese RoBERTa-wwm, MacBERT, PERT and exports of ERNIE 1.0 are BERT: their config.json say so. ERNIE itself
-adds the embedding of a pretraining task, of which other tasks take the first.
+Chinese RoBERTa-wwm, MacBERT, PERT and exports of ERNIE 1.0 have model_type "bert". ERNIE itself adds the
+embedding of a pretraining task; downstream tasks use that of the first.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import replace
 from pybert_crf.encoders.families.family import HEADS, Family, Rename
 from pybert_crf.encoders.families.mlm_head import MlmHead
 
-# What BERT-like families share, to be concatenated with what they spell otherwise.
+# Rows shared by BERT-like families, which add their own for what they name differently.
 ATTENTION_RENAMES = (
     Rename(
         "layers.{}.attention.qkv",
@@ -59,7 +59,7 @@ CONFIG_KEYS = {
     "pad_id": "pad_token_id",
 }
 
-# Encoders only, with one vector for each place, and stored as they were trained.
+# Encoders only, with absolute position embeddings, neither pruned nor quantised.
 SUPPORTED: dict[str, tuple[object, ...]] = {
     "position_embedding_type": ("absolute", None),
     "is_decoder": (False, None),
@@ -68,7 +68,7 @@ SUPPORTED: dict[str, tuple[object, ...]] = {
     "quantization_config": (None,),
 }
 
-# What lies beside the weights in many checkpoints: a pooler, and 0, 1, 2 … once saved as if a weight.
+# Other tensors in many checkpoints: the pooler, and a buffer of the positions 0, 1, 2 ….
 BODY_HEADS = ("pooler.*", "embeddings.position_ids")
 
 MLM_HEAD = MlmHead(

@@ -1,4 +1,4 @@
-"""DeBERTa (He et al., 2021), versions 1 and 2; version 3 (He et al., 2023) is of type "deberta-v2" too."""
+"""DeBERTa (He et al., 2021), versions 1 and 2; version 3 (He et al., 2023) is "deberta-v2" as well."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from pybert_crf.encoders.families.family import HEADS, Family, Key, Rename
 
 @dataclass(frozen=True)
 class TermsKey(Key):
-    """The key of `position_terms`: a list, or (as the authors write it) names with strokes between."""
+    """The key of `position_terms`: a list or, as the authors write it, names separated by ``|``."""
 
     def read(self, theirs: object) -> object:
         if isinstance(theirs, str):
             theirs = [name.strip() for name in theirs.lower().split("|")]
         if theirs is None or isinstance(theirs, list | tuple):
             return tuple(theirs or ())
-        raise ValueError(f"{self.name} must be a list or names with | between, got {theirs!r}")
+        raise ValueError(f"{self.name} must be a list or names separated by |, got {theirs!r}")
 
     def write(self, ours: object) -> object:
         return list(ours) if isinstance(ours, tuple) and ours else None
@@ -44,12 +44,12 @@ _DEFAULTS = {"num_segments": 0, "norm_eps": 1e-7}
 _HEADS = (
     *HEADS,
     *BODY_HEADS,
-    "cls.*",  # masked words, in the older of two spellings
-    "lm_predictions.*",  # and in the newer one
+    "cls.*",  # the masked-language-model head under its older name
+    "lm_predictions.*",  # and under its newer one
     "mask_predictions.*",  # version 3's discriminator
 )
 _TIED = {"embeddings.word_embeddings.weight": "cls.predictions.decoder.weight"}
-# Some were saved with a table of positions that they make no use of.
+# Some checkpoints contain position embeddings that their configuration does not use.
 _IDLE = ("embeddings.position_embeddings.weight",)
 
 _RENAMES = (

@@ -1,4 +1,4 @@
-"""DistilBERT (Sanh et al., 2019): BERT of fewer layers, without segments."""
+"""DistilBERT (Sanh et al., 2019): BERT with fewer layers and without segments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a family of encoders is: a table of data that says how its checkpoints are spelt."""
+"""The type of a family of encoders: a table of the keys of its config.json and the names of its tensors."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from pybert_crf.encoders.families.mlm_head import MlmHead
 
 @dataclass(frozen=True)
 class Rename:
-    """One module of ours, and its names in checkpoints; each ``{}`` stands for a layer's or group's number.
+    """One of our modules and its names in checkpoints; each ``{}`` stands for the number of a layer or group.
 
-    Where they keep in several tensors what we keep in one (query, key and value), ours is theirs stacked
-    along the first axis, in their order. Read backwards it is the rule for saving. A family that keeps its
-    values otherwise (transposed, interleaved) overrides `split` and `join`, each the other's inverse.
+    If ``theirs`` has several names (query, key and value), our tensor is theirs concatenated along the
+    first axis in this order. Saving applies the rule in reverse. A family with another layout (transposed,
+    interleaved) overrides `split` and `join`, which are each other's inverse.
     """
 
     ours: str
     theirs: tuple[str, ...]
 
     def their_names(self, name: str) -> list[str] | None:
-        """Return the checkpoint's names of our parameter ``name``; None where this rule is not about it."""
+        """Return the checkpoint's names of our parameter ``name``; None if this rule does not apply to it."""
         match = re.fullmatch(re.escape(self.ours).replace(r"\{\}", r"(\d+)") + r"\.(\w+)", name)
         if match is None:
             return None
@@ -33,23 +33,23 @@ class Rename:
         return [f"{theirs.format(*numbers)}.{parameter}" for theirs in self.theirs]
 
     def split(self, ours: Tensor) -> tuple[Tensor, ...]:
-        """Cut our tensor into theirs (views)."""
+        """Split our tensor into theirs (views)."""
         return ours.chunk(len(self.theirs))
 
     def join(self, theirs: list[Tensor]) -> Tensor:
-        """Stack their tensors into ours (a copy)."""
+        """Concatenate their tensors into ours (a copy)."""
         return torch.cat(theirs)
 
 
 @dataclass(frozen=True)
 class Key:
-    """A key of config.json whose values are not ours: ``values`` maps theirs to ours, one to one."""
+    """A key of config.json with values other than ours: ``values`` maps theirs to ours, one to one."""
 
     name: str
     values: Mapping[object, object]
 
     def read(self, theirs: object) -> object:
-        """Return our value; raise ``ValueError`` where there is none."""
+        """Return our value for theirs; raise ``ValueError`` if there is none."""
         for their_value, ours in self.values.items():
             if their_value == theirs:
                 return ours
@@ -57,52 +57,59 @@ class Key:
         raise ValueError(f"{self.name} = {theirs!r} is not supported, only {known}")
 
     def write(self, ours: object) -> object:
-        """Return their value; raise ``ValueError`` where there is none."""
+        """Return their value for ours; raise ``ValueError`` if there is none."""
         for their_value, our_value in self.values.items():
             if our_value == ours:
                 return their_value
         raise ValueError(f"{self.name} has no value for {ours!r}")
 
 
-# Spellings of TensorFlow's releases.
+# Names in checkpoints converted from TensorFlow.
 OLD_SUFFIXES = {".gamma": ".weight", ".beta": ".bias"}
 
-# What stands on every kind of encoder: linear layers over it, and our own taggers' CRF.
+# Heads of any family: classifiers, and the CRF of our own taggers.
 HEADS = ("classifier.*", "qa_outputs.*", "linear.*", "crf.*")
 
 
 @dataclass(frozen=True)
 class Family:
-    """How one family's ``config.json`` and tensors map to ours. Data only: adding a family adds no code.
+    """The mapping of a family's ``config.json`` and tensors to ours: data only, no code.
 
-    ``constants`` and ``derived`` fill the fields of `EncoderConfig` that the family's config.json does not
-    speak of; ``defaults`` those that it may leave unsaid, where `EncoderConfig`'s own default is another.
+    ``constants`` and ``derived`` give the fields of `EncoderConfig` that have no key in the family's
+    config.json; ``defaults`` those whose key may be absent, if the family's default differs from that of
+    `EncoderConfig`.
     """
 
     model_type: str  # in config.json
     architecture: str  # the class of transformers that opens what we save
-    prefix: str  # stands before the names where the checkpoint was saved with a head
+    prefix: str  # of the names in a checkpoint that was saved with a head
     config_keys: Mapping[str, str | Key]  # our field → their key
     renames: tuple[Rename, ...]
-    heads: tuple[str, ...]  # tensors that are no part of an encoder: names, where * stands for anything
-    constants: Mapping[str, object] = field(default_factory=dict)  # our field → its value in this family
-    derived: Mapping[str, Callable[[Mapping[str, object]], object]] = field(
-        default_factory=dict
-    )  # from others
-    defaults: Mapping[str, object] = field(
-        default_factory=dict
-    )  # our field → its value where the key is absent
-    old_keys: Mapping[str, str] = field(default_factory=dict)  # other spellings of a key → today's
+    heads: tuple[str, ...]  # patterns (with *) of the names of tensors that are no part of the encoder
+    constants: Mapping[str, object] = field(default_factory=dict)
+    """Our field → its value in this family."""
+    derived: Mapping[str, Callable[[Mapping[str, object]], object]] = field(default_factory=dict)
+    """Our field → its value, given the other fields."""
+    defaults: Mapping[str, object] = field(default_factory=dict)
+    """Our field → its value if the key is absent."""
+    old_keys: Mapping[str, str] = field(default_factory=dict)
+    """Other names of a key → the current one."""
     supported: Mapping[str, tuple[object, ...]] = field(default_factory=dict)
     """Their key → the values that we implement, the default first."""
     tied: Mapping[str, str] = field(default_factory=dict)
-    """Their name of a tensor → the head's, prefixed as it is, under which some keep the only copy of it."""
+    """Their name of a tensor → that of the head's tensor (with its prefix) which may be its only copy."""
     idle: tuple[str, ...] = ()
-    """Their names of tensors that some checkpoints bring where the configuration has no use for them."""
-    old_suffixes: Mapping[str, str] = field(
-        default_factory=lambda: OLD_SUFFIXES
-    )  # of tensors' names → today's
+    """Their names of tensors that some checkpoints contain although the configuration does not use them."""
+    old_suffixes: Mapping[str, str] = field(default_factory=lambda: OLD_SUFFIXES)
+    """Other suffixes of tensors' names → the current ones."""
     mlm_head: MlmHead | None = None  # the head that pretraining trains
+
+    def current_name(self, name: str) -> str:
+        """Return the current name, without the prefix, of a tensor that a checkpoint calls ``name``."""
+        for old, new in self.old_suffixes.items():
+            if name.endswith(old):
+                name = name.removesuffix(old) + new
+        return name.removeprefix(self.prefix)
 
     def their_key(self, name: str) -> str:
         """Return the key of config.json that holds our field ``name``."""

@@ -1,7 +1,7 @@
 """RoBERTa (Liu et al., 2019), XLM-RoBERTa (Conneau et al., 2020) and its XL sizes (Goyal et al., 2021).
 
-Positions are counted over the pieces that are no padding, from the padding's id on. The XL sizes normalise
-before each half of a layer instead of after it, and not after the embeddings.
+Positions count the pieces other than padding, starting at the padding's id + 1. The XL sizes have LayerNorm
+before attention and feed-forward instead of after them, and none after the embeddings.
 """
 
 from __future__ import annotations

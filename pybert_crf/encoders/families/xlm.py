@@ -1,4 +1,4 @@
-"""XLM (Lample and Conneau, 2019): sinusoidal positions, language embeddings, segments that are words."""
+"""XLM (Lample and Conneau, 2019): sinusoidal positions, language embeddings, segments among the words."""
 
 from __future__ import annotations
 
