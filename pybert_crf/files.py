@@ -1,4 +1,4 @@
-"""Files written whole or not at all: to a temporary name beside the target, then renamed."""
+"""Atomic writing of files: to a temporary file in the same directory, which is then renamed."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from typing import Any
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`, and rename it to `path` when the block ends without an error.
+    """Yield a temporary path, which is renamed to `path` if the block ends without an error.
 
-    A reader sees the old file or the new one, never a part, even where the process is killed; after an
-    error the old file is untouched and the temporary one is gone.
+    A reader sees the old file or the new one, never a part of it, even if the process is killed. After an
+    error the old file is unchanged and the temporary one is deleted.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         temporary.touch()
-        mode = temporary.stat().st_mode  # as the umask has it: safetensors would let nobody else read
+        mode = temporary.stat().st_mode  # by the umask: safetensors would make the file private
         yield temporary
         temporary.chmod(mode)
         temporary.replace(path)
@@ -36,5 +36,5 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def write_json(path: str | Path, value: Any) -> None:
-    """Write `value` as indented UTF-8 JSON."""
+    """Write `value` as indented JSON in UTF-8."""
     write_text(path, json.dumps(value, ensure_ascii=False, indent=2) + "\n")

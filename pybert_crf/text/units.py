@@ -1,4 +1,4 @@
-"""What a corpus tags, characters or words, and how raw text is cut into the same."""
+"""Units, the characters or words that are tagged: detection in a corpus, segmentation of raw text."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _MAJORITY = 0.9
 
 
 def detect_unit(token_sequences: Iterable[Sequence[str]]) -> str:
-    """``"char"`` where at least 9 of 10 tokens that hold a letter are one code point long, else ``"word"``.
+    """``"char"`` if at least 9 of 10 tokens with a letter have one code point, else ``"word"``.
 
-    Punctuation and numbers say nothing and are left out (all tokens count where none holds a letter). Words
-    are far from the threshold: 6 % of W-NUT 2017's are one letter, about half of a word-segmented Chinese
-    text's, and 100 % in the Chinese corpora that are tagged by character, a few Latin words whole or not.
+    Only tokens with a letter count, unless there are none. The threshold is far from real corpora: the
+    share of tokens with one code point is 6 % in W-NUT 2017, about half in Chinese segmented into words,
+    and nearly 100 % in Chinese tagged by character, even if Latin words are single tokens there.
     """
-    lengths = {True: [0, 0], False: [0, 0]}  # holds a letter → [tokens of one code point, tokens]
+    lengths = {True: [0, 0], False: [0, 0]}  # has a letter → [tokens of one code point, tokens]
     for tokens in token_sequences:
         for token in tokens:
             tally = lengths[any(map(str.isalpha, token))]
@@ -31,16 +31,16 @@ def detect_unit(token_sequences: Iterable[Sequence[str]]) -> str:
 
 
 def split_units(text: str, unit: str) -> list[tuple[int, int]]:
-    """Cut raw text into units: half-open character offsets ``start, end``, ascending, no two overlapping.
+    """Segment raw text into units: half-open character offsets ``start, end``, ascending and disjoint.
 
-    Every character that is not white space (`str.isspace`) lies in exactly one unit, and no unit holds white
-    space. ``"char"``: each such character is a unit. ``"word"``: between white space, from left to right,
+    Every character except white space (`str.isspace`) is in exactly one unit; no unit contains white space.
+    With ``"char"`` each such character is a unit. With ``"word"`` a unit is, from left to right,
 
     - a URL without its closing punctuation, an e-mail address, ``@user``, ``#tag``, ``&amp;``;
     - a number with its separators: 7.7, 1,000, 12:30, 1/2; an abbreviation: U.S.;
-    - a word, its hyphens and inner apostrophes kept (state-of-the-art, don't, O'Neill), with 's cut off
-      ("John's" is two units, as in the Penn Treebank); a Chinese character is a word of its own;
-    - otherwise a symbol, with the marks and joiners that belong to it; equal ones in a row are one (...).
+    - a word with its hyphens and inner apostrophes (state-of-the-art, don't, O'Neill) but without 's
+      ("John's" is two units, as in the Penn Treebank); each Chinese character is a word;
+    - otherwise a symbol with its marks and joiners; repetitions of one symbol are one unit (...).
 
     Raises:
         ValueError: `unit` is neither.
@@ -54,8 +54,8 @@ def split_units(text: str, unit: str) -> list[tuple[int, int]]:
 
 @cache
 def _word_pattern() -> re.Pattern[str]:
-    # Marks (Hindi vowel signs, accents, variation selectors) are not \w to `re`, yet belong to the letter
-    # before them; so do the joiners of Persian, of Indic scripts and of emoji.
+    # Marks (Hindi vowel signs, accents, variation selectors) do not match \w in `re` but belong to the
+    # preceding letter, as do the joiners of Persian, of Indic scripts and of emoji.
     mark = f"[{_marks()}\u200c\u200d\U0001f3fb-\U0001f3ff]"
     han = "\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
     letters = rf"[^\W{han}](?:[^\W{han}]|{mark})*"
@@ -77,8 +77,8 @@ def _word_pattern() -> re.Pattern[str]:
 
 
 def _marks() -> str:
-    """The characters of the Unicode categories M*, as ranges of a regular expression's class."""
-    planes = chain(range(0x300, 0x20000), range(0xE0100, 0xE01F0))  # no other plane has any
+    """The characters of the Unicode categories M*, as ranges for a regular expression."""
+    planes = chain(range(0x300, 0x20000), range(0xE0100, 0xE01F0))  # there are none elsewhere
     codes = [code for code in planes if unicodedata.category(chr(code))[0] == "M"]
     runs = [list(run) for _, run in groupby(enumerate(codes), key=lambda pair: pair[1] - pair[0])]
     return "".join(f"{chr(run[0][1])}-{chr(run[-1][1])}" for run in runs)

@@ -1,7 +1,7 @@
-"""Windows over a text longer than the encoder can read, so that nothing is truncated.
+"""Windows over texts longer than the encoder's maximum, so that nothing is truncated.
 
-For tagging they overlap: each window is encoded by itself; a unit's emission is taken from the window that
-shows most of what is around it, and one CRF pass decodes the whole. For pretraining they do not.
+For tagging windows overlap: each is encoded separately, a unit's emissions are taken from the window with
+the most context around it, and one CRF pass decodes the whole text. For pretraining windows do not overlap.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ Window = tuple[int, int]
 
 
 def plan_windows(n_pieces: int, capacity: int, overlap: int) -> list[Window]:
-    """Windows ``start:stop`` (half-open, in pieces) that cover ``0:n_pieces``, in order.
+    """Overlapping windows ``start:stop`` (half-open, in pieces) that cover ``0:n_pieces``, in order.
 
-    Neighbours share `overlap` pieces, the last two possibly more: the last window is as long as the others
-    and ends with the text. A text that fits is one window; one without pieces has none.
+    Adjacent windows share `overlap` pieces, the last two possibly more: the last window is as long as the
+    others and ends with the text. A text that fits is one window; an empty text has none.
 
     Args:
-        n_pieces: length of the text, in pieces.
-        capacity: how many pieces a window holds ([CLS] and [SEP] not counted).
-        overlap: pieces shared by neighbours, 0 to ``capacity - 1``.
+        n_pieces: length of the text in pieces.
+        capacity: length of a window in pieces ([CLS] and [SEP] not counted).
+        overlap: pieces shared by adjacent windows, 0 to ``capacity - 1``.
 
     Raises:
         ValueError: a size is out of range.
@@ -39,21 +39,21 @@ def plan_windows(n_pieces: int, capacity: int, overlap: int) -> list[Window]:
 
 
 def split_evenly(n_pieces: int, boundaries: Sequence[int], capacity: int) -> list[Window]:
-    """Windows ``start:stop`` that cover ``0:n_pieces`` without overlap, near-equally long, cut at boundaries.
+    """Disjoint windows ``start:stop`` of nearly equal length that cover ``0:n_pieces`` and end between words.
 
-    For pretraining, where a piece is to be seen once. A window ends inside a word only where the word alone
-    is longer than a window.
+    For pretraining, where each piece occurs once. A window ends inside a word only if that word is longer
+    than a window.
 
     Args:
-        n_pieces: length of the text, in pieces.
-        boundaries: where a word begins, ascending.
-        capacity: how many pieces a window holds.
+        n_pieces: length of the text in pieces.
+        boundaries: positions at which a word begins, ascending.
+        capacity: length of a window in pieces.
 
     Raises:
         ValueError: `capacity` is not positive.
     """
     if capacity < 1:
-        raise ValueError(f"a window must hold a piece at least, got capacity={capacity}")
+        raise ValueError(f"a window needs at least one piece, got capacity={capacity}")
     windows = []
     start = 0
     while start < n_pieces:
@@ -66,7 +66,7 @@ def split_evenly(n_pieces: int, boundaries: Sequence[int], capacity: int) -> lis
 
 
 def _cut(start: int, target: int, limit: int, boundaries: Sequence[int]) -> int:
-    """The boundary in ``(start, limit]`` at or next before `target`, else next after it, else `target`."""
+    """The last boundary in ``(start, target]``, else the first in ``(target, limit]``, else `target`."""
     before = bisect_right(boundaries, target) - 1
     if before >= 0 and boundaries[before] > start:
         return boundaries[before]
@@ -75,17 +75,17 @@ def _cut(start: int, target: int, limit: int, boundaries: Sequence[int]) -> int:
 
 
 def place(first: Sequence[int], windows: Sequence[Window]) -> list[tuple[int, int]]:
-    """For each unit the window to take its emission from, and its position inside that window.
+    """The window from which to take each unit's emissions, and the unit's position inside it.
 
-    It is the one with most context on the unit's scarcer side, ``max min(piece - start, stop - 1 - piece)``;
-    the earlier of two equal ones.
+    It is the window with the most context on the side where there is less, i.e. that maximises
+    ``min(piece - start, stop - 1 - piece)``; the earlier of two equal ones.
 
     Args:
         first: index of each unit's first piece, ascending.
-        windows: as `plan_windows` made them (equally long, ascending).
+        windows: result of `plan_windows` (of equal length, ascending).
 
     Raises:
-        ValueError: a unit lies in no window.
+        ValueError: a unit is in no window.
     """
 
     def context(piece: int, window: int) -> int:
@@ -95,10 +95,10 @@ def place(first: Sequence[int], windows: Sequence[Window]) -> list[tuple[int, in
     placed = []
     window = 0
     for piece in first:
-        # Context rises, then falls, along the windows, and its peak only moves forward from unit to unit.
+        # Along the windows the context first increases, then decreases, and its maximum moves forward only.
         while window + 1 < len(windows) and context(piece, window + 1) > context(piece, window):
             window += 1
         if not windows or context(piece, window) < 0:
-            raise ValueError(f"piece {piece} lies in none of the {len(windows)} windows")
+            raise ValueError(f"piece {piece} is in none of the {len(windows)} windows")
         placed.append((window, piece - windows[window][0]))
     return placed

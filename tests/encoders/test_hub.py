@@ -56,7 +56,9 @@ def test_not_cached_and_offline(cache: Path) -> None:
 
 def test_a_cached_model_without_weights(cache: Path) -> None:
     (_fill(cache) / "model.safetensors").unlink()
-    with pytest.raises(FileNotFoundError, match=r"not a checkpoint: it has no weights \(model\.safetensors or"):
+    with pytest.raises(
+        FileNotFoundError, match=r"not a checkpoint: it has no weights \(model\.safetensors or"
+    ):
         resolve(NAME)
 
 

@@ -18,7 +18,7 @@ _CHUNK = st.tuples(st.sampled_from([None, "PER", "LOC", "creative-work"]), st.in
 
 @pytest.fixture(scope="session")
 def legal_bio() -> st.SearchStrategy[list[str]]:
-    """Legal BIO sequences, neighbouring entities of one type and the empty sequence among them."""
+    """Legal BIO sequences, among them adjacent entities of one type and the empty sequence."""
     return st.lists(_CHUNK, max_size=8).map(_bio)
 
 

@@ -73,7 +73,7 @@ def test_a_prefix_of_another_scheme_is_an_error(strict: bool) -> None:
     [
         ([Span(1, 1, "A")], "span 1:1"),
         ([Span(-1, 1, "A")], "span -1:1"),
-        ([Span(2, 4, "A")], "leaves a sequence of 3 units"),
+        ([Span(2, 4, "A")], "is empty or out of range for 3 units"),
         ([Span(0, 2, "A"), Span(1, 3, "B")], "overlaps"),
     ],
 )

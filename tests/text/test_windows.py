@@ -63,7 +63,7 @@ def test_sizes_out_of_range_are_errors(n_pieces: int, capacity: int, overlap: in
 
 @pytest.mark.parametrize(("first", "windows"), [([0], []), ([6], [(0, 6)]), ([0, 11], [(0, 6), (4, 10)])])
 def test_a_piece_outside_all_windows_is_an_error(first: list[int], windows: list[tuple[int, int]]) -> None:
-    with pytest.raises(ValueError, match=f"piece {first[-1]} lies in none"):
+    with pytest.raises(ValueError, match=f"piece {first[-1]} is in none"):
         place(first, windows)
 
 

@@ -103,7 +103,7 @@ def write_columns(path: str | Path, sentences: Iterable[Sentence]) -> None:
 def _lines(number: int, sentence: Sentence) -> str:
     if not sentence.tokens or len(sentence.tokens) != len(sentence.tags):
         sizes = f"{len(sentence.tokens)} tokens and {len(sentence.tags)} tags"
-        raise ValueError(f"sentence {number} has {sizes}: a column file needs as many of each, and some")
+        raise ValueError(f"sentence {number} has {sizes}: it needs at least one token, and a tag for each")
     for value in (*sentence.tokens, *sentence.tags):
         if not value or value == DOCSTART or not set(value).isdisjoint(" \t\r\n"):
             raise ValueError(f"sentence {number}: {value!r} cannot stand in a column file")

@@ -1,4 +1,4 @@
-"""Untagged text, from plain or column files, as passages of units: what an encoder is pretrained on."""
+"""Untagged text for pretraining, read from plain text or column files as passages of units."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from pybert_crf.text.corpora.lines import numbered_lines
 from pybert_crf.text.tagging.schemes import SchemeError, detect_scheme
 from pybert_crf.text.units import detect_unit, split_units
 
-_ENOUGH = 10_000  # passages that show whether a text is to be read by character or by word
-_LOOK = 200  # lines that show whether a file is a column file
+_UNIT_SAMPLE = 10_000  # passages examined to detect characters or words
+_FORMAT_SAMPLE = 200  # lines examined to detect a column file
 
 
 class Passage(NamedTuple):
-    """The units of a line (or of a column file's sentence), and where words begin.
+    """The units of a line of text (or of a sentence in a column file) and the words that they belong to.
 
     Attributes:
         units: characters or words, without white space.
-        words: for each unit the number of its word, ascending. A unit that is a word, or a column file's
-            token, is one by itself; in text by character a word is what stands between white space.
+        words: for each unit the index of its word, ascending. In text read by character white space separates
+            words; in text read by word, and in column files, each unit is a word.
     """
 
     units: list[str]
@@ -30,15 +30,15 @@ class Passage(NamedTuple):
 
 
 def read_passages(path: str | os.PathLike[str], unit: str, *, columns: bool = False) -> Iterator[Passage]:
-    """The passages of a file, as they come: lines that hold more than white space, or sentences.
+    """The passages of a file, as they are read: its non-blank lines, or the sentences of a column file.
 
     Args:
         path: a UTF-8 file.
-        unit: ``"char"`` or ``"word"``: how a line is cut (see `split_units`); a column file is cut already.
-        columns: whether the file is a column file; its tokens are read, what else it holds is passed over.
+        unit: ``"char"`` or ``"word"``, the units of a line (see `split_units`); not used for column files.
+        columns: whether the file is a column file, of which only the tokens are read.
 
     Raises:
-        CorpusError: not UTF-8, or no column file, with file and line.
+        CorpusError: not UTF-8, or not a column file, with file and line.
         OSError: the file cannot be read.
     """
     if columns:
@@ -51,24 +51,24 @@ def read_passages(path: str | os.PathLike[str], unit: str, *, columns: bool = Fa
 
 
 def count_empty_lines(path: str | os.PathLike[str]) -> int:
-    """How many lines of a plain text file hold nothing but white space, so that they are no passages."""
+    """The number of blank lines of a plain text file, which `read_passages` skips."""
     return sum(not line or line.isspace() for _, line in numbered_lines(path))
 
 
 def detect_text_unit(paths: Iterable[str | os.PathLike[str]], *, columns: bool = False) -> str:
-    """``"char"`` or ``"word"``, by the first passages of all files; see `detect_unit`.
+    """``"char"`` or ``"word"``, by the first passages of each file; see `detect_unit`.
 
-    In plain text a Chinese character counts as a token of its own, as `split_units` cuts it.
+    In plain text each Chinese character counts as a token, as in `split_units`.
     """
     passages = (
-        p.units for path in paths for p in islice(read_passages(path, "word", columns=columns), _ENOUGH)
+        p.units for path in paths for p in islice(read_passages(path, "word", columns=columns), _UNIT_SAMPLE)
     )
     return detect_unit(passages)
 
 
 def looks_like_columns(path: str | os.PathLike[str]) -> bool:
-    """Whether a file's first lines are each a token and a tag of one scheme, so that it is no plain text."""
-    rows = [line.split() for _, line in islice(numbered_lines(path), _LOOK)]
+    """Whether the first lines of a file each have a token and a tag of one scheme, unlike plain text."""
+    rows = [line.split() for _, line in islice(numbered_lines(path), _FORMAT_SAMPLE)]
     filled = [row for row in rows if row]
     if not filled or min(map(len, filled)) < 2:
         return False
@@ -85,7 +85,7 @@ def _cut(line: str, unit: str) -> Passage:
     if unit == "word":
         return Passage(units, list(range(len(units))))
     words, word, end = [], -1, -1
-    for start, stop in offsets:  # every character but white space is a unit: a gap is white space
+    for start, stop in offsets:  # every character except white space is a unit: a gap is white space
         word += start != end
         words.append(word)
         end = stop

@@ -1,4 +1,4 @@
-"""Entities as spans of units, read from tags and written back."""
+"""Conversion between tags and entity spans."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class Span(NamedTuple):
 
 
 def spans(tags: Sequence[str], scheme: str, strict: bool = False) -> list[Span]:
-    """The entities that `tags` spell out, in order.
+    """The entities of a sequence of tags, in order.
 
-    Lenient reading is conlleval's (and seqeval's default): every unit whose tag is not O belongs to an
-    entity, and an entity goes on as long as its type does and no prefix says otherwise, so an illegal I-
-    opens one. Strict reading is seqeval's ``mode="strict"``: what is not spelled as the scheme demands (no
-    B-, no E-) is no entity. In IO the two are the same.
+    The lenient reading is conlleval's (and seqeval's default): every unit whose tag is not O belongs to an
+    entity, and an entity continues as long as the type is the same and no prefix begins or ends one, so an
+    illegal I- begins one. The strict reading is seqeval's ``mode="strict"``: an entity without the prefixes
+    that the scheme requires (B-, E-) does not count. In IO both readings are the same.
 
     Raises:
         ValueError: a tag is malformed or its prefix is not one of the scheme's.
@@ -32,15 +32,15 @@ def spans(tags: Sequence[str], scheme: str, strict: bool = False) -> list[Span]:
 
 
 def tags_from_spans(entities: Iterable[Span], length: int, scheme: str) -> list[str]:
-    """The tags of a sequence of `length` units with these entities, in any order.
+    """The tags of a sequence of `length` units with these entities, given in any order.
 
     Raises:
-        ValueError: a span is empty, leaves the sequence or overlaps another; or IO would merge two of them.
+        ValueError: a span is empty, out of range or overlaps another; or IO would merge two of them.
     """
     tags = [OUTSIDE] * length
     for start, end, label in sorted(entities):
         if not 0 <= start < end <= length:
-            raise ValueError(f"span {start}:{end} ({label}) is empty or leaves a sequence of {length} units")
+            raise ValueError(f"span {start}:{end} ({label}) is empty or out of range for {length} units")
         if any(tag != OUTSIDE for tag in tags[start:end]):
             raise ValueError(f"span {start}:{end} ({label}) overlaps another")
         tags[start:end] = [join_tag("B", label)] + [join_tag("I", label)] * (end - start - 1)
@@ -84,10 +84,10 @@ def _opens(previous: _Role, current: _Role, scheme: str) -> bool:
         return current[0] in "BS"
     if current[0] == "B":  # only between two entities of one type
         return previous[0] in "BI" and previous[1] == current[1]
-    return current[0] == "I"  # wherever it does not continue; after a B that opened nothing, too
+    return current[0] == "I"  # any I that continues nothing, also after a B that began nothing
 
 
 def _closes(last: _Role, following: _Role, scheme: str) -> bool:
-    if scheme == "IOB1":  # a B that follows a B of another type is no boundary
+    if scheme == "IOB1":  # a B that follows a B of another type does not close it
         return not (last[0] == following[0] == "B" and last[1] != following[1])
     return scheme == "BIO" or last[0] in "ES"

@@ -1,7 +1,7 @@
-"""Entity precision, recall and F1: an entity counts where its type and both its ends are right.
+"""Entity precision, recall and F1: a predicted entity is correct if its type and both its ends are.
 
-Two readings of the tags, both named in every report: conlleval's (lenient; the headline figure, since the
-literature uses it) and strict. The figures are seqeval's, with divisions by zero counted as 0.
+Every report has both readings of the tags: conlleval's (lenient; the main figure, as in the literature) and
+strict. The figures agree with seqeval's; a division by zero gives 0.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ READINGS = ("conlleval", "strict")
 
 @dataclass(frozen=True)
 class Score:
-    """One line of a report; `support` counts gold entities, `predicted` the tagger's, `correct` both's."""
+    """One row of a report; `support`, `predicted` and `correct` are numbers of entities."""
 
     precision: float
     recall: float
@@ -29,7 +29,7 @@ class Score:
 
     @classmethod
     def of(cls, support: int, predicted: int, correct: int) -> Score:
-        """precision = correct / predicted, recall = correct / support, F1 their harmonic mean."""
+        """Precision = correct / predicted, recall = correct / support, F1 is their harmonic mean."""
         precision, recall = _ratio(correct, predicted), _ratio(correct, support)
         return cls(
             precision, recall, _ratio(2 * precision * recall, precision + recall), support, predicted, correct
@@ -38,7 +38,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Scores:
-    """One reading's scores: each type's, micro (over all entities), macro (the plain mean over the types)."""
+    """The scores of one reading: of each type, micro (over all entities), macro (mean over the types)."""
 
     types: dict[str, Score]
     micro: Score
@@ -51,18 +51,18 @@ class Scores:
 
 @dataclass(frozen=True)
 class Report:
-    """What `evaluate` found, under both readings."""
+    """The scores that `evaluate` returns, under both readings."""
 
     conlleval: Scores
     strict: Scores
 
     @property
     def f1(self) -> float:
-        """Micro-averaged F1 under conlleval's reading: the figure that papers quote."""
+        """Micro-averaged F1 under conlleval's reading: the figure that papers report."""
         return self.conlleval.micro.f1
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain dicts and numbers, for JSON: reading → types / micro / macro → figure."""
+        """Dicts and numbers for JSON: reading → types / micro / macro → figure."""
         return asdict(self)
 
     def rows(self) -> list[tuple[str, str, Score]]:
@@ -71,15 +71,15 @@ class Report:
 
 
 def evaluate(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]], scheme: str) -> Report:
-    """Compare the tags of each sentence.
+    """Score predicted tags against gold tags.
 
     Args:
         gold, predicted: one sequence of tags for each sentence, both in `scheme`.
         scheme: one of `schemes.SCHEMES`.
 
     Raises:
-        ValueError: the two differ in the number of sentences, or in a sentence's length (which one is named);
-            or a tag is not one of the scheme's.
+        ValueError: the numbers of sentences, or the lengths of a sentence, differ (the message names the
+            sentence); or a tag is not one of the scheme's.
     """
     if len(gold) != len(predicted):
         raise ValueError(f"{len(gold)} gold sentences, but {len(predicted)} predicted ones")

@@ -1,16 +1,16 @@
-"""Tag schemes: how the tags of a sequence spell out its entities, and the way from one spelling to another.
+"""Tag schemes: detection, legal sequences, and conversion from one scheme to another.
 
-A tag is ``O`` (outside) or ``PREFIX-TYPE``; a type may hold hyphens. Where there is but one type, as in
-word segmentation, the prefix may stand alone (``B``, ``M``, ``E``, ``S``). In each scheme a prefix plays one
-of four roles: the entity Begins, is Inside, Ends here, or is a Single unit long.
+A tag is ``O`` (outside) or ``PREFIX-TYPE``; a type may contain hyphens. If there is only one type, as in
+word segmentation, a tag may be the prefix alone (``B``, ``M``, ``E``, ``S``). In each scheme a prefix has
+one of four roles: the unit Begins an entity, is Inside it, Ends it, or is the Single unit of it.
 
 =======  ==================================================================================================
 BIO      every entity begins with B (also called IOB2)
-IOB1     an entity begins with I, and with B only right after another of its own type (CoNLL-2003)
-IO       I throughout: neighbouring entities of one type cannot be told apart
-BIOES    B I E, or S for an entity of one unit (BIESO, IOBES)
-BMES     the same with M for I (usual for Chinese)
-BILOU    the same with L for E and U for S
+IOB1     an entity begins with I, or with B if it directly follows another of its type (CoNLL-2003)
+IO       I only: adjacent entities of one type are indistinguishable
+BIOES    B I E, or S for an entity of one unit (also called BIESO, IOBES)
+BMES     as BIOES with M for I (usual for Chinese)
+BILOU    as BIOES with L for E and U for S
 =======  ==================================================================================================
 """
 
@@ -22,14 +22,13 @@ from functools import cache, lru_cache
 from typing import NamedTuple
 
 OUTSIDE = "O"
-UNTYPED = "_"  # the type of a prefix that stands alone; seqeval's name for it
+UNTYPED = "_"  # the type of a tag without a type, as in seqeval
 
-# Roles B, I, E, S, in this order → the prefix each scheme writes. The order of the schemes is the order in
-# which `detect_scheme` tries them.
+# The prefixes of the roles B, I, E, S, in this order; `detect_scheme` tries the schemes in the order below.
 _SPELLING = {
     "BIO": "BIIB",
     "IO": "IIII",
-    "IOB1": "IIII",  # and B where `_spell` says so
+    "IOB1": "IIII",  # or B, see `_prefix`
     "BIOES": "BIES",
     "BMES": "BMES",
     "BILOU": "BILU",
@@ -37,14 +36,15 @@ _SPELLING = {
 _CLOSED = frozenset({"BIOES", "BMES", "BILOU"})  # the schemes that mark an entity's end
 
 SCHEMES = tuple(_SPELLING)
-TOLERATED = 0.01  # the share of entity tags that may be illegal (Resume NER's train part holds 4 such)
+TOLERATED = 0.01  # share of the entity tags that may be illegal (the training part of Resume NER has 4)
 
 
 class SchemeError(ValueError):
-    """Tags that fit no scheme (or not the one named): which tag, and where.
+    """Tags that fit no scheme, or not the given one.
 
     Attributes:
-        sentence, position: 0-based index of the sequence, and of the tag in it (its length: after the last).
+        sentence: index of the sequence, from 0.
+        position: index of the tag in it; the sequence's length if its last entity has no end.
     """
 
     def __init__(self, message: str, sentence: int, position: int) -> None:
@@ -57,11 +57,11 @@ class SchemeError(ValueError):
 def split_tag(tag: str) -> tuple[str, str]:
     """``"B-PER"`` → ``("B", "PER")``; ``"B"`` → ``("B", UNTYPED)``; ``"O"`` → ``("O", "")``.
 
-    The type may hold hyphens.
+    The type may contain hyphens.
 
     Raises:
-        ValueError: the tag is neither ``O`` nor one of the prefixes B I M E S L U, alone or with a hyphen and
-            a type.
+        ValueError: the tag is neither ``O`` nor one of the prefixes B I M E S L U, alone or before a hyphen
+            and a type.
     """
     if tag == OUTSIDE:
         return OUTSIDE, ""
@@ -76,13 +76,13 @@ def split_tag(tag: str) -> tuple[str, str]:
 
 
 def join_tag(prefix: str, label: str) -> str:
-    """The tag of a prefix and a type, as `split_tag` takes it apart."""
+    """The tag of a prefix and a type: the inverse of `split_tag`."""
     return prefix if label == UNTYPED else f"{prefix}-{label}"
 
 
 @lru_cache(maxsize=16384)
 def role(tag: str, scheme: str) -> tuple[str, str]:
-    """The tag's (role, type), the role one of O B I E S whatever the scheme's spelling.
+    """The tag's (role, type); the role is O, B, I, E or S in every scheme.
 
     Raises:
         ValueError: the scheme is unknown, the tag malformed, or its prefix is not one of the scheme's.
@@ -98,11 +98,11 @@ def role(tag: str, scheme: str) -> tuple[str, str]:
 
 @lru_cache(maxsize=65536)
 def continues(previous_tag: str, tag: str, scheme: str) -> bool:
-    """Whether `tag` continues the entity that `previous_tag` belongs to, read leniently.
+    """Whether `tag` continues the entity of `previous_tag`, by conlleval's lenient rule.
 
-    That is conlleval's rule: same type, no beginning here, no end there. An illegal tag (an I- after O, say)
-    opens an entity of its own. Between two tags an entity goes on or it does not: the runs that this relation
-    leaves together are the entities.
+    It does if both have the same type, the previous tag does not end an entity and this one does not begin
+    one. An illegal tag (an I- after O, say) begins an entity of its own. The entities of a sequence are its
+    maximal runs of tags each of which continues the one before it.
     """
     (previous_role, previous_label), (this_role, label) = role(previous_tag, scheme), role(tag, scheme)
     return previous_role in "BI" and this_role in "IE" and previous_label == label
@@ -110,11 +110,11 @@ def continues(previous_tag: str, tag: str, scheme: str) -> bool:
 
 @lru_cache(maxsize=65536)
 def is_legal(previous_tag: str, tag: str, scheme: str) -> bool:
-    """Whether the scheme allows `tag` right after `previous_tag`; use ``O`` for both ends of a sequence.
+    """Whether the scheme allows `tag` directly after `previous_tag`; both ends of a sequence count as ``O``.
 
-    A tag whose prefix the scheme does not use is not legal anywhere.
+    A tag whose prefix is not the scheme's is illegal everywhere. Raises ``ValueError`` for an unknown scheme.
     """
-    _spelling(scheme)  # an unknown scheme is an error all the same
+    _spelling(scheme)  # raises for an unknown scheme, unlike for a foreign prefix
     try:
         (previous_role, previous_label), (this_role, label) = role(previous_tag, scheme), role(tag, scheme)
     except ValueError:
@@ -128,42 +128,43 @@ def is_legal(previous_tag: str, tag: str, scheme: str) -> bool:
 
 
 def illegal_positions(tags: Sequence[str], scheme: str) -> list[int]:
-    """Where a tag may not follow its neighbour in this scheme; ``len(tags)``: the last entity has no end."""
+    """Positions of tags that may not follow the tag before; ``len(tags)`` if the last entity has no end."""
     pairs = zip([OUTSIDE, *tags], [*tags, OUTSIDE], strict=True)
     return [position for position, pair in enumerate(pairs) if not is_legal(*pair, scheme)]
 
 
 def detect_scheme(sequences: Iterable[Sequence[str]]) -> str:
-    """The scheme whose prefixes cover all tags and under which the fewest of them are illegal.
+    """The scheme that has the prefixes of all tags and in which the fewest tags are illegal.
 
-    What several schemes allow alike goes to the first of BIO, IO, IOB1, BIOES, BMES, BILOU. So BIO against
-    IOB1 is decided by whether some I-X opens an entity (after O, after another type, at the start of a
-    sequence) while B-X stands only right after an entity of the same type. Only O tags are BIO; only I- tags
-    are IO, not IOB1; B, E and S without I or M are BIOES, not BMES. Real corpora hold a few faults: a share
-    of `TOLERATED` of the entity tags may be illegal.
+    Ties go to the first of BIO, IO, IOB1, BIOES, BMES, BILOU. So tags are IOB1 rather than BIO if I-X
+    begins entities (after O, after another type, at the start of a sequence) and B-X occurs only directly
+    after an entity of the same type. O tags alone are BIO; I- tags alone are IO, not IOB1; B, E and S
+    without I or M are BIOES, not BMES. As real corpora contain a few faults, a share of `TOLERATED` of the
+    entity tags may be illegal.
 
     Raises:
-        SchemeError: no scheme has all the prefixes, or too many tags are illegal in the closest one.
+        SchemeError: no scheme has all the prefixes, or too many tags are illegal in the closest scheme.
     """
     seen = _pairs_of(sequences)
-    # Smaller is closer; min takes the first of equals.
+    # min returns the first of equally close schemes.
     closest = min(SCHEMES, key=lambda scheme: _distance(seen, scheme))
-    _demand(seen, closest, f"the tags fit none of {', '.join(SCHEMES)}; in the closest, ")
+    _check_fit(seen, closest, f"the tags fit none of {', '.join(SCHEMES)}; in the closest, ")
     return closest
 
 
 def check_scheme(sequences: Iterable[Sequence[str]], scheme: str) -> None:
-    """Raise `SchemeError` unless the tags fit `scheme` as well as `detect_scheme` would ask of them."""
+    """Raise `SchemeError` unless the tags fit `scheme` by the criterion of `detect_scheme`."""
     _spelling(scheme)
-    _demand(_pairs_of(sequences), scheme, "the tags do not fit the scheme: in ")
+    _check_fit(_pairs_of(sequences), scheme, "the tags do not fit the scheme: in ")
 
 
 def convert(tags: Sequence[str], source: str, target: str) -> list[str]:
-    """The same entities in another scheme. Exact on legal tags; illegal ones are read as `continues` reads
-    them, so that converting a scheme to itself mends them.
+    """The tags of the same entities in another scheme.
+
+    Illegal tags are read as `continues` does, so that conversion to the same scheme repairs them.
 
     Raises:
-        ValueError: a tag or scheme is unknown, or two neighbours of one type would merge in IO.
+        ValueError: a tag or scheme is unknown, or two adjacent entities of one type would merge in IO.
     """
     _spelling(target)
     padded = [OUTSIDE, *tags, OUTSIDE]
@@ -175,15 +176,15 @@ def convert(tags: Sequence[str], source: str, target: str) -> list[str]:
             continue
         begins = not continues(previous, tag, source)
         ends = not continues(tag, following, source)
-        touches = begins and role(previous, source)[1] == label  # right after another of its own type
-        converted.append(join_tag(_spell(begins, ends, touches, target), label))
+        touches = begins and role(previous, source)[1] == label  # directly after another of its type
+        converted.append(join_tag(_prefix(begins, ends, touches, target), label))
     return converted
 
 
-def _spell(begins: bool, ends: bool, touches: bool, scheme: str) -> str:
-    """The prefix that says so in `scheme`."""
+def _prefix(begins: bool, ends: bool, touches: bool, scheme: str) -> str:
+    """The prefix of a unit that begins or ends an entity, or touches the entity before it, in `scheme`."""
     if touches and scheme == "IO":
-        raise ValueError("two neighbouring entities of one type cannot be told apart in IO")
+        raise ValueError("two adjacent entities of one type cannot be told apart in IO")
     if touches and scheme == "IOB1":
         return "B"
     this_role = {(True, False): 0, (False, False): 1, (False, True): 2, (True, True): 3}[begins, ends]
@@ -198,7 +199,7 @@ def _spelling(scheme: str) -> str:
 
 @cache
 def _prefixes(scheme: str) -> dict[str, str]:
-    """Each prefix of the scheme and its role; a letter that serves several roles counts as B or I."""
+    """The scheme's prefixes with their roles; a letter with several roles counts as B or I."""
     spelling = _spelling(scheme)
     if spelling == "IIII":
         return {"I": "I"} if scheme == "IO" else {"I": "I", "B": "B"}
@@ -206,7 +207,7 @@ def _prefixes(scheme: str) -> dict[str, str]:
 
 
 class _Pair(NamedTuple):
-    """Two neighbouring tags of a corpus: which, how often, and where first."""
+    """Two adjacent tags of a corpus, how often they occur, and where first."""
 
     previous: str
     tag: str
@@ -216,7 +217,7 @@ class _Pair(NamedTuple):
 
 
 def _pairs_of(sequences: Iterable[Sequence[str]]) -> list[_Pair]:
-    """The distinct neighbours, by first appearance: a corpus has few, so each is judged once per scheme."""
+    """The distinct pairs of adjacent tags in order of appearance: a corpus has few, so checks are fast."""
     counts: Counter[tuple[str, str]] = Counter()
     places: dict[tuple[str, str], tuple[int, int]] = {}
     for sentence, tags in enumerate(sequences):
@@ -233,13 +234,13 @@ def _is_foreign(tag: str, scheme: str) -> bool:
 
 
 def _distance(seen: list[_Pair], scheme: str) -> tuple[int, int]:
-    """(tags with a prefix that the scheme lacks, illegal tags): how far the tags are from the scheme."""
+    """Numbers of tags with a foreign prefix and of illegal tags: how far the tags are from the scheme."""
     foreign = sum(pair.times for pair in seen if _is_foreign(pair.tag, scheme))
     return foreign, sum(pair.times for pair in seen if not is_legal(pair.previous, pair.tag, scheme))
 
 
-def _demand(seen: list[_Pair], scheme: str, opening: str) -> None:
-    """Raise, naming the first culprit, where the tags are too far from `scheme`."""
+def _check_fit(seen: list[_Pair], scheme: str, opening: str) -> None:
+    """Raise `SchemeError`, naming the first fault, if the tags do not fit `scheme`."""
     foreign, illegal = _distance(seen, scheme)
     entity_tags = sum(pair.times for pair in seen if pair.tag != OUTSIDE)
     if foreign:

@@ -1,7 +1,7 @@
 """Byte-level byte-pair encoding of RoBERTa and DeBERTa v1: ``vocab.json`` and ``merges.txt``.
 
-Every byte has a piece, so nothing is unknown; the space before a word is its first byte, spelt Ġ (Radford et
-al., 2019).
+Every byte has a piece, so nothing is unknown; the space before a word is its first byte, written Ġ (Radford
+et al., 2019).
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, 
 def build_byte_pairs(
     vocab: dict[str, int], merges: list[tuple[str, str]], names: Mapping[str, str], space_before: bool
 ) -> Tokenizer:
-    """The tokenizer of these pieces.
+    """The tokenizer of a byte-pair vocabulary.
 
     Args:
         vocab: ids of the pieces.
-        merges: pairs of pieces, the first to be merged first.
-        names: spelling of the special pieces.
-        space_before: whether a unit is read as if a space stood before it.
+        merges: pairs of pieces, in the order in which they are merged.
+        names: the special pieces.
+        space_before: whether a unit is read as if a space preceded it.
 
     Raises:
         ValueError: the merges do not fit the vocabulary.
@@ -45,7 +45,7 @@ def build_byte_pairs(
 
 
 def special_tokens(names: Mapping[str, str], vocab: Mapping[str, int]) -> list[AddedToken]:
-    """The special pieces that the vocabulary has; the mask takes along the space before it, as words do."""
+    """The special pieces in the vocabulary; the mask includes the space before it, as words do."""
     return [
         AddedToken(piece, lstrip=name == "mask", normalized=False, special=True)
         for name, piece in names.items()
@@ -54,10 +54,10 @@ def special_tokens(names: Mapping[str, str], vocab: Mapping[str, int]) -> list[A
 
 
 def read_vocab_json(path: Path) -> dict[str, int]:
-    """Pieces and ids.
+    """Read a ``vocab.json``: pieces and ids.
 
     Raises:
-        ValueError: the file is no JSON object of numbers.
+        ValueError: the file is not a JSON object of integers.
     """
     try:
         vocab = json.loads(path.read_text(encoding="utf-8"))
@@ -69,17 +69,19 @@ def read_vocab_json(path: Path) -> dict[str, int]:
 
 
 def read_merges(path: Path) -> list[tuple[str, str]]:
-    """One pair a line, first come first merged; a count after the pair and a ``#version`` line are skipped.
+    """Read a ``merges.txt``: one pair per line, in the order in which they are merged.
+
+    A count after the pair and a ``#version`` line are ignored.
 
     Raises:
-        ValueError: a line holds no pair.
+        ValueError: a line is not a pair, or the file is not UTF-8.
     """
     try:
         text = path.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: not UTF-8: {error}") from error
     merges = []
-    # Only \n ends a line and only a space parts the pair: others are pieces of real vocabularies.
+    # Only \n ends a line and only a space separates the pair: other white space occurs in real vocabularies.
     for number, line in enumerate(text.split("\n"), 1):
         pair = line.removesuffix("\r").split(" ")
         if line.startswith("#version") or pair == [""]:

@@ -1,7 +1,7 @@
-"""From a checkpoint's directory to the rules of its tokenizer, as transformers' ``AutoTokenizer`` finds them.
+"""Opening the tokenizer in a checkpoint's directory, by the rules of transformers' ``AutoTokenizer``.
 
-``tokenizer_class`` in ``tokenizer_config.json``, or else ``model_type`` in ``config.json``, says which
-family's rules apply; ``tokenizer.json`` is taken before the vocabulary files.
+``tokenizer_class`` in ``tokenizer_config.json``, or else ``model_type`` in ``config.json``, determines the
+family; ``tokenizer.json`` has precedence over the vocabulary files.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ from pybert_crf.text.tokenizer.wordpiece import WordPieces, set_options
 
 WHOLE = "tokenizer.json"
 
-# Classes of transformers that stand for no family.
+# Classes of transformers that belong to no family.
 _GENERIC = ("PreTrainedTokenizer", "TokenizersBackend", "PythonBackend")
 
 
 def open_directory(directory: Path, space_before: bool) -> tuple[Pieces, dict[str, str]]:
-    """The rules, and the spelling of the special pieces unk, cls, sep, pad, mask, where known bos and eos.
+    """The tokenizer's rules, and its special pieces unk, cls, sep, pad, mask and, if known, bos and eos.
 
     Args:
         directory: of a checkpoint.
-        space_before: whether a unit is read as if a space stood before it, in families that care.
+        space_before: whether a unit is read as if a space preceded it, in families where this matters.
 
     Raises:
         FileNotFoundError: a vocabulary file is missing.
-        ValueError: a file cannot be read, or what family's rules apply is not to be seen.
+        ValueError: a file cannot be read, or the family cannot be determined.
     """
     config = _read_object(directory / "tokenizer_config.json")
-    if "added_tokens_decoder" not in config:  # as newer files have, which make this one a mere copy
+    if "added_tokens_decoder" not in config:  # present in newer files, of which this one is only a copy
         config |= _read_object(directory / "special_tokens_map.json")
     whole = directory / WHOLE
     family = _family(directory, config, whole.is_file())
@@ -56,7 +56,7 @@ def open_directory(directory: Path, space_before: bool) -> tuple[Pieces, dict[st
 
 
 def _family(directory: Path, config: Mapping[str, Any], has_whole: bool) -> TokenizerFamily | None:
-    """The family whose rules apply; None where `tokenizer.json` alone says it all."""
+    """The tokenizer's family; None if `tokenizer.json` alone determines it."""
     stated = str(config.get("tokenizer_class") or "").removesuffix("Fast")
     for family in TOKENIZER_FAMILIES:
         if stated in family.tokenizer_classes:
@@ -80,8 +80,8 @@ def _family(directory: Path, config: Mapping[str, Any], has_whole: bool) -> Toke
     files = dict.fromkeys(file for family in TOKENIZER_FAMILIES for file in family.files)
     if any((directory / file).is_file() for file in files):
         raise ValueError(
-            f"{directory} has no {WHOLE}, and what its vocabulary files mean is not to be seen: neither "
-            "tokenizer_config.json (tokenizer_class) nor config.json (model_type) names a known family"
+            f"{directory} has no {WHOLE}, and the family of its vocabulary files cannot be determined: "
+            "neither tokenizer_config.json (tokenizer_class) nor config.json (model_type) names a known one"
         )
     raise FileNotFoundError(f"no tokenizer in {directory}: looked for {WHOLE}, {', '.join(files)}")
 
@@ -128,9 +128,9 @@ def _from_files(
 
 
 def _add_tokens(directory: Path, pieces: Pieces, config: Mapping[str, Any]) -> None:
-    """Add what was added to the vocabulary after training; each must get the id that it is said to have.
+    """Add the pieces that were added after training; each must get the id that the files give it.
 
-    To XLM's, which is no tokenizer of the library, nothing can be added.
+    XLM's tokenizer is not one of the library and cannot be extended.
     """
     added: dict[int, AddedToken] = {}
     source = directory / "added_tokens.json"
@@ -154,7 +154,7 @@ def _add_tokens(directory: Path, pieces: Pieces, config: Mapping[str, Any]) -> N
 
 
 def _read_object(path: Path) -> dict[str, Any]:
-    """A JSON object, empty where there is no such file."""
+    """Read a JSON object; an empty one if the file does not exist."""
     if not path.is_file():
         return {}
     try:
@@ -167,5 +167,5 @@ def _read_object(path: Path) -> dict[str, Any]:
 
 
 def _spelling(token: str | dict[str, Any]) -> str:
-    """A special piece is a string, or an object that holds one."""
+    """The text of a special piece, which is a string or an object with a ``content``."""
     return token if isinstance(token, str) else str(token["content"])

@@ -1,4 +1,4 @@
-"""The families of tokenizers: their files, the spelling of their special pieces, and the rules that apply."""
+"""The families of tokenizers: one table row each, with files, special pieces and rules."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from pybert_crf.text.tokenizer.sentencepiece import SentencePieceRules, build_se
 from pybert_crf.text.tokenizer.wordpiece import WordPieces, build_wordpiece, read_vocab
 
 Open = Callable[[Sequence[Path], Mapping[str, str], Mapping[str, Any], bool], Pieces]
-"""Vocabulary files, special pieces, tokenizer_config.json, whether a space is before a unit → the rules."""
+"""(vocabulary files, special pieces, tokenizer_config.json, whether a space precedes a unit) → the rules."""
 
 BRACKETED = {"unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "pad": "[PAD]", "mask": "[MASK]"}
-"""Special pieces as BERT spells them."""
+"""BERT's special pieces."""
 
 _ANGLED = {"unk": "<unk>", "cls": "<s>", "sep": "</s>", "pad": "<pad>", "mask": "<mask>"}
 _ENDS = {"bos": "<s>", "eos": "</s>"}
@@ -26,18 +26,18 @@ _ENDS = {"bos": "<s>", "eos": "</s>"}
 
 @dataclass(frozen=True)
 class TokenizerFamily:
-    """How one family's tokenizer is kept.
+    """The files and rules of one family's tokenizer.
 
     Attributes:
-        model_types: in ``config.json``, of the encoders that use it.
+        model_types: of the encoders that use it, in ``config.json``.
         tokenizer_classes: in ``tokenizer_config.json``, without "Fast".
-        files: the vocabulary files, all needed where there is no ``tokenizer.json``.
-        names: spelling of the special pieces, where no file says otherwise.
-        open: from the files to the rules.
+        files: the vocabulary files, all required if there is no ``tokenizer.json``.
+        names: the special pieces, unless a file defines others.
+        open: makes the rules from the files.
         bos_first: the piece before a text is ``bos_token``, not ``cls_token``.
-        library: a ``tokenizer.json`` may stand for the files.
-        saved_as: the class of transformers that is to open what is saved; the generic one takes
-            ``tokenizer.json`` at its word, where a family's own would leave some of the rules out.
+        library: a ``tokenizer.json`` may replace the files.
+        saved_as: the class of transformers that opens a saved tokenizer; the generic class applies
+            ``tokenizer.json`` unchanged, whereas a family's own class may omit some of the rules.
     """
 
     model_types: tuple[str, ...]

@@ -1,7 +1,7 @@
-"""Reads sentencepiece's ``.model`` files, which are protocol buffers, as far as a tokenizer needs them.
+"""Reader of sentencepiece's ``.model`` files, for the fields that a tokenizer needs.
 
-The fields' numbers are those of ``sentencepiece_model.proto`` (google/sentencepiece), the way they lie in the
-file is the protocol buffers' encoding. A quarter of a million pieces take about a second.
+They are protocol buffers; the numbers of the fields are those of ``sentencepiece_model.proto``
+(google/sentencepiece). A quarter of a million pieces take about a second.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ class Piece(NamedTuple):
 
 @dataclass
 class SentencePieceModel:
-    """What a ``.model`` file says.
+    """The content of a ``.model`` file.
 
     Attributes:
-        pieces: a piece's id is its place.
-        type: `UNIGRAM` (a score is a log probability) or `BPE` (a score is minus the rank of the merge) ...
+        pieces: a piece's id is its index.
+        type: `UNIGRAM` (scores are log probabilities), `BPE` (scores are negative ranks), `WORD` or `CHAR`.
         byte_fallback: whether an unknown character becomes the pieces of its bytes.
-        charsmap: the compiled normalisation rules, empty where there are none.
+        charsmap: the compiled normalisation rules; empty if there are none.
     """
 
     pieces: list[Piece] = field(default_factory=list)
@@ -43,7 +43,7 @@ class SentencePieceModel:
 
     @property
     def unk_id(self) -> int:
-        """The place of the unknown piece; -1 where there is none."""
+        """The index of the unknown piece; -1 if there is none."""
         return next((index for index, piece in enumerate(self.pieces) if piece.type == UNKNOWN), -1)
 
 
@@ -51,7 +51,7 @@ def read_model(path: Path) -> SentencePieceModel:
     """Read a ``.model`` file.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not a sentencepiece model.
     """
     model = SentencePieceModel()
     try:
@@ -94,13 +94,13 @@ def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
         else:
             raise ValueError(f"field {number} is of the unknown kind {kind}")
         if at + size > len(message):
-            raise ValueError(f"it ends within field {number}")
+            raise ValueError(f"it ends inside field {number}")
         yield number, message[at : at + size]
         at += size
 
 
 def _varint(message: bytes, at: int) -> tuple[int, int]:
-    """A number of seven bits a byte, the lowest first, and where it ends."""
+    """The integer encoded at `at` in groups of seven bits, lowest first, and the position after it."""
     value = shift = 0
     while True:
         byte = message[at]
@@ -113,11 +113,11 @@ def _varint(message: bytes, at: int) -> tuple[int, int]:
 
 def _bytes(value: int | bytes) -> bytes:
     if isinstance(value, int):
-        raise ValueError("a number stands where text belongs")
+        raise ValueError("a number where text is expected")
     return value
 
 
 def _number(value: int | bytes) -> int:
     if isinstance(value, bytes):
-        raise ValueError("text stands where a number belongs")
+        raise ValueError("text where a number is expected")
     return value

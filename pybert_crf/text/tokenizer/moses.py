@@ -1,8 +1,8 @@
 """XLM's tokenizer (Lample and Conneau, 2019): Moses' rules, lower case, byte-pair encoding with ``</w>``.
 
-Moses' rules (punctuation, words, abbreviations; of English, as transformers takes them unless told otherwise)
-are those of the package `sacremoses`, which only this family needs. Chinese, Japanese or Thai words are not
-cut with a segmenter, as transformers does when told that a text is in such a language: units are cut already.
+Moses' rules for English (punctuation, words, abbreviations), transformers' default, come from the package
+`sacremoses`, which only this family needs. No segmenter for Chinese, Japanese or Thai is applied, as units
+are segmented already.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tokenizers import models
 from pybert_crf.files import write_json, write_text
 
 EXTRA = tuple(f"<special{number}>" for number in range(10))
-"""Special pieces that an XLM vocabulary has besides the usual ones; the mask is one of them."""
+"""Additional special pieces of XLM vocabularies; the mask is one of them."""
 
 _KEPT = ("do_lowercase_and_remove_accent", "lang2id", "id2lang")
 _END = "</w>"
@@ -74,7 +74,7 @@ class XlmPieces:
         if self._lower:
             words = _lower_without_accents(" ".join(words)).split(" ")
         ids = [token.id for word in words if word for token in self._model.tokenize(word)]
-        # What merges on the way to a piece need not be one itself.
+        # The intermediate results of merges need not be pieces of the vocabulary.
         return [index if index < len(self._vocab) else self._unk_id for index in ids]
 
     def save(self, directory: Path) -> dict[str, Any]:
@@ -90,10 +90,10 @@ def _lower_without_accents(text: str) -> str:
 
 
 def _model(vocab: dict[str, int], merges: list[tuple[str, str]], unk: str) -> models.BPE:
-    """Byte-pair encoding whose last symbol ends in ``</w>``.
+    """Byte-pair encoding in which the last symbol of a word ends in ``</w>``.
 
-    XLM's vocabularies lack pieces that merges lead to or start from; the library wants them all. They are
-    given ids from ``len(vocab)`` on.
+    The library requires the parts and results of all merges as pieces. Those that are missing in XLM's
+    vocabularies get ids from ``len(vocab)`` on.
     """
     if sorted(vocab.values()) != list(range(len(vocab))):
         raise ValueError("its ids do not run from 0 without gaps")

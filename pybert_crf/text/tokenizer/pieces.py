@@ -1,4 +1,4 @@
-"""What turns one unit into pieces: the rules of a tokenizer, as `UnitTokenizer` sees them."""
+"""Rules that split one unit into pieces: the protocol that `UnitTokenizer` uses, and the library's rules."""
 
 from __future__ import annotations
 
@@ -12,48 +12,48 @@ from tokenizers import Tokenizer, models
 from pybert_crf.files import write_text
 
 SPACE = "▁"
-"""How sentencepiece spells a space."""
+"""Sentencepiece's symbol for a space."""
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 class Pieces(Protocol):
-    """A vocabulary and the rules that lead to it."""
+    """A vocabulary and the rules that split a unit into its pieces."""
 
     def vocab(self) -> dict[str, int]:
-        """All pieces with their ids, special and added ones too."""
+        """All pieces with their ids, including special and added ones."""
 
     def ids(self, unit: str) -> list[int]:
-        """The pieces of one unit; empty where the rules leave nothing of it."""
+        """The ids of the pieces of one unit; empty if the rules remove all of it."""
 
     def save(self, directory: Path) -> dict[str, Any]:
-        """Write the files that hold the rules; return what ``tokenizer_config.json`` must say about them."""
+        """Write the files of the rules; return their entries in ``tokenizer_config.json``."""
 
 
 class LibraryPieces:
-    """The rules of a tokenizer of the `tokenizers` library, whose file is ``tokenizer.json``."""
+    """The rules of a tokenizer of the `tokenizers` library, saved as ``tokenizer.json``."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        tokenizer.no_truncation()  # a tokenizer.json may bring both, and would cut units without a word
+        tokenizer.no_truncation()  # a tokenizer.json may enable both, which would change units silently
         tokenizer.no_padding()
         self.tokenizer = tokenizer
-        # A unit of which only sentencepiece's space is left is a unit of which nothing is left.
+        # If only sentencepiece's space remains of a unit, nothing remains of it.
         space = tokenizer.token_to_id(SPACE)
-        spelt = isinstance(tokenizer.model, models.Unigram | models.BPE) and space is not None
-        self._nothing = [space] if spelt else []
+        has_space = isinstance(tokenizer.model, models.Unigram | models.BPE) and space is not None
+        self._nothing = [space] if has_space else []
 
     def vocab(self) -> dict[str, int]:
         vocab: dict[str, int] = self.tokenizer.get_vocab(with_added_tokens=True)
         return vocab
 
     def ids(self, unit: str) -> list[int]:
-        # A lone surrogate is no text to the library.
+        # The library refuses lone surrogates.
         ids: list[int] = self.tokenizer.encode(_SURROGATES.sub("\ufffd", unit), add_special_tokens=False).ids
         return [] if ids == self._nothing else ids
 
     def save(self, directory: Path) -> dict[str, Any]:
         write_text(directory / "tokenizer.json", self.tokenizer.to_str(pretty=True))
-        # The generic class takes tokenizer.json at its word; a family's own class would rebuild its rules.
+        # The generic class applies tokenizer.json unchanged; a family's own class would rebuild its rules.
         return {
             "tokenizer_class": "PreTrainedTokenizerFast",
             "model_input_names": ["input_ids", "attention_mask"],
@@ -61,7 +61,7 @@ class LibraryPieces:
 
 
 def set_space_before(pre_tokenizer: dict[str, Any] | None, before: bool) -> None:
-    """Make a ``tokenizer.json``'s pre-tokenizer read every text as if a space stood before it, or none."""
+    """Make the pre-tokenizer of a ``tokenizer.json`` read texts as if a space preceded them, or none."""
     if pre_tokenizer is None:
         return
     for inner in pre_tokenizer.get("pretokenizers", ()):
@@ -69,7 +69,7 @@ def set_space_before(pre_tokenizer: dict[str, Any] | None, before: bool) -> None
     if pre_tokenizer.get("type") == "ByteLevel":
         pre_tokenizer["add_prefix_space"] = before
     elif pre_tokenizer.get("type") == "Metaspace":
-        pre_tokenizer.pop("add_prefix_space", None)  # as older files say it
+        pre_tokenizer.pop("add_prefix_space", None)  # the same option in older files
         pre_tokenizer["prepend_scheme"] = "always" if before else "never"
 
 
@@ -89,10 +89,10 @@ def read_tokenizer_json(path: Path) -> dict[str, Any]:
 
 
 def library_tokenizer(state: dict[str, Any], path: Path) -> Tokenizer:
-    """The tokenizer that the content of the ``tokenizer.json`` at `path` describes.
+    """The tokenizer described by `state`, the content of the ``tokenizer.json`` at `path`.
 
     Raises:
-        ValueError: it describes none.
+        ValueError: the library cannot read it.
     """
     try:
         return Tokenizer.from_str(json.dumps(state, ensure_ascii=False))

@@ -1,7 +1,8 @@
 """Sentencepiece models (Kudo and Richardson, 2018) of XLM-R, ALBERT, DeBERTa-v2 and -v3, and BigBird.
 
-A ``.model`` file becomes a tokenizer of the `tokenizers` library with the same pieces: the model's own
-normalisation, which transformers 5 leaves out for DeBERTa-v2 and BigBird, and what the family does besides.
+A ``.model`` file becomes a tokenizer of the `tokenizers` library with the same pieces, the model's
+normalisation (which transformers 5 omits for DeBERTa-v2 and BigBird) and the additional rules of the
+family.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ from pybert_crf.text.tokenizer.pieces import SPACE
 
 @dataclass(frozen=True)
 class SentencePieceRules:
-    """What a family does with a model, beyond what the model says itself.
+    """The rules of a family that are not in the model itself.
 
     Attributes:
-        fairseq_ids: <s>, <pad>, </s>, <unk> come first, whatever comes first in the model (XLM-R).
-        options: what may stand in ``tokenizer_config.json``, and its default: ``do_lower_case``,
-            ``keep_accents``, ``split_by_punct``.
+        options: of ``tokenizer_config.json``, with defaults: ``do_lower_case``, ``keep_accents``,
+            ``split_by_punct``.
+        fairseq_ids: <s>, <pad>, </s>, <unk> have the first ids, whatever the model's order (XLM-R).
         quotes: `` and '' become " (ALBERT).
-        split_number_commas: no piece such as "9," (ALBERT).
+        split_number_commas: pieces such as "9," are avoided (ALBERT).
     """
 
     options: Mapping[str, bool]
@@ -45,14 +46,14 @@ def build_sentencepiece(
     """The tokenizer of a model.
 
     Args:
-        model: what the ``.model`` file says.
+        model: content of the ``.model`` file.
         rules: the family's.
-        names: spelling of the special pieces; the mask is appended where the model has none.
-        config: where it has one of ``rules.options``, the default does not hold.
-        space_before: whether a unit is read as if a space stood before it.
+        names: the special pieces; the mask is appended if the model has none.
+        config: ``tokenizer_config.json``, whose values override the defaults in ``rules.options``.
+        space_before: whether a unit is read as if a space preceded it.
 
     Raises:
-        ValueError: a kind of model, or an order of pieces, that the family does not have.
+        ValueError: a type of model, or an order of pieces, that the family does not have.
     """
     options = {key: bool(config.get(key, default)) for key, default in rules.options.items()}
     tokenizer = Tokenizer(_segmentation(model, rules, names))
@@ -108,7 +109,7 @@ def _number_comma(text: str) -> bool:
 
 
 def _merges(model: spm.SentencePieceModel) -> list[tuple[str, str]]:
-    """All pairs of pieces that make a piece, the best score first: sentencepiece merges any such pair."""
+    """All pairs of pieces whose concatenation is a piece, by descending score as in sentencepiece."""
     scores = {piece.text: piece.score for piece in model.pieces if piece.type == spm.NORMAL}
     pairs = [
         (-score, text[:cut], text[cut:])
@@ -137,7 +138,7 @@ def _normalizers(
 def _surround(
     names: Mapping[str, str], vocab: Mapping[str, int], *, pair_apart: bool
 ) -> processors.TemplateProcessing:
-    """Special pieces around a text, and around and between two (with two between them, and one segment)."""
+    """The special pieces around a text or a pair; `pair_apart`: two of them between the pair, one segment."""
     cls, sep = names["cls"], names["sep"]
     pair = f"{cls} $A {sep} {sep} $B {sep}" if pair_apart else f"{cls}:0 $A:0 {sep}:0 $B:1 {sep}:1"
     return processors.TemplateProcessing(

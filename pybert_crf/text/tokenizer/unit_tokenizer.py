@@ -1,13 +1,13 @@
-"""Units (characters or words) in, vocabulary pieces out, every unit with at least one piece of its own.
+"""Tokenizer of units (characters or words): every unit gets at least one vocabulary piece.
 
-Each unit is read by itself: nothing merges across units ("7", ".", "7" stay three), and a unit of which the
-rules leave nothing (U+200E, a control character, a lone variation selector) becomes the unknown piece, so
-that emissions stay aligned to the original units. A unit spelt like a special piece ("[SEP]") gets that
-piece's id, as in transformers.
+Each unit is tokenized separately: nothing merges across units ("7", ".", "7" remain three), and a unit that
+the rules remove (U+200E, a control character, a lone variation selector) becomes the unknown piece, so that
+emissions stay aligned to the original units. A unit equal to a special piece ("[SEP]") gets its id, as in
+transformers.
 
-Byte-level and sentencepiece vocabularies spell the space before a word as part of it. A word is read as if a
-space stood before it, as in transformers with ``is_split_into_words`` (and ``add_prefix_space``). A character
-is not: in Chinese text there is none, and the space would often become a piece of its own before each.
+In byte-level and sentencepiece vocabularies the space before a word is part of its piece. A word is read as
+if a space preceded it, as in transformers with ``is_split_into_words`` (and ``add_prefix_space``). A
+character is not: Chinese text has no such spaces, and they would often become pieces of their own.
 """
 
 from __future__ import annotations
@@ -25,31 +25,31 @@ from pybert_crf.text.tokenizer.vocabulary import SPECIAL, character_vocabulary, 
 from pybert_crf.text.tokenizer.wordpiece import WordPieces, build_wordpiece
 from pybert_crf.text.units import UNITS
 
-_MEMO_LIMIT = 200_000  # distinct units remembered; some 40 MB at most
+_MEMO_LIMIT = 200_000  # distinct units whose pieces are cached; some 40 MB at most
 
 
 class Encoded(NamedTuple):
-    """Piece ids of a text, no special pieces, and for each unit the index of its first piece in `ids`."""
+    """Piece ids of a text, without special pieces, and the index in `ids` of each unit's first piece."""
 
     ids: list[int]
     first: list[int]
 
 
 class UnitTokenizer:
-    """A piece vocabulary and the rules that lead to it. Make one with `from_directory` or `build`.
+    """Maps units to ids of vocabulary pieces. Create one with `from_directory` or `build`.
 
     Attributes:
         cls_id, sep_id: ids of the pieces before and after a text.
         pad_id, unk_id: ids of the padding and the unknown piece.
-        mask_id: id of the mask; None where the vocabulary has none.
-        vocab_size: rows that an embedding table needs: the highest id, plus one.
+        mask_id: id of the mask; None if the vocabulary has none.
+        vocab_size: rows required of an embedding table: the highest id plus one.
     """
 
     def __init__(self, pieces: Pieces, names: Mapping[str, str], origin: str = "") -> None:
-        """Wrap `pieces`; `names` maps unk, cls, sep, pad, mask to the special pieces' spelling.
+        """Wrap `pieces`; `names` maps unk, cls, sep, pad, mask to the special pieces.
 
         Raises:
-            ValueError: the vocabulary lacks the unknown piece, or one of those around and after texts.
+            ValueError: the vocabulary lacks one of the special pieces unk, cls, sep and pad.
         """
         vocab = pieces.vocab()
         missing = [names[name] for name in ("unk", "cls", "sep", "pad") if names[name] not in vocab]
@@ -67,20 +67,20 @@ class UnitTokenizer:
 
     @classmethod
     def from_directory(cls, directory: str | os.PathLike[str], unit: str = "word") -> UnitTokenizer:
-        """Open the tokenizer of a Hugging Face checkpoint of any family, by the files that it has.
+        """Open the tokenizer of a Hugging Face checkpoint of any family.
 
-        ``tokenizer.json``, or else the family's own: WordPiece ``vocab.txt``, ``vocab.json`` with
-        ``merges.txt``, a sentencepiece ``.model``. ``tokenizer_config.json`` and ``config.json``, where they
-        are, say which family it is, and give the special pieces and options, as for transformers.
+        Reads ``tokenizer.json``, or else the family's own files: WordPiece ``vocab.txt``, ``vocab.json``
+        with ``merges.txt``, or a sentencepiece ``.model``. The family, the special pieces and the options
+        come from ``tokenizer_config.json`` and ``config.json`` if they exist, as in transformers.
 
         Args:
-            directory: where the files are.
-            unit: ``"char"`` or ``"word"``: whether a unit is read without or with a space before it.
+            directory: of the checkpoint.
+            unit: ``"char"`` or ``"word"``: units are read without or with a space before them.
 
         Raises:
             FileNotFoundError: a file is missing.
             ImportError: XLM's rules need a package that is not installed.
-            ValueError: a file cannot be read, the family is not to be seen, the vocabulary lacks a special
+            ValueError: a file cannot be read, the family cannot be determined, the vocabulary lacks a special
                 piece, or `unit` is neither.
         """
         _check_unit(unit)
@@ -97,17 +97,17 @@ class UnitTokenizer:
         min_count: int = 2,
         lowercase: bool = False,
     ) -> UnitTokenizer:
-        """A vocabulary made from the training text: characters for ``unit="char"``, else WordPiece.
+        """Build a vocabulary from the training text: characters for ``unit="char"``, else WordPiece.
 
         Args:
             token_sequences: the units of each training sentence.
             unit: ``"char"`` or ``"word"``.
-            size: at most so many pieces, the five special ones included.
-            min_count: a rarer character becomes [UNK], which so gets trained.
-            lowercase: lower-case, and strip accents, as uncased BERT does.
+            size: greatest number of pieces, including the five special ones.
+            min_count: rarer characters become [UNK], which is thereby trained.
+            lowercase: lower-case text and strip accents, as uncased BERT does.
 
         Raises:
-            ValueError: `unit` is neither, or `size` leaves no room.
+            ValueError: `unit` is neither, or `size` is too small.
         """
         _check_unit(unit)
         config = {"do_lower_case": lowercase}
@@ -118,7 +118,7 @@ class UnitTokenizer:
         return cls(WordPieces(build_wordpiece(vocab, BRACKETED, config)), BRACKETED)
 
     def encode(self, units: Sequence[str]) -> Encoded:
-        """The pieces of each unit, one after the other; U units give U entries in `first`, all distinct."""
+        """The concatenated pieces of all units; U units give U entries in `first`, all distinct."""
         memo = self._memo
         if not all(map(memo.__contains__, units)):
             memo = self._remember(set(units))
@@ -130,22 +130,24 @@ class UnitTokenizer:
         return Encoded(ids, first)
 
     def save(self, directory: str | os.PathLike[str]) -> None:
-        """Write the files that transformers' ``AutoTokenizer`` opens to the same ids (of lists of units, with
-        ``is_split_into_words``): ``tokenizer.json``, XLM's ``vocab.json`` and ``merges.txt``,
-        ``tokenizer_config.json`` and, for WordPiece, ``vocab.txt``."""
+        """Write the tokenizer's files, from which transformers' ``AutoTokenizer`` gives the same ids.
+
+        That holds for lists of units with ``is_split_into_words``. The files are ``tokenizer.json`` (XLM's:
+        ``vocab.json`` and ``merges.txt``), ``tokenizer_config.json`` and, for WordPiece, ``vocab.txt``.
+        """
         directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
         config: dict[str, Any] = {f"{name}_token": spelling for name, spelling in self._names.items()}
         write_json(directory / "tokenizer_config.json", config | self._pieces.save(directory))
 
     def _remember(self, units: set[str]) -> dict[str, list[int]]:
-        """A memo that holds all of `units`."""
+        """The cache, extended by the pieces of `units`."""
         if len(self._memo) + len(units) > _MEMO_LIMIT:
             self._memo = {}  # not clear(): another thread may be reading the old one
         memo = self._memo
         for unit in units.difference(memo):
-            # One by one: the library's encode_batch would start threads, after which forked data loaders must
-            # not use it.
+            # One by one: encode_batch would start the library's threads, after which forked data loaders
+            # could not use the library.
             memo[unit] = self._pieces.ids(unit) or [self.unk_id]
         return memo
 

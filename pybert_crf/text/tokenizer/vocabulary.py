@@ -1,4 +1,4 @@
-"""Piece vocabularies made from a training text, the same at every run."""
+"""Deterministic construction of vocabularies from a training text."""
 
 from __future__ import annotations
 
@@ -13,15 +13,19 @@ SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 def character_vocabulary(
     rules: Tokenizer, token_sequences: Iterable[Sequence[str]], size: int, min_count: int
 ) -> list[str]:
-    """The special pieces, then every character seen often enough, the most frequent first.
+    """The special pieces, then the characters that occur `min_count` times, most frequent first.
 
-    A character that does not open its word (inside a unit of several characters) counts for its ``##`` piece.
+    A character that is not the first of its word (in a unit of several characters) counts for its ``##``
+    piece.
 
     Args:
-        rules: whose normaliser and pre-tokenizer to apply.
+        rules: tokenizer whose normaliser and pre-tokenizer are applied.
         token_sequences: the units of each sentence.
-        size: at most so many pieces, special ones included.
-        min_count: leave out pieces seen less often.
+        size: greatest number of pieces, including special ones.
+        min_count: pieces that occur less often are omitted.
+
+    Raises:
+        ValueError: `size` leaves no room besides the special pieces.
     """
     _check_size(size)
     words = _words(rules, token_sequences)
@@ -31,9 +35,10 @@ def character_vocabulary(
 def wordpiece_vocabulary(
     rules: Tokenizer, token_sequences: Iterable[Sequence[str]], size: int, min_count: int
 ) -> list[str]:
-    """The special pieces, the characters seen often enough, and what `tokenizers`' WordPiece trainer merges.
+    """The special pieces, the frequent characters, and the merges of the WordPiece trainer of `tokenizers`.
 
-    Words with a character rarer than `min_count` are left out: they are [UNK] then, here as in training.
+    Arguments and errors are those of `character_vocabulary`. Words with a character rarer than `min_count`
+    are omitted, as WordPiece maps the whole word to [UNK].
     """
     _check_size(size)
     words = _words(rules, token_sequences)
@@ -43,8 +48,8 @@ def wordpiece_vocabulary(
 
     trained = Tokenizer(models.WordPiece({}, unk_token="[UNK]"))
     trained.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    # The trainer numbers "##x" pieces in the order of a hash table, which differs between processes and
-    # decides ties; given as special tokens they have their numbers from here.
+    # The trainer would number "##x" pieces in the order of a hash table, which differs between processes and
+    # breaks ties; as special tokens they get their numbers here.
     trainer = trainers.WordPieceTrainer(
         vocab_size=size, min_frequency=min_count, special_tokens=[*SPECIAL, *alphabet], show_progress=False
     )
@@ -54,7 +59,7 @@ def wordpiece_vocabulary(
 
 
 def _words(rules: Tokenizer, token_sequences: Iterable[Sequence[str]]) -> Counter[str]:
-    """How often each word comes, after normalising and pre-tokenizing each unit."""
+    """The frequency of each word, after normalisation and pre-tokenization of each unit."""
     units: Counter[str] = Counter()
     for tokens in token_sequences:
         units.update(tokens)
@@ -67,7 +72,7 @@ def _words(rules: Tokenizer, token_sequences: Iterable[Sequence[str]]) -> Counte
 
 
 def _often(words: Counter[str], min_count: int) -> list[str]:
-    """The characters seen `min_count` times or more, by falling frequency, then by code point."""
+    """The characters that occur at least `min_count` times, by descending frequency, then by code point."""
     pieces: Counter[str] = Counter()
     for word, count in words.items():
         for piece in _characters(word):

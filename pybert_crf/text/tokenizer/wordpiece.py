@@ -1,4 +1,4 @@
-"""BERT's WordPiece (Devlin et al., 2019), also of DistilBERT and ELECTRA: ``vocab.txt`` and three options."""
+"""WordPiece of BERT (Devlin et al., 2019), DistilBERT, ELECTRA and ERNIE: ``vocab.txt`` and three options."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pybert_crf.files import write_text
 from pybert_crf.text.tokenizer.pieces import LibraryPieces
 
 OPTIONS = {"do_lower_case": True, "strip_accents": None, "tokenize_chinese_chars": True}
-"""The options in ``tokenizer_config.json`` and their defaults; accents go where letters are lower-cased."""
+"""Options in ``tokenizer_config.json`` and their defaults; `strip_accents` None means as `do_lower_case`."""
 
 _NORMALIZER_KEYS = {
     "do_lower_case": "lowercase",
@@ -23,7 +23,7 @@ _NORMALIZER_KEYS = {
 
 
 class WordPieces(LibraryPieces):
-    """A WordPiece tokenizer, saved as the family's own class of transformers opens it."""
+    """The rules of WordPiece, saved for the family's class in transformers."""
 
     def __init__(self, tokenizer: Tokenizer, tokenizer_class: str = "BertTokenizer") -> None:
         super().__init__(tokenizer)
@@ -32,7 +32,7 @@ class WordPieces(LibraryPieces):
     def save(self, directory: Path) -> dict[str, Any]:
         super().save(directory)
         pieces = {index: piece for piece, index in self.vocab().items()}
-        # A piece listed twice in an old vocab.txt leaves a hole; ids must not move up.
+        # A piece listed twice in an old vocab.txt leaves an id unused; the other ids must not change.
         lines = [pieces.get(index, f"[gap{index}]") for index in range(max(pieces) + 1)]
         write_text(directory / "vocab.txt", "".join(f"{piece}\n" for piece in lines))
         rules = json.loads(self.tokenizer.to_str())["normalizer"] or {}
@@ -41,12 +41,12 @@ class WordPieces(LibraryPieces):
 
 
 def build_wordpiece(vocab: dict[str, int], names: Mapping[str, str], config: Mapping[str, Any]) -> Tokenizer:
-    """BERT's tokenizer, put together as transformers does.
+    """BERT's tokenizer, composed as in transformers.
 
     Args:
         vocab: ids of the pieces.
-        names: spelling of the special pieces unk, cls, sep, pad, mask.
-        config: where it has one of `OPTIONS`, the default does not hold.
+        names: the special pieces unk, cls, sep, pad, mask.
+        config: ``tokenizer_config.json``, whose values override the defaults in `OPTIONS`.
     """
     options = {key: config.get(option, OPTIONS[option]) for option, key in _NORMALIZER_KEYS.items()}
     tokenizer = Tokenizer(models.WordPiece(vocab, unk_token=names["unk"]))
@@ -62,13 +62,15 @@ def build_wordpiece(vocab: dict[str, int], names: Mapping[str, str], config: Map
 
 
 def set_options(normalizer: dict[str, Any] | None, config: Mapping[str, Any]) -> None:
-    """Set a ``tokenizer.json``'s normaliser by ``tokenizer_config.json``, or `OPTIONS`, as transformers."""
+    """Set the options of a ``tokenizer.json``'s normaliser to those in `config`, else `OPTIONS`."""
     if normalizer is not None and normalizer.get("type") == "BertNormalizer":
         normalizer |= {key: config.get(option, OPTIONS[option]) for option, key in _NORMALIZER_KEYS.items()}
 
 
 def read_vocab(path: Path) -> dict[str, int]:
-    """One piece a line, its id the line's number from 0; of a repeated piece the last, as in transformers.
+    """Read a ``vocab.txt``: one piece per line, whose id is the line's number from 0.
+
+    A repeated piece has its last id, as in transformers.
 
     Raises:
         ValueError: the file is not UTF-8.
@@ -77,5 +79,5 @@ def read_vocab(path: Path) -> dict[str, int]:
         text = path.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: not UTF-8: {error}") from error
-    # Only \n ends a line: U+2028 and U+0085 are pieces of real vocabularies.
+    # Only \n ends a line: U+2028 and U+0085 occur in real vocabularies.
     return {line.removesuffix("\r"): index for index, line in enumerate(text.removesuffix("\n").split("\n"))}
