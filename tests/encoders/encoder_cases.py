@@ -1,4 +1,4 @@
-"""Every family's tiny models of transformers, with unusual settings: what the encoder's tests run over.
+"""Tiny models of transformers for every family, with unusual settings: the cases of the encoders' tests.
 
 A family that is registered and not in `CASES` fails `test_every_family_is_tested`.
 """
@@ -18,7 +18,7 @@ from pybert_crf.encoders import Encoder, EncoderConfig, config_from_json
 from pybert_crf.encoders.families import FAMILIES
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # of an import that is not ours
+    warnings.simplefilter("ignore")  # raised by this import
     import transformers
 
 Batch = dict[str, torch.Tensor]
@@ -28,13 +28,13 @@ PAD, VOCAB, SEGMENTS, LANGUAGES = 7, 61, 5, 4
 
 @dataclass(frozen=True)
 class Case:
-    """The settings of a family's tiny model, and other settings to try besides."""
+    """The settings of a family's tiny model, and variants of them."""
 
     settings: dict[str, Any]
     variants: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
-# Sizes are all different, and odd or prime, so that no exchanged axis goes unseen.
+# All sizes differ and are odd or prime, so that exchanged axes are noticed.
 _BERT = {
     "vocab_size": VOCAB,
     "hidden_size": 33,
@@ -53,7 +53,7 @@ _BERT_VARIANTS: dict[str, dict[str, Any]] = {
     "untied": {"tie_word_embeddings": False},
 }
 _NO_PAD: dict[str, dict[str, Any]] = {"no pad": {"pad_token_id": None}}
-_ROBERTA = {**_BERT, "max_position_embeddings": 37}  # 8 of them lie at and before the padding's
+_ROBERTA = {**_BERT, "max_position_embeddings": 37}  # 8 of them are not after the padding's
 _ROBERTA_VARIANTS = {**_BERT_VARIANTS, "pad 0": {"pad_token_id": 0}}
 
 _RELATIVE: dict[str, Any] = {
@@ -142,7 +142,7 @@ CASES = {
         },
     ),
     "deberta-v2": Case(
-        # Eight buckets: distances up to 4 by themselves, up to 17 in log buckets, the rest is one.
+        # Eight buckets: one for each distance up to 4, log buckets up to 17, one for all longer distances.
         {**_BERT, **_RELATIVE, "position_buckets": 8, "max_relative_positions": 18},
         {
             **{name: change for name, change in _BERT_VARIANTS.items() if name != "no layer"},
@@ -166,10 +166,10 @@ CASES = {
         },
     ),
     "big_bird": Case(
-        # 23 pieces are 12 blocks, the last one half full; up to 14 pieces it attends densely.
+        # 23 pieces are 12 blocks, the last one half full; attention is dense up to 14 pieces.
         {**_BERT, "block_size": 2, "num_random_blocks": 1, "max_position_embeddings": 31},
         {
-            # With one head transformers is 2e-5 off its own float64, and we half of that.
+            # With one head transformers differs from its own float64 by 2e-5, we by half of that.
             **{name: change for name, change in _BERT_VARIANTS.items() if name != "one head"},
             "eleven heads": {"num_attention_heads": 11},
             **_NO_PAD,
@@ -187,12 +187,12 @@ each_family = pytest.mark.parametrize("family", FAMILIES)
 
 
 def their_class(family: str, name: str = "Model") -> Any:
-    """The class of transformers that is called as the family's, and ends in `name`."""
+    """The family's class of transformers whose name ends in `name`."""
     return getattr(transformers, FAMILIES[family].architecture.removesuffix("Model") + name)
 
 
 def task_classes(family: str) -> list[str]:
-    """The endings of all classes that transformers has for the family, with a head or without."""
+    """The name endings of all classes of transformers for the family, with and without heads."""
     body = their_class(family)
     stem = body.__name__.removesuffix("Model")
     module = importlib.import_module(body.__module__)
@@ -212,21 +212,21 @@ def their_config(family: str, **settings: Any) -> Any:
 
 
 def their_model(family: str, name: str = "Model", **settings: Any) -> Any:
-    """A random tiny model of transformers, without a pooler where that can be chosen."""
+    """A random tiny model of transformers, without a pooler if that is an option."""
     torch.manual_seed(11)
     kind = their_class(family, name)
     poolerless = name == "Model" and "add_pooling_layer" in inspect.signature(kind).parameters
     arguments = {"add_pooling_layer": False} if poolerless else {}
     model = kind(their_config(family, **settings), **arguments).eval()
     with torch.no_grad():
-        # Biases and norms start at 0 and 1: one in the place of another would look right.
+        # Biases and norms are initialised to 0 and 1, which would hide one in the place of another.
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.3)
     return model
 
 
 def our_config(family: str, **settings: Any) -> EncoderConfig:
-    """The same, as ours."""
+    """The same configuration as an `EncoderConfig`."""
     return config_from_json(their_config(family, **settings).to_dict())
 
 
@@ -237,13 +237,13 @@ def our_encoder(family: str, **settings: Any) -> Encoder:
 
 
 def as_ours(theirs: Any) -> Encoder:
-    """The encoder in a model of transformers, in inference mode."""
+    """Our encoder with the weights of a model of transformers, in inference mode."""
     config = config_from_json(theirs.config.to_dict())
     return Encoder.from_checkpoint(config, theirs.state_dict()).eval()
 
 
 def batch_for(config: EncoderConfig) -> Batch:
-    """All that the encoder takes: four sequences of up to 23 pieces, with padding right, left and between.
+    """All inputs of the encoder: four sequences of up to 23 pieces, with padding right, left and in between.
 
     Some unpadded pieces are the padding's id too, which RoBERTa's positions must pass over.
     """
@@ -266,10 +266,10 @@ def batch_for(config: EncoderConfig) -> Batch:
 
 
 def kept(batch: Batch) -> torch.Tensor:
-    """The unpadded places, (B, L) bool."""
+    """Mask of the unpadded positions, (B, L) bool."""
     return batch.get("attention_mask", torch.ones_like(batch["input_ids"])).bool()
 
 
 def their_arguments(batch: Batch) -> Batch:
-    """The batch, as transformers calls its parts."""
+    """The batch under the argument names of transformers."""
     return {{"language_ids": "langs"}.get(name, name): value for name, value in batch.items()}

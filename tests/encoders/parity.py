@@ -1,4 +1,4 @@
-"""How far every family's encoder is from transformers': the measures of `test_equality`, and a table of them.
+"""Differences between every family's encoder and transformers': for `test_equality`, and as a table.
 
     python tests/encoders/parity.py
 
@@ -20,26 +20,25 @@ from pybert_crf.encoders.families import FAMILIES, Key
 
 
 def state_error(ours: Encoder, theirs: Any, batch: Batch) -> float:
-    """The greatest difference of a hidden state, of all layers, where nothing is padded.
+    """The greatest difference between hidden states, over all layers and unpadded positions.
 
-    Over the root mean square of the layer's states where that is beyond 1: nothing holds them down in
-    encoders that normalise first.
+    Relative to the root mean square of the layer's states if that exceeds 1, as it may if `norm_first`.
     """
     with torch.no_grad():
         got = ours.hidden_states(**batch)
         out = theirs(**their_arguments(batch), output_hidden_states=True)
         last = ours(**batch)
-    expected = [*out.hidden_states[:-1], out.last_hidden_state]  # it records none where there is no layer
+    expected = [*out.hidden_states[:-1], out.last_hidden_state]  # none are recorded if there are no layers
     assert len(got) == len(expected) == len(ours.applied_layers) + 1
     assert torch.equal(last, got[-1])
     places = kept(batch)
-    length = places.shape[1]  # BigBird of transformers pads what its layers give to whole blocks
+    length = places.shape[1]  # transformers' BigBird pads the output of its layers to whole blocks
     pairs = [(a[places], b[:, :length][places]) for a, b in zip(got, expected, strict=True)]
     return max(float((a - b).abs().max() / b.square().mean().sqrt().clip(min=1.0)) for a, b in pairs)
 
 
 class Batches(NamedTuple):
-    """What an encoder is given: everything, no segments or languages, and no mask."""
+    """Inputs of an encoder: all of them, without segments and languages, and without a mask."""
 
     whole: Batch
     masked: Batch
@@ -47,7 +46,7 @@ class Batches(NamedTuple):
 
 
 def batches(ours: Encoder) -> Batches:
-    """Without a mask nothing looks like padding: XLM of transformers would make a mask of it."""
+    """The inputs of a test; those without a mask have no padding, of which XLM would make a mask."""
     whole = batch_for(ours.config)
     masked = {name: whole[name] for name in ("input_ids", "attention_mask")}
     bare = {name: value for name, value in whole.items() if name != "attention_mask"}
@@ -56,13 +55,13 @@ def batches(ours: Encoder) -> Batches:
 
 
 def activations(family: str) -> list[dict[str, Any]]:
-    """The settings of every activation that the family's configuration can name."""
+    """The settings with each activation that the family's configuration allows."""
     key = FAMILIES[family].config_keys["activation"]
     return [] if isinstance(key, Key) else [{key: name} for name in ACTIVATIONS]
 
 
 def gradients(model: Any, arguments: Batch, places: torch.Tensor) -> dict[str, torch.Tensor]:
-    """The gradients of a random weighting of the last hidden states, by the model's names."""
+    """The gradients of a randomly weighted sum of the last hidden states, by parameter name."""
     out = model(**arguments)
     hidden = (out if isinstance(out, torch.Tensor) else out.last_hidden_state)[places]
     weights = torch.randn(hidden.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
@@ -71,16 +70,16 @@ def gradients(model: Any, arguments: Batch, places: torch.Tensor) -> dict[str, t
 
 
 def gradient_errors(family: str, dropout: float) -> dict[str, tuple[float, float]]:
-    """Ours and transformers' greatest differences from transformers in float64, by the weights' names.
+    """The greatest differences of our gradients, and of transformers', from transformers in float64, by name.
 
-    In training mode, with ``dropout``; each difference is over the gradient's size where that is beyond 1.
+    In training mode, with ``dropout``; relative to the greatest element of the gradient if that exceeds 1.
     """
     table = FAMILIES[family]
     settings = {table.their_key(name): dropout for name in ("hidden_dropout", "attention_dropout")}
     theirs = their_model(family, **settings).train()
     ours = as_ours(theirs).train()
     batch = batch_for(ours.config)
-    # The table of names carries gradients to their names as it carries weights.
+    # The table of names renames gradients as it renames weights.
     got = export_tensors(table, gradients(ours, batch, kept(batch)))
     single = gradients(theirs, their_arguments(batch), kept(batch))
     exact = gradients(copy.deepcopy(theirs).double(), their_arguments(batch), kept(batch))
@@ -94,7 +93,7 @@ def gradient_errors(family: str, dropout: float) -> dict[str, tuple[float, float
 
 
 def half_errors(family: str) -> tuple[float, float]:
-    """Ours and transformers' root mean square differences from float32 in bfloat16, last hidden states."""
+    """Root mean square errors of the last hidden states in bfloat16, ours and transformers'."""
     theirs = their_model(family)
     ours = as_ours(theirs)
     batch = batch_for(ours.config)

@@ -1,4 +1,4 @@
-"""Block-sparse attention by itself: the random blocks of training, and sequences of changing length."""
+"""Block-sparse attention: the random blocks of training, and sequences of varying length."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pybert_crf.encoders.attention.block_sparse import random_blocks
     [(24, 2, 1), (54, 2, 3), (18, 1, 2), (1024, 64, 3), (1024, 16, 2), (3072, 64, 3)],
 )
 def test_random_blocks(layer: int, length: int, block: int, num: int) -> None:
-    """What each layer's heads draw in training, for lengths that the authors planned for and others."""
+    """The random blocks of each layer and head in training, for lengths with a plan and for others."""
     settings = {"block_size": block, "num_random_blocks": num, "max_position_embeddings": 4096}
     theirs = BigBirdBlockSparseAttention(their_config("big_bird", **settings), seed=layer).train()
     heads = theirs.num_attention_heads
@@ -45,7 +45,7 @@ def test_the_global_generator_is_left_alone() -> None:
 
 @pytest.mark.parametrize("training", [False, True])
 def test_a_thousand_pieces(training: bool) -> None:
-    """Long enough to be worth it: 1024 pieces, for which there is a plan, and 700, a part of a block over."""
+    """Long sequences: 1024 pieces, for which there is a plan, and 700, which is no multiple of a block."""
     settings = {"block_size": 16, "num_random_blocks": 2, "max_position_embeddings": 1024}
     nothing = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
     theirs = their_model("big_bird", **settings, **nothing).train(training)
@@ -58,7 +58,7 @@ def test_a_thousand_pieces(training: bool) -> None:
 
 
 def test_short_after_long_after_short() -> None:
-    """Each batch is attended by its own length (transformers stays dense once a batch was short)."""
+    """Each batch is attended by its own length (transformers remains dense after a short batch)."""
     ours = as_ours(their_model("big_bird"))
     input_ids = torch.randint(8, VOCAB, (2, 27), generator=torch.Generator().manual_seed(2))
     long = ours(input_ids)

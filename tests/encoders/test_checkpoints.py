@@ -1,4 +1,4 @@
-"""Every family's checkpoints: ours open in transformers, theirs in ours, and what does not fit is named."""
+"""Checkpoints of every family: exchanged with transformers; tensors that do not fit are named."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_ours_opens_in_transformers(family: str, tmp_path: Path) -> None:
     ours = our_encoder(family).eval()
     directory = tmp_path / "new" / "model"
     ours.save_pretrained(directory)
-    # A pooler, which some bodies have, is the only thing that they may miss.
+    # A pooler, which some models have, is all that may be missing.
     theirs, report = transformers.AutoModel.from_pretrained(directory, output_loading_info=True)
     assert isinstance(theirs, their_class(family))
     assert all(name.startswith("pooler.") for name in report.pop("missing_keys"))
@@ -56,7 +56,7 @@ def test_ours_opens_in_transformers(family: str, tmp_path: Path) -> None:
 
 @each_family
 def test_theirs_to_ours_to_theirs(family: str, tmp_path: Path) -> None:
-    """Bit for bit, name for name; and the configuration says the same."""
+    """All tensors are equal bit for bit under the same names, and so is the configuration."""
     theirs = their_model(family)
     theirs.save_pretrained(tmp_path / "theirs")
     Encoder.from_pretrained(tmp_path / "theirs").save_pretrained(tmp_path / "ours")
@@ -82,7 +82,7 @@ def test_ours_to_theirs_to_ours(family: str, tmp_path: Path) -> None:
 
 
 def test_checkpoint_is_a_copy() -> None:
-    """Training on changes neither what was exported, nor what was imported from."""
+    """Further training changes neither exported tensors nor those that were imported."""
     ours = Encoder.from_size("tiny", vocab_size=67)
     exported = ours.to_checkpoint("bert.")
     assert all(name.startswith("bert.") for name in exported)
@@ -104,7 +104,7 @@ TASKS = [
 
 @pytest.mark.parametrize(("family", "task", "form"), TASKS)
 def test_heads_are_ignored(family: str, task: str, form: str, tmp_path: Path) -> None:
-    """Every class that transformers has for the family: prefixed names, heads, tied weights, a pooler."""
+    """All classes of transformers for the family: prefixed names, heads, tied weights, a pooler."""
     theirs = their_model(family, task)
     if form == "bin":
         theirs.config.save_pretrained(tmp_path)
@@ -121,7 +121,7 @@ def test_heads_are_ignored(family: str, task: str, form: str, tmp_path: Path) ->
 @pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
 @each_family
 def test_masked_words(family: str, tied: bool, tmp_path: Path) -> None:
-    """Tied to the decoder or not, in shards; and where the decoder keeps the only copy of the embedding."""
+    """Tied to the decoder or not, in shards, and with the decoder as the only copy of the embeddings."""
     (task,) = (name for name in task_classes(family) if name in ("ForMaskedLM", "WithLMHeadModel"))
     theirs = their_model(family, task, tie_word_embeddings=tied)
     theirs.save_pretrained(tmp_path / "shards", max_shard_size="10KB")
@@ -144,7 +144,7 @@ def test_masked_words(family: str, tied: bool, tmp_path: Path) -> None:
 
 @each_family
 def test_old_spelling(family: str, tmp_path: Path) -> None:
-    """gamma and beta for the norms, and a saved table of positions."""
+    """Norms named gamma and beta, and a saved buffer of positions."""
     family_table = FAMILIES[family]
     theirs = their_model(family)
     ours = as_ours(theirs)
@@ -183,7 +183,7 @@ def test_float32_by_default(stored: torch.dtype, tmp_path: Path) -> None:
 
 @each_family
 def test_every_offending_tensor_is_named(family: str, tmp_path: Path) -> None:
-    """The first two of ours are left out, two are added, one is misshapen and one is of integers."""
+    """The first two tensors are missing, two are added, one has another shape and one has integers."""
     theirs = their_model(family)
     state = dict(theirs.state_dict())
     first, second, third, fourth = (
@@ -224,7 +224,7 @@ def test_another_model_is_refused_by_its_directory(tmp_path: Path) -> None:
 
 @each_family
 def test_the_table_is_invertible(family: str) -> None:
-    """Every parameter has names of its own in a checkpoint, every field a key of its own; no row is idle."""
+    """Every parameter has its own names in a checkpoint, every field its own key; no row is unused."""
     table = FAMILIES[family]
     configs = [our_config(family, **change) for change in ({}, *CASES[family].variants.values())]
     used = set()
@@ -233,7 +233,7 @@ def test_the_table_is_invertible(family: str) -> None:
         names = [name for _, own in found for name in own]
         assert len(set(names)) == len(names)
         used |= {rename.ours for rename, _ in found}
-    # The rows of the embeddings are taken over from BERT as a whole, also where there are no segments.
+    # The rows of BERT's embeddings are shared as a whole, also by families without segments.
     assert {rename.ours for rename in table.renames} - used <= {rename.ours for rename in EMBEDDING_RENAMES}
     keys = [table.their_key(name) for name in table.config_keys]
     assert len(set(keys)) == len(keys)

@@ -1,4 +1,4 @@
-"""EncoderConfig accepts what can be and names what cannot; config.json maps to it and back."""
+"""EncoderConfig accepts valid values and names invalid ones; conversion from and to config.json."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_sizes() -> None:
 
 @each_family
 def test_json_round_trip(family: str) -> None:
-    """Every key at a value of its own survives; what the family cannot say is refused."""
+    """Every key with an unusual value is kept; a configuration that the family cannot express is refused."""
     for change in ({}, *CASES[family].variants.values()):
         config = our_config(family, **change)
         assert config_from_json(json.loads(json.dumps(config_to_json(config)))) == config
@@ -78,7 +78,7 @@ def test_json_round_trip(family: str) -> None:
 
 @each_family
 def test_their_defaults_are_ours(family: str) -> None:
-    """A config.json that says little means to us what it means to transformers."""
+    """Missing keys of config.json have the defaults of transformers."""
     needed = ("vocab_size", "hidden_size", "num_layers", "num_heads", "intermediate_size")
     table = FAMILIES[family]
     keys = {table.their_key(name) for name in needed if name in table.config_keys}
@@ -87,7 +87,7 @@ def test_their_defaults_are_ours(family: str) -> None:
     assert config_from_json({"model_type": family, **said}) == told
 
 
-# What config.json of published relatives says beside or unlike BERT's own, by their model pages on the hub.
+# Keys of published checkpoints that BERT's config.json lacks or has with other values (from the hub).
 RELATIVES: dict[str, dict[str, Any]] = {
     "Chinese RoBERTa-wwm, MacBERT, PERT": {
         "architectures": ["BertForMaskedLM"],
@@ -103,7 +103,7 @@ RELATIVES: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("change", RELATIVES.values(), ids=RELATIVES.keys())
 def test_relatives_of_bert(change: dict[str, Any]) -> None:
-    """They open as what they are, and write what they said."""
+    """They are read as their family, and written with the same values."""
     values = config_to_json(CONFIG) | change
     config = config_from_json(values)
     assert config.model_type == "bert"
@@ -117,7 +117,7 @@ OLD_KEYS = [(family, old) for family, table in FAMILIES.items() for old in table
 
 @pytest.mark.parametrize(("family", "old"), OLD_KEYS)
 def test_old_keys(family: str, old: str) -> None:
-    """Other spellings of a key mean what they mean to transformers; today's wins over them."""
+    """Older names of a key are read as in transformers; the current name has precedence."""
     values = config_to_json(our_config(family))
     key = FAMILIES[family].old_keys[old]
     value = values.pop(key)
@@ -148,7 +148,7 @@ def test_what_could_not_be_saved_is_not_made(family: str, change: dict[str, Any]
 
 
 def test_the_longest_sequence() -> None:
-    """RoBERTa's positions begin after the padding's."""
+    """RoBERTa's positions begin after the padding's id."""
     assert our_config("bert").max_length == 29
     assert our_config("roberta").max_length == 37 - 7 - 1
     assert our_config("roberta", max_position_embeddings=514, pad_token_id=1).max_length == 512

@@ -1,4 +1,4 @@
-"""What only DeBERTa's checkpoints and configurations have."""
+"""Peculiarities of DeBERTa's checkpoints and configurations."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_the_newer_masked_words_head(family: str) -> None:
 
 @each_version
 def test_an_idle_table_of_positions(family: str) -> None:
-    """Some checkpoints bring positions that their configuration makes no use of; others must bring them."""
+    """Position embeddings are ignored if the configuration does not use them, and else required."""
     state = their_model(family).state_dict()
     ours = Encoder.from_checkpoint(our_config(family, position_biased_input=False), state)
     assert "embeddings.position_embeddings.weight" not in ours.to_checkpoint()

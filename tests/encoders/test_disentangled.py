@@ -1,4 +1,4 @@
-"""Disentangled attention by itself: position scores without gathering, log buckets, heads taken in parts."""
+"""Disentangled attention: position scores without gathering, log buckets, groups of heads."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pybert_crf.encoders.attention.distances import BLOCK, by_piece, position_sc
 
 
 def _gathered(query: Tensor, key: Tensor, by_query: Tensor | None, by_key: Tensor | None) -> Tensor:
-    """The definition: each score is looked up by its distance."""
+    """The definition: each score is gathered by its distance."""
     L = query.shape[2]
     distance = (torch.arange(L)[:, None] - torch.arange(L)).expand(*query.shape[:2], L, L)
     scores = torch.zeros(distance.shape, dtype=query.dtype)
@@ -28,7 +28,7 @@ def _gathered(query: Tensor, key: Tensor, by_query: Tensor | None, by_key: Tenso
 @pytest.mark.parametrize("terms", ["c2p", "p2c", "both"])
 @pytest.mark.parametrize("length", [1, 2, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK + 22])
 def test_position_scores(length: int, terms: str) -> None:
-    """Scores and all gradients are those of the definition, whole blocks or not."""
+    """Scores and all gradients equal the definition's, also for partial blocks."""
     torch.manual_seed(length)
     query, key = (torch.randn(2, 3, length, 5, dtype=torch.float64, requires_grad=True) for _ in range(2))
     tables = [torch.randn(2, 5, 2 * length, dtype=torch.float64, requires_grad=True) for _ in range(2)]
@@ -48,7 +48,7 @@ def test_position_scores(length: int, terms: str) -> None:
 
 
 def test_scores_by_piece_are_a_view() -> None:
-    """No score is copied, and none is gathered."""
+    """Scores are neither copied nor gathered."""
     pieces, distances = torch.randn(2, 3, 4, 5), torch.randn(2, 5, 4 + 7)
     scores = by_piece(pieces, distances)
     assert scores.shape == (2, 3, 4, 7)
@@ -58,7 +58,7 @@ def test_scores_by_piece_are_a_view() -> None:
 
 @pytest.mark.parametrize(("buckets", "furthest"), [(256, 512), (8, 18), (13, 29), (2, 512), (30, 18)])
 def test_log_buckets(buckets: int, furthest: int) -> None:
-    """Every distance falls into transformers' bucket, those at a border too."""
+    """Every distance has the same bucket as in transformers, also at the borders."""
     distance = torch.arange(3 * furthest)
     expected = make_log_bucket_position(distance, buckets, furthest).long()
     assert log_buckets(buckets, furthest, 3 * furthest - 1) == tuple(expected.tolist())
@@ -66,7 +66,7 @@ def test_log_buckets(buckets: int, furthest: int) -> None:
 
 @pytest.mark.parametrize("training", [False, True])
 def test_heads_in_parts(training: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whether all heads are taken together or one by one."""
+    """The result is the same for all heads at once and one by one."""
     encoder = our_encoder("deberta-v2", hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
     encoder.train(training)
     batch = batch_for(encoder.config)

@@ -1,4 +1,4 @@
-"""Dropout keeps the expectation, drops what it should, and draws from torch's seed."""
+"""Dropout keeps the expectation, drops the given share, and depends on torch's seed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pybert_crf.encoders.dropout import Dropout, dropout
 @pytest.mark.parametrize("probability", [0.1, 0.5, 0.9])
 def test_rate_and_scale(probability: float, dtype: torch.dtype) -> None:
     torch.manual_seed(0)
-    size = 300_007  # no multiple of the four elements that share a draw
+    size = 300_007  # not a multiple of the four elements that share a draw
     dropped = dropout(torch.ones(size, dtype=dtype), probability)
     zeros = float((dropped == 0).float().mean())
     deviation = (probability * (1 - probability) / size) ** 0.5
@@ -25,7 +25,7 @@ def test_rate_and_scale(probability: float, dtype: torch.dtype) -> None:
 
 
 def test_neighbours_are_independent() -> None:
-    """The elements cut from one draw of the generator are dropped independently of each other."""
+    """The elements that share one draw of the generator are dropped independently of each other."""
     torch.manual_seed(0)
     zeros = (dropout(torch.ones(100_000, 8), 0.5) == 0).double()
     covariance = zeros.T.cov()
@@ -36,11 +36,11 @@ def test_gradient_is_the_same_mask() -> None:
     x = torch.ones(7, 11, requires_grad=True)
     dropped = dropout(x, 0.3)
     (gradient,) = torch.autograd.grad(dropped.sum(), x)
-    assert torch.equal(gradient, dropped.detach())  # of ones: the mask with its scale
+    assert torch.equal(gradient, dropped.detach())  # the input is ones: both are the scaled mask
 
 
 def test_seed_and_threads() -> None:
-    """The seed alone decides: a second call differs, the number of threads changes nothing."""
+    """The result depends on the seed only: a second call differs, the number of threads does not matter."""
     x, threads = torch.ones(200_000), torch.get_num_threads()
     results = []
     try:

@@ -1,4 +1,4 @@
-"""Every family's encoder and transformers' compute the same numbers, forwards and backwards."""
+"""The encoders of every family equal transformers', forward and backward."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pybert_crf.encoders.families import FAMILIES
 
 
 def test_every_family_is_tested() -> None:
-    """The tests below take their families from the registry, and their settings from the cases."""
+    """There are cases for every registered family, on which the tests below run."""
     assert CASES.keys() == FAMILIES.keys()
 
 
@@ -32,7 +32,7 @@ SETTINGS = [
 
 @pytest.mark.parametrize(("family", "change"), SETTINGS)
 def test_all_hidden_states(family: str, change: dict[str, Any]) -> None:
-    """With everything, without segments and languages, and without a mask."""
+    """With all inputs, without segments and languages, and without a mask."""
     theirs = their_model(family, **change)
     ours = as_ours(theirs)
     for batch in batches(ours):
@@ -52,13 +52,13 @@ def test_activations(family: str, change: dict[str, Any]) -> None:
 
 
 def test_all_activations_without_weights_are_known() -> None:
-    """prelu and xielu have weights of their own, which no checkpoint of these families is known to bring."""
+    """prelu and xielu have weights, and no checkpoint of these families is known to use them."""
     assert set(ACTIVATIONS) == set(ACT2FN) - {"prelu", "xielu"}
 
 
 @pytest.mark.parametrize("family", [name for name in FAMILIES if "roberta" in name])
 def test_positions_skip_padding(family: str) -> None:
-    """Padding's id is not counted wherever it stands, masked or not; the longest sequence has its place."""
+    """The padding's id is not counted anywhere, masked or not; the longest sequence fits."""
     theirs = their_model(family)
     ours = as_ours(theirs)
     input_ids = torch.arange(8, 8 + 2 * ours.config.max_length).view(2, -1) % 61
@@ -82,7 +82,7 @@ def test_gradients(family: str, dropout: float) -> None:
 
 @each_family
 def test_every_trained_weight_has_a_gradient(family: str) -> None:
-    """But the padding's row has none, nor has a fixed table."""
+    """All weights except the padding's row and fixed position embeddings."""
     ours = as_ours(their_model(family))
     batch = batch_for(ours.config)
     ours(**batch)[kept(batch)].square().sum().backward()
@@ -93,13 +93,13 @@ def test_every_trained_weight_has_a_gradient(family: str) -> None:
 
 @each_family
 def test_half_precision(family: str) -> None:
-    """In bfloat16 we are at most twice as far from float32 as transformers is."""
+    """In bfloat16 our error against float32 is at most twice that of transformers."""
     error, bound = half_errors(family)
     assert error <= 2 * bound
 
 
 def test_sinusoids() -> None:
-    """The table of sines and cosines is transformers', and is not trained."""
+    """The sinusoidal position embeddings equal transformers' and are not trained."""
     theirs = their_class("xlm")(
         transformers.XLMConfig(emb_dim=33, n_heads=3, n_layers=1, sinusoidal_embeddings=True)
     )
@@ -114,7 +114,7 @@ def test_sinusoids() -> None:
 
 
 def test_minilm(minilm_dir: Path) -> None:
-    """A real pretrained model: all states of a padded batch, and the gradient of its word embeddings."""
+    """A pretrained model: all hidden states of a padded batch, and the gradient of its word embeddings."""
     ours = Encoder.from_pretrained(minilm_dir)
     bert_model: Any = transformers.BertModel
     theirs = bert_model.from_pretrained(minilm_dir, add_pooling_layer=False)

@@ -1,4 +1,4 @@
-"""Every family compiles as one graph, exports with any batch and length, and trains in little memory."""
+"""Every family compiles as one graph, exports with any batch size and length, and recomputes activations."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pybert_crf.encoders import Encoder, EncoderConfig
 
 
 def _shallow(family: str, dropout: float) -> EncoderConfig:
-    """The least that has all parts of the family: tracing takes its time by the layer."""
+    """The fewest layers with all parts of the family, as the time for tracing grows with their number."""
     config = replace(
         our_config(family), layers_per_group=1, hidden_dropout=dropout, attention_dropout=dropout
     )
@@ -26,18 +26,18 @@ def _shallow(family: str, dropout: float) -> EncoderConfig:
 
 @each_family
 def test_one_graph(family: str) -> None:
-    """torch.compile takes forward and backward as one graph each (traced, not compiled, to be quick).
+    """torch.compile makes one graph of forward and one of backward (only traced here, which is faster).
 
     In training mode, which has all that inference has, with so little dropout that it rounds to none.
     """
-    torch.compiler.reset()  # it compiles one function for no more than a few encoders
+    torch.compiler.reset()  # its limit of recompilations is lower than the number of families
     encoder = Encoder(_shallow(family, 1e-9))
     batch = batch_for(encoder.config)
     results = []
     for function in (encoder, torch.compile(encoder, fullgraph=True, backend="aot_eager")):
         encoder.zero_grad()
         hidden = function(**batch)
-        (hidden * torch.linspace(-1.0, 1.0, 33)).sum().backward()  # a square of norms would have no gradient
+        (hidden * torch.linspace(-1.0, 1.0, 33)).sum().backward()  # squares sum to a constant
         results.append([hidden, *(p.grad.clone() for p in encoder.parameters() if p.grad is not None)])
     for eager, compiled in zip(*results, strict=True):
         torch.testing.assert_close(compiled, eager, rtol=1e-4, atol=1e-4)
@@ -56,7 +56,7 @@ def test_export_with_any_batch_and_length(family: str) -> None:
 
 
 def _step(encoder: Encoder, batch: Batch) -> tuple[list[torch.Tensor], int]:
-    """The gradients of a training step, and the bytes kept for it between forward and backward."""
+    """The gradients of a training step, and the bytes stored between forward and backward."""
     kept: dict[int, int] = {}
 
     def pack(tensor: torch.Tensor) -> torch.Tensor:
@@ -76,7 +76,7 @@ def _step(encoder: Encoder, batch: Batch) -> tuple[list[torch.Tensor], int]:
 
 @each_family
 def test_activation_checkpointing(family: str) -> None:
-    """The same gradients, bit for bit and dropout included, from less memory."""
+    """The same gradients, bit for bit and with dropout, in less memory."""
     encoder = our_encoder(family)
     encoder = Encoder(replace(encoder.config, hidden_dropout=0.2, attention_dropout=0.2))
     batch = batch_for(encoder.config)
@@ -91,7 +91,7 @@ def test_activation_checkpointing(family: str) -> None:
 
 
 class _MaskCopies(TorchDispatchMode):
-    """Finds tensors of `size` elements that are made of the mask: it, or its two values, written out."""
+    """Records tensors of `size` elements that are the expanded mask, as bool or as its two values."""
 
     def __init__(self, mask: torch.Tensor, size: int) -> None:
         super().__init__()
@@ -113,7 +113,7 @@ class _MaskCopies(TorchDispatchMode):
 @pytest.mark.parametrize("dropout", [0.0, 0.3], ids=["fused attention", "explicit attention of training"])
 @each_family
 def test_the_mask_is_not_copied(family: str, dropout: float) -> None:
-    """No tensor of (batch, heads, length, length) is made of the mask, forwards or backwards."""
+    """The mask is never expanded to (batch, heads, length, length), forward or backward."""
     encoder = our_encoder(family)
     encoder = Encoder(replace(encoder.config, hidden_dropout=dropout, attention_dropout=dropout))
     batch = batch_for(encoder.config)

@@ -1,4 +1,4 @@
-"""Names of models become directories: given, cached or downloaded; what cannot be is said in one line."""
+"""Finding checkpoints: local, cached or downloaded; one-line errors if that is impossible."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The hub's cache, empty, and a hub that cannot be reached."""
+    """An empty cache, and a hub that cannot be reached."""
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     return tmp_path
 
 
 def _fill(cache: Path) -> Path:
-    """Lay a model down in the cache as huggingface_hub does; return its snapshot."""
+    """Store a model in the cache as huggingface_hub does; return its snapshot."""
     repository = cache / "models--somebody--small-bert"
     snapshot = repository / "snapshots" / COMMIT
     Encoder.from_size("tiny", vocab_size=67).save_pretrained(snapshot)
@@ -98,7 +98,7 @@ REPOSITORIES = {
 def test_what_is_downloaded(
     files: list[str], expected: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of a repository with everything: the configuration, the tokenizer and one format of the weights."""
+    """Of a repository with many files: the configuration, the tokenizer and one format of the weights."""
     asked: dict[str, Any] = {}
 
     def download(name: str, **arguments: Any) -> str:
@@ -125,11 +125,11 @@ REFUSALS = {
 def test_refusals_of_the_hub(
     error: type[Exception], message: str, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They are not answered from the cache: the hub has said no."""
+    """The cache is not used if the hub refuses."""
     _fill(cache)
 
     def refuse(name: str, revision: str | None) -> list[str]:
-        raise error.__new__(error)  # their constructors want an HTTP response, of a library that changes
+        raise error.__new__(error)  # their constructors need an HTTP response of a library that changes
 
     monkeypatch.setattr(huggingface_hub, "list_repo_files", refuse)
     with pytest.raises(FileNotFoundError) as caught:

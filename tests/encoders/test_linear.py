@@ -1,4 +1,4 @@
-"""Linear maps as convolutions: the same numbers, and only where they are known to be faster."""
+"""Linear maps computed as convolutions: the same numbers, and used only where they are faster."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from pybert_crf.encoders.linear import MIN_ROWS, Linear, amd_family, linear
 
 @pytest.fixture
 def convolving(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on a processor where convolutions are faster."""
+    """Behave as on a processor where convolutions are faster."""
     monkeypatch.setattr(module, "convolution_is_faster", lambda: True)
 
 
 @pytest.fixture
 def always(convolving: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The smallest products too."""
+    """Use convolutions for the smallest products too."""
     monkeypatch.setattr(module, "MIN_ROWS", 1)
     monkeypatch.setattr(module, "MIN_WEIGHTS", 1)
 
 
 class _Convolutions(TorchDispatchMode):
-    """How many there were."""
+    """Count the convolutions."""
 
     count = 0
 
@@ -45,7 +45,7 @@ class _Convolutions(TorchDispatchMode):
 @pytest.mark.parametrize("rows", [(MIN_ROWS,), (3, 67), (2, 5, 41)])
 @pytest.mark.usefixtures("convolving")
 def test_values_and_gradients(rows: tuple[int, ...], bias: bool) -> None:
-    """Of contiguous input and, in the last case, of what lies transposed; the result is contiguous."""
+    """For contiguous and, in the last case, transposed input; the result is contiguous."""
     torch.manual_seed(0)
     x = torch.randn(*rows, 260)
     x = x.transpose(0, -2) if len(rows) == 3 else x
@@ -67,7 +67,7 @@ def test_values_and_gradients(rows: tuple[int, ...], bias: bool) -> None:
 @pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.usefixtures("convolving")
 def test_it_is_onednn_that_convolves(count: int) -> None:
-    """Forwards and backwards, with one thread as with several."""
+    """Forward and backward, with one thread and with several."""
     x, weight = torch.randn(200, 260, requires_grad=True), torch.randn(270, 260, requires_grad=True)
     before = torch.get_num_threads()
     torch.set_num_threads(count)
@@ -89,7 +89,7 @@ def _without_onednn() -> Iterator[None]:
 
 
 class _Own(Tensor):
-    """A tensor of another type."""
+    """A subclass of Tensor."""
 
 
 CASES = {
@@ -125,7 +125,7 @@ def _convolutions(x: Tensor, weight: Tensor, context: AbstractContextManager[Any
 @each_family
 @pytest.mark.usefixtures("always")
 def test_every_family(family: str) -> None:
-    """All hidden states by convolutions are transformers'."""
+    """All hidden states equal transformers'."""
     theirs = their_model(family)
     ours = as_ours(theirs)
     batch = batch_for(ours.config)
@@ -137,7 +137,7 @@ def test_every_family(family: str) -> None:
 
 @pytest.mark.usefixtures("always")
 def test_graphs_hold_no_convolution() -> None:
-    """What is compiled or exported goes to other processors, and a compiler has products of its own."""
+    """Exported graphs run on other processors, and a compiler chooses its own kernels."""
     torch.compiler.reset()
     encoder = our_encoder("bert").eval()
     batch = batch_for(encoder.config)
@@ -156,7 +156,7 @@ def test_graphs_hold_no_convolution() -> None:
 
 
 def test_it_is_a_linear_module() -> None:
-    """For whatever looks for them, and with the same random weights and names."""
+    """For code that searches for nn.Linear; names and initial weights are the same."""
     torch.manual_seed(1)
     ours = Linear(7, 5)
     torch.manual_seed(1)

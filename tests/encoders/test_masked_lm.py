@@ -1,4 +1,4 @@
-"""Every family's head for masked pieces: transformers' scores, loss and gradients; checkpoints both ways."""
+"""Masked-language-model heads of every family: scores, loss and gradients of transformers; checkpoints."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def their_masked_lm(family: str, name: str = "", **settings: Any) -> Any:
 
 
 def _masked(batch: Batch) -> tuple[Batch, torch.Tensor, torch.Tensor]:
-    """The batch without segments and languages, some unpadded places in it, and pieces to predict there."""
+    """A batch without segments and languages, some of its unpadded positions, and pieces to predict there."""
     places = batch["attention_mask"].flatten().nonzero()[::3, 0]
     targets = torch.randint(0, 61, places.shape, generator=torch.Generator().manual_seed(2))
     return {name: batch[name] for name in ("input_ids", "attention_mask")}, places, targets
@@ -46,7 +46,7 @@ def test_scores_loss_and_gradients_are_those_of_transformers(family: str, tied: 
     theirs.save_pretrained(tmp_path)
     ours = MaskedLM.from_pretrained(tmp_path).eval()
     assert not ours.head_is_new
-    assert all(name.startswith("pooler.") for name in ours.left_out)  # BigBird's stands there, idle
+    assert all(name.startswith("pooler.") for name in ours.left_out)  # BigBird's, which is not used
     assert ours.tied is tied
 
     batch, places, targets = _masked(batch_for(ours.encoder.config))

@@ -1,4 +1,4 @@
-"""Files of tensors: every form is read, what is broken is named, what is written is whole."""
+"""Weight files: every format is read, faults are named, files are written whole."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FORMS = ["safetensors", "bin", "sharded safetensors", "sharded bin"]
 
 
 def _write(directory: Path, form: str) -> None:
-    """Store TENSORS by hand in one of the four forms."""
+    """Write TENSORS in one of the four formats."""
     stem, ending = ("model", "safetensors") if "safetensors" in form else ("pytorch_model", "bin")
     if "sharded" not in form:
         _write_file(directory / f"{stem}.{ending}", TENSORS)
@@ -121,7 +121,7 @@ def test_no_mapping_of_tensors(tmp_path: Path) -> None:
 
 
 def test_written_tensors_are_read_back(tmp_path: Path) -> None:
-    """Also those that share memory or are views. The file says "pt", as transformers asks."""
+    """Also tensors that share memory or are views. The file's format is "pt", as transformers requires."""
     whole = torch.arange(24.0).view(4, 6)
     tensors = {
         "whole": whole,
@@ -141,7 +141,7 @@ def test_written_tensors_are_read_back(tmp_path: Path) -> None:
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The disk is full after half of the file: the old one is still whole, and nothing else lies about."""
+    """The disk is full after half of the file: the old file is whole, and no other file remains."""
     write_tensors(tmp_path, TENSORS)
 
     def half(tensors: object, path: Path, metadata: object) -> None:

@@ -1,4 +1,4 @@
-"""What the transformer promises by itself: padding is never seen, wrong input is named, it compiles."""
+"""The transformer: padding has no influence, wrong inputs are named, autocast and half precision work."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from pybert_crf.encoders import Encoder
 @pytest.mark.parametrize("training", [False, True])
 @each_family
 def test_padding_is_never_seen(family: str, training: bool) -> None:
-    """Other ids at padded positions change nothing elsewhere, not by one bit; mask dtypes mean the same."""
+    """Ids at padded positions do not change the other positions by a bit, with any dtype of the mask."""
     encoder = our_encoder(family).train(training)
     batch = batch_for(encoder.config)
     places = kept(batch)
     torch.manual_seed(0)
     expected = encoder(**batch)[places]
     input_ids = batch["input_ids"]
-    other = torch.where(input_ids == PAD, PAD, 60)  # padding stays padding: RoBERTa does not count it
+    other = torch.where(input_ids == PAD, PAD, 60)  # the padding's id stays: RoBERTa does not count it
     changed = batch | {"input_ids": torch.where(places, input_ids, other), "attention_mask": places}
     torch.manual_seed(0)
     assert torch.equal(encoder(**changed)[places], expected)
@@ -30,7 +30,7 @@ def test_padding_is_never_seen(family: str, training: bool) -> None:
 
 @each_family
 def test_a_sequence_alone_is_as_in_its_batch(family: str) -> None:
-    """But for BigBird's, which attend densely while they are short."""
+    """Except BigBird, whose short sequences use dense attention."""
     encoder = our_encoder(family)
     if encoder.config.attention == "block_sparse":
         encoder = Encoder(replace(encoder.config, attention="dense"))
@@ -44,7 +44,7 @@ def test_a_sequence_alone_is_as_in_its_batch(family: str) -> None:
 @pytest.mark.parametrize("training", [False, True])
 @each_family
 def test_all_padding_is_finite(family: str, training: bool) -> None:
-    """A row without a single piece gives numbers, and gradients, that are finite."""
+    """A row of padding only gives finite values and gradients."""
     encoder = our_encoder(family).train(training)
     batch = batch_for(encoder.config)
     batch["attention_mask"][0] = 0
@@ -79,7 +79,7 @@ def test_training_is_repeatable_and_drops(family: str) -> None:
 
 @each_family
 def test_autocast(family: str) -> None:
-    """bfloat16 by autocast stays near float32, forwards and backwards; bfloat16 weights train."""
+    """bfloat16 by autocast is close to float32, forward and backward; bfloat16 weights train."""
     encoder = our_encoder(family).eval()
     batch = batch_for(encoder.config)
     expected = encoder(**batch)

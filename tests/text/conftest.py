@@ -1,4 +1,4 @@
-"""Tag sequences to try the schemes on."""
+"""Strategies for tag sequences."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def legal_bio() -> st.SearchStrategy[list[str]]:
 
 @pytest.fixture(scope="session")
 def any_tags() -> st.SearchStrategy[tuple[str, list[str]]]:
-    """(scheme, tags): the scheme's prefixes in any order, mostly illegal."""
+    """(scheme, tags) with the scheme's prefixes in any order, mostly illegal."""
     prefixes = {"BIO": "BI", "IOB1": "BI", "BIOES": "BIES", "BMES": "BMES", "BILOU": "BILU"}
 
     def sequences(scheme: str) -> st.SearchStrategy[tuple[str, list[str]]]:

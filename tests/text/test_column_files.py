@@ -1,4 +1,4 @@
-"""Column files: no sentence lost, hostile characters kept, every fault named with file and line."""
+"""Column files: no sentence is lost, unusual characters are kept, faults are named with file and line."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_a_missing_file_is_the_systems_error(file: Path) -> None:
 
 
 def test_the_scheme_of_another_part_can_be_demanded(file: Path) -> None:
-    file.write_text("a B-X\nb E-X\n")  # BIOES and BMES alike
+    file.write_text("a B-X\nb E-X\n")  # BIOES or BMES
     assert read_corpus(file).scheme == "BIOES"
     assert read_corpus(file, scheme="BMES").scheme == "BMES"
     with pytest.raises(CorpusError, match=r":2: the tags do not fit the scheme: in BIO, the prefix of 'E-X'"):
@@ -167,10 +167,10 @@ def test_read_columns_takes_tokens_from_any_number_of_columns(file: Path) -> Non
 
 
 def test_read_columns_streams() -> None:
-    """The first sentence is there before the third is written."""
+    """The first sentence is read before the third is written."""
     descriptor, writing = os.pipe()
     with os.fdopen(descriptor, "rb") as stream, os.fdopen(writing, "wb", buffering=0) as pipe:
-        pipe.write(b"a\nb\n\nc\n" + b"\n" * 20_000)  # beyond a read-ahead buffer, still open
+        pipe.write(b"a\nb\n\nc\n" + b"\n" * 20_000)  # more than a read-ahead buffer; the pipe stays open
         sentences = read_columns(stream)
         assert next(sentences) == ["a", "b"]
         assert next(sentences) == ["c"]

@@ -1,4 +1,4 @@
-"""Entities read from tags as seqeval reads them, and written back."""
+"""Conversion of tags to entities, which agrees with seqeval's, and back."""
 
 from __future__ import annotations
 

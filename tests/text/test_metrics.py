@@ -1,4 +1,4 @@
-"""Entity scores: seqeval's figures, both readings, and no warnings on the way."""
+"""Entity scores: both readings equal seqeval's figures, without warnings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Tags = list[list[str]]
 
 
 def assert_same(scores: Scores, theirs: dict[str, Any]) -> None:
-    """The two reports hold the same types and figures."""
+    """Check that two reports have the same types and figures."""
     rows = dict(scores.rows())
     assert rows.keys() == {name.removesuffix(" avg") for name in theirs if name != "weighted avg"}
     for name, score in rows.items():
@@ -35,7 +35,7 @@ def assert_same(scores: Scores, theirs: dict[str, Any]) -> None:
 
 
 def check(gold: Tags, predicted: Tags, scheme: str) -> None:
-    """Our report of these tags is seqeval's, in both readings."""
+    """Check that our report of these tags equals seqeval's, in both readings."""
     report = evaluate(gold, predicted, scheme)
     if scheme == "BMES":
         gold, predicted = (

@@ -1,4 +1,4 @@
-"""The three real corpora, as their authors counted them."""
+"""Statistics of the real corpora, which equal those that their authors published."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_written_and_read_again(case: tuple[Corpus, tuple[object, ...]], tmp_pat
 
 
 def test_the_faults_in_resume_are_found(data_dir: Path) -> None:
-    """Two entities of its train part run across a blank line: two without an end, two without a beginning."""
+    """Two entities of its training part cross a blank line: two lack an end, two a beginning."""
     corpus = read_corpus(data_dir / "resume" / "train.char.bmes")
     lines = ["", *corpus.path.read_text(encoding="utf-8").split("\n")]
     assert corpus.illegal_lines == [62390, 62392, 64412, 64414]

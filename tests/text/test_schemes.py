@@ -1,4 +1,4 @@
-"""Tag schemes: recognised, converted without loss, judged legal or not."""
+"""Tag schemes: detection, lossless conversion, legal and illegal tags."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pybert_crf.text.tagging.schemes import (
     split_tag,
 )
 
-# One text, an entity of three units, two neighbours of one type, an entity of one unit, in every scheme.
+# An entity of three units, two adjacent ones of one type and an entity of one unit, in every scheme.
 SAME_ENTITIES = {
     "BIO": "O B-A I-A I-A B-A O B-B B-A I-A",
     "IOB1": "O I-A I-A I-A B-A O I-B I-A I-A",
@@ -108,7 +108,7 @@ def test_detect_scheme_recognises(scheme: str) -> None:
         ("I-A O I-B I-A", "IO"),
         ("I-A B-A", "IOB1"),
         ("S-A O", "BIOES"),
-        ("B-A E-A S-A", "BIOES"),  # BMES too
+        ("B-A E-A S-A", "BIOES"),  # also BMES
         ("B-A M-A E-A", "BMES"),
         ("U-A", "BILOU"),
     ],
@@ -120,7 +120,7 @@ def test_detect_scheme_takes_the_first_that_fits(tags: str, scheme: str) -> None
 @pytest.mark.parametrize(
     ("sequences", "sentence", "position", "culprit"),
     [
-        (["O B-A", "O B-A O I-A"], 1, 3, "I-A"),  # BIO but for the I, IOB1 but for the B's
+        (["O B-A", "O B-A O I-A"], 1, 3, "I-A"),  # BIO except for the I, IOB1 except for the B's
         (["B-A M-A E-A I-A"], 0, 3, "I-A"),
         (["B-A I-A L-A", "E-A"], 1, 0, "E-A"),
         (["O B-A E-A", "B-A"], 1, 1, "'O' cannot follow 'B-A'"),
@@ -140,7 +140,7 @@ def test_a_rare_fault_does_not_hide_the_scheme() -> None:
     assert detect_scheme([*clean, ["I-A"]]) == "BIO"
     assert detect_scheme([*([["I-A", "B-A", "O"]] * 100), ["B-A"]]) == "IOB1"
     assert detect_scheme([*([["B-A", "E-A", "O"]] * 100), ["E-A"]]) == "BIOES"
-    with pytest.raises(SchemeError):  # 3 of 203 are more than one in a hundred
+    with pytest.raises(SchemeError):  # 3 of 203 are more than 1 %
         detect_scheme([*clean, ["I-A"], ["I-A"], ["I-B"]])
 
 

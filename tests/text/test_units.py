@@ -1,4 +1,4 @@
-"""Characters or words: told apart in corpora, cut out of raw text without losing a character."""
+"""Units: detection of characters or words in corpora, segmentation of raw text without loss."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pybert_crf.text.units import UNITS, detect_unit, split_units
     ("tokens", "unit"),
     [
         ("在 这 里 ， 恕 弟 不 恭 之 罪 ， 2 0 0 3 年", "char"),
-        ("他 在 I B M 与 Windows 工 作 了 三 年 的 时 间", "char"),  # a Latin word left whole
-        ("小 明 1998 2003 100 99.5 12 在 北 京", "char"),  # numbers left whole
+        ("他 在 I B M 与 Windows 工 作 了 三 年 的 时 间", "char"),  # a Latin word is one token
+        ("小 明 1998 2003 100 99.5 12 在 北 京", "char"),  # numbers are one token each
         ("J o h n l i v e s", "char"),
         ("John lives in a big house , I think .", "word"),
         ("我们 在 北京 大学 的 图书馆 里 看 书", "word"),  # segmented into words
@@ -77,7 +77,7 @@ def test_characters_are_code_points() -> None:
 
 
 def test_long_text_without_white_space_is_cut_once_through() -> None:
-    """Each of these made a naive pattern look ahead to the end at every character."""
+    """Texts on which a naive pattern takes quadratic time, scanning to the end at every character."""
     for piece in ("a.b+", "http://", "www.", "@", "a-", "'s", "1,", ".+", "a@b."):
         text = piece * (200_000 // len(piece))
         assert sum(end - start for start, end in split_units(text, "word")) == len(text)

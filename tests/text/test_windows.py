@@ -1,4 +1,4 @@
-"""Windows: cover everything, share what was asked, and give each unit its most central place."""
+"""Windows cover the text with the given overlap, and give each unit the most context."""
 
 from __future__ import annotations
 

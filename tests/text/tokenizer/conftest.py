@@ -17,7 +17,7 @@ from pybert_crf.text.tokenizer import UnitTokenizer
 
 @pytest.fixture(scope="session")
 def vocabulary_files(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """The directory of a family's own files; to be copied, not changed."""
+    """The directory with a family's own files, which tests must copy, not change."""
     made: dict[Callable[..., None], Path] = {}
 
     def directory(model_type: str) -> Path:
@@ -32,7 +32,7 @@ def vocabulary_files(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str]
 
 @pytest.fixture
 def make_checkpoint(tmp_path: Path, vocabulary_files: Callable[[str], Path]) -> Make:
-    """A new directory with a family's own files, its name, and the given `tokenizer_config.json`."""
+    """A new directory with a family's own files, its config.json, and the given `tokenizer_config.json`."""
 
     def make(model_type: str, **config: Any) -> Path:
         directory = tmp_path / "checkpoint"
@@ -49,7 +49,7 @@ def make_checkpoint(tmp_path: Path, vocabulary_files: Callable[[str], Path]) -> 
 def opened(
     tmp_path_factory: pytest.TempPathFactory, vocabulary_files: Callable[[str], Path]
 ) -> Callable[[str, str], UnitTokenizer]:
-    """The tokenizer of a family, for a unit."""
+    """The tokenizer of a family and unit."""
 
     @cache
     def tokenizer(model_type: str, unit: str) -> UnitTokenizer:

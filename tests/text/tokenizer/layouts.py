@@ -1,4 +1,4 @@
-"""Tiny real tokenizers of every family, trained here and kept as the family's checkpoints keep theirs."""
+"""Tiny tokenizers of every family, trained here and written in the layout of the family's checkpoints."""
 
 from __future__ import annotations
 
@@ -60,24 +60,24 @@ HOSTILE = [
     ],
     *["x" * 300, "北" * 200, "the" * 100, "[b]", "<c>"],
 ]
-"""Units of the kinds that tokenizers differ on."""
+"""Units on which tokenizers differ."""
 
 
 Make = Callable[..., Path]
-"""Of the fixture `make_checkpoint`."""
+"""Type of the fixture `make_checkpoint`."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How a family's tokenizer lies in its checkpoints.
+    """The files of a family's tokenizer.
 
     Attributes:
-        write: writes the family's own files, given an empty directory.
-        special: the pieces before and after a text, for padding, unknown, and to mask with.
-        spaces: a unit's pieces depend on whether a space stands before it.
-        model: the sentencepiece file, if that is what it is.
-        spm_ids: from sentencepiece's ids to the family's.
-        config: of `tokenizer_config.json`, to be tried beside the defaults.
+        write: writes the family's own files into an empty directory.
+        special: the pieces before and after a text, the padding, the unknown piece and the mask.
+        spaces: a unit's pieces depend on whether a space precedes it.
+        model: the name of the sentencepiece file, if there is one.
+        spm_ids: maps sentencepiece's ids to the family's.
+        config: variants of `tokenizer_config.json` to test besides the defaults.
     """
 
     write: Callable[..., None]
@@ -113,7 +113,7 @@ def write_byte_pairs(*special: str) -> Callable[[Path], None]:
 
 
 def write_xlm(directory: Path) -> None:
-    """As the published ones: pieces that only others are merged from are not in the vocabulary."""
+    """As in published vocabularies, pieces that occur only in merges are omitted."""
     special = ["<s>", "</s>", "<pad>", "<unk>", *(f"<special{i}>" for i in range(10))]
     tokenizer = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()

@@ -1,4 +1,4 @@
-"""What others make of a unit: transformers, its converter, and sentencepiece."""
+"""Reference tokenizers: transformers, its converter, and sentencepiece."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tokenizers import Tokenizer
 from pybert_crf.text.tokenizer import UnitTokenizer
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # of an import that is not ours
+    warnings.simplefilter("ignore")  # raised by this import
     import transformers.convert_slow_tokenizer as conversion
     from transformers import AutoTokenizer  # type: ignore[attr-defined]  # known at run time only
 
@@ -33,13 +33,13 @@ def auto(directory: Path, **options: Any) -> Any:
 
 
 def expected(theirs: Any, unit: str) -> list[int]:
-    """The ids that transformers gives a unit; unknown where it leaves nothing, or only the space before."""
+    """The ids of a unit in transformers; unknown if nothing, or only the space before it, remains."""
     ids: list[int] = theirs([clean(unit)], is_split_into_words=True, add_special_tokens=False)["input_ids"]
     return [theirs.unk_token_id] if theirs.convert_ids_to_tokens(ids) in ([], ["▁"]) else ids
 
 
 def converted(model_type: str, directory: Path, config: dict[str, Any], space_before: bool) -> Tokenizer:
-    """What transformers' converter, written for its slow tokenizers, makes of a sentencepiece model."""
+    """The tokenizer that transformers' converter of slow tokenizers makes of a sentencepiece model."""
     converter = {
         "albert": conversion.AlbertConverter,
         "deberta-v2": conversion.DebertaV2Converter,
@@ -64,7 +64,7 @@ def read_proto(path: Path) -> Any:
 
 
 def sentencepiece_pieces(path: Path, space_before: bool) -> Callable[[str], tuple[list[int], list[str]]]:
-    """What sentencepiece itself makes of a unit: ids and pieces."""
+    """A function that returns sentencepiece's ids and pieces of a unit."""
     proto = read_proto(path)
     proto.normalizer_spec.add_dummy_prefix = space_before
     processor = sentencepiece.SentencePieceProcessor(model_proto=proto.SerializeToString())
@@ -72,5 +72,5 @@ def sentencepiece_pieces(path: Path, space_before: bool) -> Callable[[str], tupl
 
 
 def clean(unit: str) -> str:
-    """What can be said of a lone surrogate to a library that knows none."""
+    """The unit with lone surrogates replaced, which the libraries refuse."""
     return unit.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

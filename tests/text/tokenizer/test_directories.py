@@ -1,4 +1,4 @@
-"""Opening and saving tokenizers of every family; a piece of its own for every unit; what errors say."""
+"""Opening and saving tokenizers of every family; at least one piece for every unit; error messages."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_special_pieces(model_type: str, make_checkpoint: Make) -> None:
 def test_what_is_saved_opens_here_and_in_transformers(
     model_type: str, unit: str, make_checkpoint: Make
 ) -> None:
-    """Beside the encoder's configuration, as in a tagger's directory, and alone."""
+    """With the encoder's configuration, as in a tagger's directory, and without it."""
     directory = make_checkpoint(model_type)
     ours = UnitTokenizer.from_directory(directory, unit)
     ours.save(directory)
@@ -53,10 +53,10 @@ def test_what_is_saved_opens_here_and_in_transformers(
         assert (again.cls_id, again.sep_id) == (ours.cls_id, ours.sep_id) == (around[0], around[-1])
         assert (theirs.pad_token_id, theirs.mask_token_id) == (again.pad_id, again.mask_id)
         assert again.vocab_size == ours.vocab_size == len(theirs)
-        if LAYOUTS[model_type].spaces:  # the mask stands for a word and the space before it
+        if LAYOUTS[model_type].spaces:  # the mask replaces a word and the space before it
             with_mask = theirs(f"the {theirs.mask_token}")["input_ids"]
             assert with_mask == [*around[:-1], ours.mask_id, around[-1]]
-    # What was opened for the other unit is read by this one's rule all the same.
+    # A saved tokenizer can be opened for the other unit and then follows that unit's rule.
     other = UnitTokenizer.from_directory(directory, "char" if unit == "word" else "word")
     assert (own(other, "the") != own(ours, "the")) == LAYOUTS[model_type].spaces
 
@@ -64,13 +64,13 @@ def test_what_is_saved_opens_here_and_in_transformers(
 @EVERY
 @UNIT
 def test_what_transformers_saves_opens_here(model_type: str, unit: str, make_checkpoint: Make) -> None:
-    """Its tokenizer.json, or for XLM its files, whatever was said of the space when it was saved."""
+    """Its tokenizer.json (XLM: its files), whatever the option for the space was when it was saved."""
     directory = make_checkpoint(model_type)
     auto(directory).save_pretrained(directory.parent / "theirs")
     ours = UnitTokenizer.from_directory(directory.parent / "theirs", unit)
     theirs = auto(directory.parent / "theirs", add_prefix_space=unit == "word")
     if (model_type, unit) == ("deberta-v2", "char"):
-        return  # transformers has no DeBERTa-v2 without the space
+        return  # not possible with transformers' DeBERTa-v2
     assert [text for text in HOSTILE if own(ours, text) != expected(theirs, text)] == []
     assert (ours.pad_id, ours.unk_id, ours.mask_id) == (
         theirs.pad_token_id,
@@ -120,7 +120,7 @@ def test_a_space_stands_before_a_word_and_not_before_a_character(
         before, bare = ([names[index] for index in own(ours, text)] for ours in (word, char))
         assert before[0][0] in "▁Ġ", text
         assert not any("▁" in piece or "Ġ" in piece for piece in bare), text
-    assert len(own(char, "中")) == 1  # else the sentence would be twice as long
+    assert len(own(char, "中")) == 1  # otherwise sentences would be twice as long
 
 
 def test_a_character_is_a_word_to_xlm(make_checkpoint: Make) -> None:
@@ -145,7 +145,7 @@ def test_what_xlm_merges_on_the_way_is_unknown(make_checkpoint: Make) -> None:
 
 
 def test_albert_has_no_piece_of_a_number_and_its_comma(make_checkpoint: Make) -> None:
-    """As its pretraining had it: such a piece is in the vocabulary, and is not used."""
+    """As in its pretraining, such pieces of the vocabulary are not used."""
     directory = make_checkpoint("albert")
     proto = read_proto(directory / "spiece.model")
     number = next(piece for piece in proto.pieces if len(piece.piece) > 2 and piece.type == 1)
@@ -186,7 +186,7 @@ def test_added_tokens_keep_their_ids(newer: bool, make_checkpoint: Make) -> None
 
 @UNIT
 def test_an_older_tokenizer_json_obeys_the_unit(unit: str, make_checkpoint: Make) -> None:
-    """The space before a word was spelt otherwise in the files of 2020."""
+    """Files of 2020 have another option for the space before a word."""
     directory = make_checkpoint("xlm-roberta")
     ours = UnitTokenizer.from_directory(directory, unit)
     ours.save(directory)

@@ -1,4 +1,4 @@
-"""Every family's pieces are those of transformers' AutoTokenizer, and every unit has one of its own."""
+"""The pieces of every family equal those of transformers' AutoTokenizer, converter, and sentencepiece."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from pybert_crf.text.tokenizer import UnitTokenizer
 from pybert_crf.text.tokenizer.families import TOKENIZER_FAMILIES
 
 UNIT = pytest.mark.parametrize("unit", ["word", "char"])
-# transformers 5 opens these without their sentencepiece model's normalisation.
+# transformers 5 omits the normalisation of these families' sentencepiece models.
 NOT_NORMALISED = ("deberta-v2", "big_bird")
 
 
 def test_every_encoder_has_a_tokenizer() -> None:
     model_types = {name for family in TOKENIZER_FAMILIES for name in family.model_types}
     assert set(FAMILIES) <= model_types
-    assert all(set(LAYOUTS) & set(family.model_types) for family in TOKENIZER_FAMILIES)  # tried below
+    assert all(set(LAYOUTS) & set(family.model_types) for family in TOKENIZER_FAMILIES)  # tested below
     assert set(LAYOUTS) <= model_types
     files = {file for family in TOKENIZER_FAMILIES for file in family.files}
     assert files | {"tokenizer.json", "tokenizer_config.json"} <= set(CONFIG_AND_TOKENIZER)
@@ -73,7 +73,7 @@ def test_pieces_of_characters_from_all_of_unicode(model_type: str, make_checkpoi
 def test_pieces_are_those_of_transformers_converter(
     model_type: str, config: dict[str, Any], unit: str, make_checkpoint: Make
 ) -> None:
-    """Of transformers' own conversion of the model, that is; its class, where normalisation has no work."""
+    """And those of its class, for units that normalisation does not change."""
     directory = make_checkpoint(model_type, **config)
     ours = UnitTokenizer.from_directory(directory, unit)
     theirs = converted(model_type, directory, config, unit == "word")
@@ -82,12 +82,12 @@ def test_pieces_are_those_of_transformers_converter(
     for text in HOSTILE:
         ids = theirs.encode(clean(text), add_special_tokens=False).ids
         if unit == "char" and space in ids and len(ids) > 1:
-            continue  # no character has a space in it
+            continue  # a unit of one character contains no space
         assert own(ours, text) == (ids if ids not in ([], [space]) else [ours.unk_id]), ascii(text)
     if unit == "word":
         theirs = auto(directory, add_prefix_space=True)
         plain = [t for t in HOSTILE if unicodedata.normalize("NFKC", t) == t and t.isprintable()]
-        plain = [t for t in plain if t not in ("▁", "\ufffd", " ")]  # to the model a space, or nothing
+        plain = [t for t in plain if t not in ("▁", "\ufffd", " ")]  # a space or nothing to the model
         assert len(plain) > 30
         assert [text for text in plain if own(ours, text) != expected(theirs, text)] == []
         assert all(own(ours, piece) == expected(theirs, piece) for piece in special)
@@ -113,8 +113,8 @@ def test_pieces_are_those_of_sentencepiece(
     for text in HOSTILE:
         ids, pieces = reference(text)
         if unit == "char" and any("▁" in piece for piece in pieces):
-            continue  # no character has a space in it
+            continue  # a unit of one character contains no space
         if "``" in text or (more == IDENTITY and any(c.isspace() or c == "▁" for c in text)):
-            continue  # ALBERT's quotes; what is a space only where it is normalised
+            continue  # ALBERT's quotes; white space that only normalisation turns into a space
         ids = [layout.spm_ids(index) for index in ids] or [ours.unk_id]
         assert own(ours, text) == ids, ascii(text)

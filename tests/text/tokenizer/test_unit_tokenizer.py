@@ -1,4 +1,4 @@
-"""Pieces: those of transformers' BertTokenizerFast, and every unit with one of its own."""
+"""WordPiece: the pieces of transformers' BertTokenizerFast, and at least one piece for every unit."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from pybert_crf.text.tokenizer import Encoded, UnitTokenizer
 from pybert_crf.text.tokenizer.vocabulary import SPECIAL
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # of an import that is not ours
+    warnings.simplefilter("ignore")  # raised by this import
     from transformers import BertTokenizerFast  # type: ignore[attr-defined]  # known at run time only
 
 VOCAB = [*SPECIAL, "7", ".", "##7", "a", "##b", "b", "e", "é", "E", "中", "国", "##中", "！", "😂", "\u2028x"]
 
 
 def write_vocab(directory: Path, pieces: list[str] = VOCAB, **config: Any) -> Path:
-    """A directory with vocab.txt and, where there is something to say, tokenizer_config.json."""
+    """Write vocab.txt and, if there are options, tokenizer_config.json."""
     (directory / "vocab.txt").write_text("".join(f"{p}\n" for p in pieces), encoding="utf-8", newline="\n")
     if config:
         (directory / "tokenizer_config.json").write_text(json.dumps(config))
@@ -95,7 +95,7 @@ def test_do_lower_case_and_strip_accents(tmp_path: Path) -> None:
 def test_pieces_of_words_are_those_of_transformers(
     minilm_dir: Path, data_dir: Path, tmp_path: Path, lowercase: bool
 ) -> None:
-    """On the real MiniLM, whose tokenizer.json truncates and pads; and, cased, from its bare vocab.txt."""
+    """With the tokenizer.json of MiniLM, which truncates and pads, and with its vocab.txt alone, cased."""
     corpus = read_corpus(data_dir / "wnut17" / "dev.conll")
     theirs = BertTokenizerFast.from_pretrained(minilm_dir)
     ours = UnitTokenizer.from_directory(minilm_dir)
@@ -104,7 +104,7 @@ def test_pieces_of_words_are_those_of_transformers(
         write_vocab(tmp_path, pieces, do_lower_case=False)
         theirs, ours = BertTokenizerFast.from_pretrained(tmp_path), UnitTokenizer.from_directory(tmp_path)
     for sentence in corpus.sentences[::3]:
-        # transformers drops what the normaliser swallows; here it keeps its place as [UNK].
+        # transformers drops units that the normaliser removes; here they become [UNK].
         words = [word for word in sentence.tokens if their_ids(theirs, [word])]
         assert ours.encode(words).ids == their_ids(theirs, words)
     assert (ours.unk_id, ours.cls_id, ours.sep_id, ours.pad_id) == (100, 101, 102, 0)

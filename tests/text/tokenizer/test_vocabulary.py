@@ -1,4 +1,4 @@
-"""Vocabularies made from a training text."""
+"""Construction of vocabularies from a training text."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def test_words_seen_often_are_one_piece_and_rare_ones_several() -> None:
     tokenizer = UnitTokenizer.build(sentences, "word", min_count=2)
     assert len(tokenizer.encode(["newest"]).ids) == 1
     assert 1 < len(tokenizer.encode(["widest"]).ids) < 6
-    assert tokenizer.encode(["q"]).ids == [tokenizer.unk_id]  # its letter was seen once
-    assert tokenizer.encode(["slow"]).ids == [tokenizer.unk_id]  # so was an s that opens a word
+    assert tokenizer.encode(["q"]).ids == [tokenizer.unk_id]  # its letter occurs once
+    assert tokenizer.encode(["slow"]).ids == [tokenizer.unk_id]  # as does an s at the beginning of a word
 
 
 def test_a_word_vocabulary_covers_a_real_corpus(data_dir: Path) -> None:
@@ -59,7 +59,7 @@ def test_a_word_vocabulary_covers_a_real_corpus(data_dir: Path) -> None:
     tokenizer = UnitTokenizer.build(sentences, "word", size=2000)
     assert tokenizer.vocab_size == 2000
     ids = [index for tokens in sentences for index in tokenizer.encode(tokens).ids]
-    assert ids.count(tokenizer.unk_id) == 0  # it holds no character that is there only once
+    assert ids.count(tokenizer.unk_id) == 0  # none of its characters occurs only once
     assert len(set(ids)) > 1800
     unseen = [sentence.tokens for sentence in read_corpus(data_dir / "wnut17" / "test.conll").sentences]
     ids = [index for tokens in unseen for index in tokenizer.encode(tokens).ids]
@@ -75,7 +75,7 @@ UnitTokenizer.build([words, words], "word", size=200).save(sys.argv[1])
 
 
 def test_another_process_makes_the_same_vocabulary(tmp_path: Path) -> None:
-    """The trainer itself does not: ties (here, nearly all merges) fall by the order of a hash table."""
+    """The trainer alone would not: it breaks ties (here, nearly all merges) by the order of a hash table."""
     digests = set()
     for name in ("first", "second", "third"):
         environment = {**os.environ, "TOKENIZERS_PARALLELISM": "true"}
