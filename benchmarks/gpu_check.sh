@@ -1,16 +1,13 @@
 #!/usr/bin/env bash
-# The CRF on this machine's GPU, offline, in under 8 minutes: builds the package for that GPU alone, runs the
-# CRF's tests on it, a part of them under compute-sanitizer, and the benchmarks. A table comes last, and one JSON
-# file with everything in the folder RESULTS (benchmarks/results). A step that fails does not stop the others;
-# the exit code is 0 only if all have passed.
+# Checks the CRF on this machine's GPU, offline, in under 8 minutes: builds the package for that GPU alone, runs
+# the CRF's tests, some of them under compute-sanitizer, and the benchmarks; prints a table and writes one JSON
+# file. A step that fails does not stop the others; the exit code is 0 only if all have passed.
 #
 #   benchmarks/gpu_check.sh [--dry-run] [--wheels DIR] [RESULTS]
 #
 # --dry-run  every step on the CPU and tiny, with the package as it is installed and without the sanitizer
-# --wheels   a folder of wheels: what the machine lacks (pytorch-crf ...) is taken from there, for this run only
-#
-# Needs Python 3.10+ ($PYTHON) with torch for CUDA, pytest, hypothesis, scikit-build-core and pybind11; cmake,
-# ninja, a C++17 compiler and nvcc; compute-sanitizer. What compares with pytorch-crf is left out without it.
+# --wheels   a folder of wheels for what the machine lacks (pytorch-crf ...), for this run only
+# RESULTS    the folder for the JSON file (benchmarks/results); benchmarks/README.md says what is needed
 set -uo pipefail
 
 dry='' wheels='' results=''
@@ -30,17 +27,16 @@ mkdir -p "$results" && results=$(cd "$results" && pwd) || exit 2
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir "$work"/{log,steps,junit,site,source}
-python=${PYTHON:-python3}
-device=cuda jobs=8
+python=${PYTHON:-python3} device=cuda jobs=8
 [ "$dry" ] && device=cpu jobs=2
 [ -d /usr/local/cuda/bin ] && PATH=$PATH:/usr/local/cuda/bin
 
-# What is installed here comes first, and the source tree, which has no extension, never: nothing runs there.
+# The package that is built here comes first; the source tree, which has no extension, is never imported.
 export PYTHONPATH="$work/site${PYTHONPATH:+:$PYTHONPATH}" PYTHONDONTWRITEBYTECODE=1 HF_HUB_OFFLINE=1
 export PYBERT_CRF_TEST_DEVICE=$device
 export dry wheels repo work python device jobs
 
-# step NAME SECONDS FUNCTION ARGUMENTS: run it with that limit; its words go to a log, its outcome to a file.
+# step NAME SECONDS FUNCTION ARGUMENTS: run it with that limit, its output in log/NAME, its outcome in steps/NAME.
 step() {
   local name=$1 limit=$2 begun=$EPOCHREALTIME code
   shift 2
@@ -54,14 +50,12 @@ step() {
   tail -n 30 "$work/log/$name"
 }
 
-# What tests and benchmark import; what is not here is taken from the folder of wheels.
+# The imports of tests and benchmarks; missing ones are taken from the folder of wheels.
 packages() {
-  local each package failed=0
-  local needed='pytest hypothesis safetensors tokenizers pytorch-crf:torchcrf'
-  [ "$dry" ] || needed="scikit-build-core pybind11 $needed"  # a dry run builds nothing
-  for each in $needed; do
-    package=${each%:*} module=${each#*:}
-    "$python" -c "import importlib.util as u, sys; sys.exit(not u.find_spec('${module//-/_}'))" && continue
+  local package failed=0 needed='pytest pytest-benchmark hypothesis safetensors tokenizers pytorch-crf'
+  [ "$dry" ] || needed+=' scikit-build-core pybind11'  # a dry run builds nothing
+  for package in $needed; do
+    "$python" -c "import importlib.metadata as m; m.version('$package')" 2> /dev/null && continue
     [ "$wheels" ] && "$python" -m pip install --quiet --no-index --no-deps --find-links "$wheels" \
       --target "$work/site" "$package" && echo "$package: from the wheels" && continue
     echo "$package: not here"
@@ -85,13 +79,12 @@ build() {
   # A build that fails installs the package without its extension: here that is an error.
   "$python" -c "
 import pybert_crf
-from pybert_crf.crf.registry import choose
-print(pybert_crf.__file__, choose('native', '$device'))
-if not '$dry' and not pybert_crf.__file__.startswith('$work/site'):
-    raise SystemExit('an editable installation hides what was built: uninstall it first')"
+print(pybert_crf.__file__, status := pybert_crf.backends('$device')['native'])
+if not status.usable or not ('$dry' or pybert_crf.__file__.startswith('$work/site')):
+    raise SystemExit('not usable, or hidden by an editable installation, which must be uninstalled first')"
 }
 
-# run_tests NAME PREFIX... -- ARGUMENTS OF PYTEST. Warnings, which are of this machine's packages, are no errors.
+# run_tests NAME PREFIX... -- ARGUMENTS OF PYTEST. Warnings come from this machine's packages and are no errors.
 run_tests() {
   local name=$1 prefix=()
   shift
@@ -101,30 +94,29 @@ run_tests() {
     -o filterwarnings=default --junitxml "$work/junit/$name.xml" "$@"
 }
 
-one_file() { run_tests "tests.$(basename "$1" .py)" -- "$1"; }
-
 # A process for each file: they share the GPU.
+one_file() { run_tests "tests.$(basename "$1" .py)" -- "$1"; }
 suite() {
   local files=("$repo"/tests/crf/test_*.py)
   [ "$dry" ] && files=("$repo"/tests/crf/test_constraints.py)
   printf '%s\0' "${files[@]}" | xargs -0 -P "$jobs" -I {} bash -uc 'one_file "$1"' - {}
 }
 
-# Those marked `reduced`, but for the reference backend's, which has no kernels of its own.
+# The tests marked `reduced`, without those of the reference backend, which has no kernels of its own.
 reduced() {
   local tool=$1 prefix=() files=()
   [ "$dry" ] || prefix=(compute-sanitizer --error-exitcode 1 --tool "$tool")
   mapfile -t files < <(grep -l 'mark\.reduced' "$repo"/tests/crf/test_*.py)
   [ "$dry" ] && files=("$repo"/tests/crf/test_ops.py)
-  # Torch's own allocator would hand out parts of what it holds, where overruns are not seen.
+  # Torch's own allocator hands out parts of larger blocks, in which overruns are not seen.
   [ "$tool" = memcheck ] && export PYTORCH_NO_CUDA_MEMORY_CACHING=1
   run_tests "$tool" "${prefix[@]}" -- -m reduced -k 'not reference' "${files[@]}"
 }
 
 benchmark() {
-  local options=(--device "$device" --out "$work/benchmark.json" --limit 90)
-  [ "$dry" ] && options+=(--quick)
-  "$python" "$repo/benchmarks/bench_gpu.py" "${options[@]}"
+  local options=(--device "$device" --benchmark-json "$work/benchmark.json" --limit 75)
+  [ "$dry" ] && options+=(--quick --benchmark-max-time 0.001 -k 'step or loss_backward')
+  run_tests benchmark -- "$repo"/benchmarks/bench_{gpu,crf}.py "${options[@]}"
 }
 export -f packages build run_tests one_file suite reduced benchmark
 
@@ -136,4 +128,4 @@ step racecheck 155 reduced racecheck &
 wait
 step benchmark 105 benchmark  # alone on the GPU
 
-cd "$here" && "$python" -m crf_speed.check "$work" "$results" ${dry:+--dry-run}
+"$python" "$here/gpu_check.py" "$work" "$results" ${dry:+--dry-run}

@@ -13,8 +13,7 @@ from typing import Any
 
 import torch
 
-PACKAGES = ("torch", "numpy", "numba", "transformers", "pybert-crf", "pytorch-crf", "TorchCRF", "bert4torch")
-PACKAGES += ("torch-struct", "torbi")
+PACKAGES = ("torch", "numpy", "numba", "transformers", "pybert-crf", "pytorch-crf", "bert4torch", "torbi")
 
 
 def provenance() -> dict[str, Any]:

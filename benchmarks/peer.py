@@ -7,7 +7,6 @@ Sentences longer than the encoder's window are cut off there, and the units beyo
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Sequence
 from random import Random
@@ -16,8 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torchcrf import CRF
-from transformers import BertConfig, BertModel, get_linear_schedule_with_warmup
+from transformers import BertModel, get_linear_schedule_with_warmup
 
+from pybert_crf import TrainOptions
 from pybert_crf.batches import Example
 from pybert_crf.text.tokenizer import UnitTokenizer
 
@@ -48,12 +48,8 @@ class PeerRun:
         labels: of the tags.
         tokenizer: that made the examples.
         examples: the training part.
-        epochs: how many there will be, for the schedule.
         batch_size: sentences in a batch.
-        rates: peak learning rates of the encoder and of the head.
-        warmup: share of all steps in which the rates rise.
-        weight_decay: of matrices.
-        seed: of the order of the sentences, and with the epoch of dropout.
+        options: epochs, rates, warm-up, weight decay and seed, which are those of our side.
     """
 
     def __init__(
@@ -62,21 +58,16 @@ class PeerRun:
         labels: Sequence[str],
         tokenizer: UnitTokenizer,
         examples: Sequence[Example],
-        *,
-        epochs: int,
         batch_size: int,
-        rates: tuple[float, float],
-        warmup: float,
-        weight_decay: float,
-        seed: int,
+        options: TrainOptions,
     ) -> None:
         self.labels, self.tokenizer, self.examples = list(labels), tokenizer, examples
-        self.batch_size, self.seed = batch_size, seed
+        self.batch_size, self.seed = batch_size, options.seed
         self.limit = bert.config.max_position_embeddings - 2
         self.model = Peer(bert, len(labels))
-        self.optimizer = torch.optim.AdamW(_groups(self.model, rates, weight_decay))
-        steps = epochs * -(-len(examples) // batch_size)
-        self.schedule = get_linear_schedule_with_warmup(self.optimizer, round(warmup * steps), steps)
+        self.optimizer = torch.optim.AdamW(_groups(self.model, options.rates(), options.weight_decay))
+        steps = options.epochs * -(-len(examples) // batch_size)
+        self.schedule = get_linear_schedule_with_warmup(self.optimizer, round(options.warmup * steps), steps)
 
     def train_epoch(self, epoch: int) -> float:
         """Train one epoch; returns its seconds. Random numbers of the caller stay as they were."""
@@ -105,23 +96,15 @@ class PeerRun:
         """The tags of all units of the sentences."""
         self.model.eval()
         examples = [Example(self.tokenizer.encode(list(units))) for units in sentences]
-        rows: list[list[str]] = []
-        for i in range(0, len(examples), self.batch_size):
-            chunk = examples[i : i + self.batch_size]
-            ids, attention, first, mask, _ = self._batch(chunk)
+        rows = [["O"] * len(units) for units in sentences]
+        order = sorted(range(len(rows)), key=lambda row: len(examples[row].encoded.ids))
+        for i in range(0, len(order), self.batch_size):
+            chunk = order[i : i + self.batch_size]
+            ids, attention, first, mask, _ = self._batch([examples[row] for row in chunk])
             paths = self.model.crf.decode(self.model.emissions(ids, attention, first), mask=mask)
-            for example, path in zip(chunk, paths, strict=True):
-                tags = [self.labels[tag] for tag in path]
-                rows.append(tags + ["O"] * (len(example.encoded.first) - len(tags)))
+            for row, path in zip(chunk, paths, strict=True):
+                rows[row][: len(path)] = [self.labels[tag] for tag in path]
         return rows
-
-    def weights(self) -> dict[str, Any]:
-        """A copy, for `load`."""
-        return copy.deepcopy(self.model.state_dict())
-
-    def load(self, weights: dict[str, Any]) -> None:
-        """Go back to the weights of an earlier epoch."""
-        self.model.load_state_dict(weights)
 
     def _batch(self, examples: Sequence[Example]) -> tuple[Tensor, ...]:
         """Piece ids, attention mask, first pieces, mask and tags, padded."""
@@ -151,15 +134,3 @@ def _groups(model: Peer, rates: tuple[float, float], weight_decay: float) -> lis
         decay = 0.0 if name.endswith("bias") or "LayerNorm" in name else weight_decay
         groups.setdefault((rate, decay), []).append(parameter)
     return [{"params": p, "lr": rate, "weight_decay": decay} for (rate, decay), p in groups.items()]
-
-
-def new_bert(vocab_size: int, layers: int, width: int, heads: int) -> BertModel:
-    """A BERT with random weights."""
-    config = BertConfig(
-        vocab_size=vocab_size,
-        hidden_size=width,
-        num_hidden_layers=layers,
-        num_attention_heads=heads,
-        intermediate_size=4 * width,
-    )
-    return BertModel(config, add_pooling_layer=False)
