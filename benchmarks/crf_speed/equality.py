@@ -42,7 +42,7 @@ class Errors(NamedTuple):
 
 EXACT_TIME = 2048
 EXACT = Errors(loss=1e-10, emissions=1e-9, transitions=1e-9, path=1e-12)
-PROMISED = Errors(loss=1e-6, emissions=1e-6, transitions=1e-6, path=1e-6)  # docs/crf.md, of ours in float32
+PROMISED = Errors(loss=1e-6, emissions=1e-6, transitions=1e-6, path=1e-6)  # of ours (docs/crf/numbers.md)
 
 
 def answer(case: Problem) -> Answer:
