@@ -9,7 +9,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pybert_crf.constraints import tag_constraints
     from pybert_crf.crf import CRF, Constraints
     from pybert_crf.crf.registry import backends
     from pybert_crf.encoders import Encoder, EncoderConfig, MaskedLM
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from pybert_crf.options import PretrainOptions, TrainOptions
     from pybert_crf.pretraining import pretrain
     from pybert_crf.tagger import Tagger
+    from pybert_crf.tagging_constraints import tag_constraints
     from pybert_crf.training import train
 
 __version__ = "0.1.0"
@@ -44,7 +44,7 @@ _HOME = {
     "CRF": "pybert_crf.crf",
     "Constraints": "pybert_crf.crf",
     "backends": "pybert_crf.crf.registry",
-    "tag_constraints": "pybert_crf.constraints",
+    "tag_constraints": "pybert_crf.tagging_constraints",
     "Encoder": "pybert_crf.encoders",
     "EncoderConfig": "pybert_crf.encoders",
     "MaskedLM": "pybert_crf.encoders",

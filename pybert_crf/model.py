@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from pybert_crf.batches import Batch
-from pybert_crf.constraints import tag_constraints
 from pybert_crf.crf import CRF
 from pybert_crf.encoders import (
     CheckpointError,
@@ -24,6 +23,7 @@ from pybert_crf.encoders import (
 )
 from pybert_crf.encoders.families import family_of
 from pybert_crf.files import write_json
+from pybert_crf.tagging_constraints import tag_constraints
 
 HEAD = {"classifier.": "linear.", "crf.": "crf."}
 """Where linear layer and CRF stand in ``model.safetensors`` (left) and in `BertCRF` (right)."""

@@ -1,4 +1,4 @@
-"""Which tags may begin a path, follow one another and end a path."""
+"""The constraints of a CRF: which tags may begin a path, follow one another and end a path."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from torch import Tensor
 
 
 class Constraints(NamedTuple):
-    """What the paths of a `CRF` may hold; None allows everything.
+    """The legal starts, transitions and ends of the paths of a `CRF`; None allows all.
 
-    What is forbidden has probability 0, in training and decoding alike: its score counts as -inf, and its
-    parameter gets no gradient.
+    An illegal path has probability 0, in training and decoding alike: a forbidden score counts as -inf, and
+    its parameter gets no gradient.
 
     Attributes:
-        start: (K,) bool, true where a tag may stand first.
-        transitions: (K, K) bool, true at [i, j] where tag j may follow tag i.
-        end: (K,) bool, true where a tag may stand last.
+        start: (K,) bool, true if a tag may be the first.
+        transitions: (K, K) bool, true at [i, j] if tag j may follow tag i.
+        end: (K,) bool, true if a tag may be the last.
     """
 
     start: Tensor | None
@@ -29,12 +29,12 @@ class Constraints(NamedTuple):
     def from_rule(
         cls, labels: tuple[str, ...], outside: str, is_legal: Callable[[str, str], bool]
     ) -> Constraints:
-        """The constraints that a rule on pairs of tags makes.
+        """The constraints given by a rule on pairs of tags.
 
         Args:
-            labels: the tags by their numbers.
-            outside: the tag that both ends of a sequence count as.
-            is_legal: whether the second tag may stand right after the first.
+            labels: the tags by index.
+            outside: the tag that stands for the positions before and after a sequence.
+            is_legal: whether the second tag may follow the first.
         """
         return cls(
             torch.tensor([is_legal(outside, tag) for tag in labels]),
@@ -44,10 +44,10 @@ class Constraints(NamedTuple):
 
 
 def check_constraint(name: str, allowed: Tensor, parameter: Tensor) -> Tensor:
-    """`allowed`, if it is bool and of the parameter's shape.
+    """Return ``allowed`` if it is bool and of the parameter's shape.
 
     Raises:
-        ValueError: it is not; tells which constraint, what was expected and what was got.
+        ValueError: it is not; names the constraint, the expected shape and the given one.
     """
     if allowed.dtype != torch.bool or allowed.shape != parameter.shape:
         raise ValueError(

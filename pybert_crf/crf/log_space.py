@@ -1,6 +1,6 @@
-"""Sums of exponentials that know -inf: no NaN from it, in values or in derivatives of any order.
+"""Sums of exponentials of scores that may be -inf, without NaN in values or in derivatives of any order.
 
-``torch.logsumexp`` of nothing but -inf has NaN for a gradient, and ``torch.softmax`` of it is NaN.
+If all scores are -inf, the gradient of ``torch.logsumexp`` is NaN, and so is ``torch.softmax``.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ NEG_INF = float("-inf")
 
 
 def widened(*tensors: Tensor) -> tuple[Tensor, ...]:
-    """The tensors in float64, but on a device that has none."""
+    """The tensors in float64, unless their device has no float64."""
     return tuple(tensor if tensor.device.type == "mps" else tensor.double() for tensor in tensors)
 
 
 def finite_max(scores: Tensor, dim: int) -> Tensor:
-    """The maximum along ``dim``, kept, a constant to autograd; 0 where it is -inf (-inf - -inf is NaN)."""
+    """The maximum along ``dim``, which is kept; constant to autograd; 0 for -inf (-inf - -inf is NaN)."""
     top = scores.detach().amax(dim=dim, keepdim=True)
     return torch.where(top == NEG_INF, 0.0, top)
 
 
 def logsumexp(scores: Tensor, dim: int) -> Tensor:
-    """``torch.logsumexp``, but -inf with gradients of 0 where all scores are -inf."""
+    """``torch.logsumexp``, but -inf with gradients of 0 if all scores are -inf."""
     top = finite_max(scores, dim)
     total = (scores - top).exp().sum(dim=dim)
     nothing = total == 0
@@ -31,10 +31,10 @@ def logsumexp(scores: Tensor, dim: int) -> Tensor:
 
 
 def log_softmax(scores: Tensor, dim: int) -> Tensor:
-    """``torch.log_softmax``, but -inf where all scores are -inf."""
+    """``torch.log_softmax``, but -inf if all scores are -inf."""
     return scores - finite_or_zero(logsumexp(scores, dim)).unsqueeze(dim)
 
 
 def finite_or_zero(scores: Tensor) -> Tensor:
-    """The scores, with 0 in the place of -inf: to be subtracted, or multiplied by a probability of 0."""
+    """The scores with 0 for -inf, to be subtracted, or multiplied by a probability of 0."""
     return torch.where(scores == NEG_INF, 0.0, scores)

@@ -283,8 +283,8 @@ class CRF(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """The most probable tag of each position by itself, and its posterior probability (max-marginal).
 
-        It makes the fewest wrong tags in expectation (docs/crf.md, eq. 25); :meth:`viterbi` makes the most
-        whole rows right. The tags together may not be a legal path. Of equal tags the lowest wins.
+        This makes the fewest wrong tags in expectation (docs/crf/theory.md, eq. 25), and :meth:`viterbi` the
+        fewest wrong rows. The tags together may not be a legal path. Of equal tags the lowest wins.
 
         Returns:
             tags (B, T) int64, -1 where masked or if no path is legal, and probabilities (B, T), 0 there.

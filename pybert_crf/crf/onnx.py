@@ -1,4 +1,4 @@
-"""Viterbi decoding as an ONNX model, for runtimes that have neither Python nor torch.
+"""Viterbi decoding as an ONNX model, for runtimes without Python or torch.
 
 ::
 
@@ -8,9 +8,9 @@
     session = onnxruntime.InferenceSession("viterbi.onnx")
     tags, scores = session.run(None, {"emissions": emissions, "mask": mask})
 
-The recursion is that of ``CRF.viterbi``, without back-pointers: one Scan keeps the scores of every step, a
-second one walks back through them and finds, for the one tag it stands on, the lowest previous tag whose
-score plus transition is the greatest. Operators of opset 17 only: onnxruntime 1.12 or later.
+The recursion is that of ``CRF.viterbi``, without back-pointers: one Scan keeps the scores of every step, and
+a second one walks back through them: for the tag it has reached it finds the lowest previous tag whose score
+plus transition is the greatest. Operators of opset 17 only: onnxruntime 1.12 or later.
 
 Needs the package onnx: ``pip install 'pybert-crf[onnx]'``.
 """
@@ -92,7 +92,7 @@ viterbi (REAL[batch, time, K] emissions, bool[batch, time] mask)
     is_nonempty = Cast <to = 9> (length)
     known_score = Where (is_nonempty, score, zero)
 
-    # NaN is not hidden, and what a maximum makes of it differs between runtimes.
+    # NaN must reach the score, and the maximum of NaN differs between runtimes.
     is_nan = IsNaN (emitted)
     kept_tags = Unsqueeze (kept, axis_2)
     is_read_nan = And (is_nan, kept_tags)
@@ -120,14 +120,14 @@ def viterbi_model(crf: CRF) -> onnx.ModelProto:
     """``crf.viterbi`` as an ONNX model, checked; the CRF's constraints are part of it.
 
     Inputs (batch B and time T are free, K is the CRF's number of tags; batch-first always):
-        emissions: (B, T, K), float32, or float64 where the CRF's parameters are.
-        mask: (B, T) bool. Any mask is legal; what stands at masked positions is never read.
+        emissions: (B, T, K), float32, or float64 if the CRF's parameters are.
+        mask: (B, T) bool. Any mask is legal; values at masked positions are never read.
 
     Outputs:
-        tags: (B, T) int64, -1 where masked. Of equal paths that with the lowest tags, from the last position
-            backwards.
+        tags: (B, T) int64, -1 where masked. Of equal paths the one with the lowest tags wins, compared from
+            the last position backwards.
         scores: (B,) of the emissions' dtype; 0 for a row with nothing unmasked, -inf for one with no legal
-            path, NaN for one with NaN in it; the tags of the latter two mean nothing.
+            path, NaN for one with NaN in it; the tags of the latter two are unspecified.
 
     To put it behind an encoder's model, see ``onnx.compose.merge_models``.
 
@@ -167,7 +167,7 @@ def _initializers(crf: CRF) -> dict[str, torch.Tensor]:
         "into": transitions.T.contiguous(),  # at [j, i] the score of going from i to j
         "end": end.contiguous(),
         "zero": torch.zeros((), dtype=dtype),
-        "lowest": torch.tensor(torch.finfo(dtype).min, dtype=dtype),  # -inf less it is -inf, not NaN
+        "lowest": torch.tensor(torch.finfo(dtype).min, dtype=dtype),  # -inf minus it is -inf, not NaN
         "nan": torch.tensor(torch.nan, dtype=dtype),
         "one": torch.tensor(1, dtype=torch.int32),
         "no_tag": torch.tensor(-1),

@@ -43,7 +43,7 @@ class Chain(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """A chain, the name of the backend that computes it, and scores that only the reference backend takes."""
+    """A chain, the name of its backend, and pairwise scores, which only the reference backend takes."""
 
     chain: Chain
     backend: str
@@ -79,8 +79,8 @@ def check_given(emissions: Tensor, num_tags: int, tags: Tensor | None, mask: Ten
 def check_tags(tags: Tensor, mask: Tensor, num_tags: int) -> None:
     """Raise ValueError naming the first unmasked tag (B, T) outside 0..num_tags-1.
 
-    On other devices than the CPU this would wait for the device, and while compiling it would break the
-    graph: there the gather that reads the tags asserts its own bounds.
+    Not checked on other devices, because the host would wait for the device, and under torch.compile, because
+    the graph would break: there the gather that reads the tags asserts its own bounds.
     """
     if torch.compiler.is_compiling() or tags.device.type != "cpu" or tags.numel() == 0:
         return
@@ -105,8 +105,7 @@ def check_allowed(name: str, allowed: Tensor, emissions: Tensor) -> None:
 
 
 def check_pairwise(pairwise: Tensor, emissions: Tensor, batch_first: bool) -> None:
-    """Raise ValueError unless pairwise scores have an entry for every pair of tags at every position but the
-    first."""
+    """Raise ValueError unless pairwise scores are (B, T - 1, K, K) in the emissions' layout, and floating."""
     sizes, K = list(emissions.shape[:2]), emissions.shape[2]
     sizes[batch_first] = max(0, sizes[batch_first] - 1)
     if pairwise.shape != (*sizes, K, K) or not pairwise.is_floating_point():
@@ -132,7 +131,7 @@ def check_fraction(name: str, value: float) -> None:
 
 
 def check_best(scores: Tensor, chain: Chain) -> None:
-    """Raise ValueError naming the batch rows whose best path scores (B,) are NaN or -inf, and why.
+    """Raise ValueError if the score (B,) of a row's best path is NaN or -inf; names the row and the cause.
 
     Waits for the device.
     """
@@ -155,7 +154,7 @@ def check_best(scores: Tensor, chain: Chain) -> None:
 def check_spans(spans: Sequence[tuple[int, int, int]] | Tensor, mask: Tensor) -> Tensor:
     """Spans as a tensor (S, 3) of int64 on the mask's device.
 
-    Raises ValueError naming the first that is empty or not within the unmasked positions of its row of
+    Raises ValueError naming the first span that is empty or not within the unmasked positions of its row of
     ``mask`` (B, T). Waits for the device.
     """
     if not isinstance(spans, Tensor):
@@ -165,7 +164,7 @@ def check_spans(spans: Sequence[tuple[int, int, int]] | Tensor, mask: Tensor) ->
     spans = spans.to(mask.device, torch.int64)
     batch, begin, end = spans.unbind(dim=1)
     known = (batch >= 0) & (batch < mask.shape[0])
-    lengths = torch.cat([mask.sum(dim=1), mask.new_zeros(1, dtype=torch.int64)])  # the last: of no row
+    lengths = torch.cat([mask.sum(dim=1), mask.new_zeros(1, dtype=torch.int64)])  # last: of no row
     length = lengths[torch.where(known, batch, mask.shape[0])]
     wrong = ~(known & (begin >= 0) & (begin < end) & (end <= length))
     if bool(wrong.any()):
@@ -210,7 +209,7 @@ def check_parameters(chain: Chain) -> None:
 def check_tensor(
     name: str, tensor: Tensor, shape: tuple[int, ...], dtype: torch.dtype, emissions: Tensor
 ) -> None:
-    """Raise ValueError unless a tensor is of a shape and a dtype and beside the emissions."""
+    """Raise ValueError unless a tensor has this shape and dtype, on the emissions' device."""
     if tensor.shape != shape or tensor.dtype != dtype or tensor.device != emissions.device:
         place = "the CPU" if emissions.is_cpu else str(emissions.device)
         raise ValueError(

@@ -1,4 +1,4 @@
-"""From the log-likelihoods of a batch's rows to one number."""
+"""Reductions of the log-likelihoods of a batch's rows to one number."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ def check_reduction(reduction: str) -> None:
 
 
 def reduce(likelihood: Tensor, mask: Tensor, reduction: str, weights: Tensor | None = None) -> Tensor:
-    """Rows' log-likelihoods (B,) to what ``reduction`` names; nothing to average is 0, not 0 / 0.
+    """Reduce the log-likelihoods (B,) of the rows; the mean of nothing is 0, not 0 / 0.
 
-    With ``weights`` (B,) a row counts as that many, in what is summed and in what it is divided by. A row of
-    weight 0 counts for nothing, even where it has no legal path.
+    With ``weights`` (B,) a row counts as that many rows, in the sum and in the count it is divided by. A row
+    of weight 0 counts for nothing, even if it has no legal path.
     """
     if weights is not None:
         return _weighted(likelihood, mask, reduction, weights)
@@ -32,7 +32,7 @@ def reduce(likelihood: Tensor, mask: Tensor, reduction: str, weights: Tensor | N
 
 
 def loss_factors(emissions: Tensor, mask: Tensor, reduction: str, weights: Tensor | None = None) -> Tensor:
-    """The derivative (B,) of the negative of what :func:`reduce` returns, with respect to the rows'."""
+    """The derivative (B,) of the negative of :func:`reduce` with respect to the rows' log-likelihoods."""
     B = emissions.shape[0]
     if weights is not None:
         factors = -weights.to(emissions.dtype)
@@ -55,6 +55,6 @@ def _weighted(likelihood: Tensor, mask: Tensor, reduction: str, weights: Tensor)
 
 
 def _count(weights: Tensor, mask: Tensor, reduction: str) -> Tensor:
-    """What is divided by: rows or positions, each as often as its row counts."""
+    """The denominator of a mean: the number of rows or positions, weighted by row; 1 if that is 0."""
     count = (weights if reduction == "mean" else weights * mask.sum(dim=1)).sum()
     return torch.where(count == 0, 1.0, count)

@@ -1,4 +1,4 @@
-"""What a backend is: a module with these functions of a :class:`Chain`.
+"""The interface of a backend: a module with these functions of a :class:`Chain`.
 
 Sizes: B rows, T positions, K tags. The chain of a row is the sequence of its unmasked positions, in order;
 masked emissions and tags are never read. An empty row is one with nothing unmasked. Floating results have the
@@ -24,7 +24,7 @@ class Backend(Protocol):
     """The operations of a chain. None of the functions is differentiated through, but for the reference's."""
 
     def log_partition(self, chain: Chain) -> Pair:
-        """The log of the sum of exp(score) over all paths (docs/crf.md, eq. 3 and 4).
+        """The log of the sum of exp(score) over all paths (docs/crf/theory.md, eq. 3 and 4).
 
         Returns:
             log_z: (B,); 0 for an empty row, -inf if no path is legal, NaN if a score that is read is NaN.

@@ -1,4 +1,4 @@
-"""The CRF on NumPy arrays, by the compiled kernels: torch is not needed, and not imported.
+"""The CRF on NumPy arrays, by the compiled kernels. torch is not needed and not imported.
 
 ::
 
@@ -19,20 +19,20 @@ saved tagger holds them in its ``model.safetensors``.
 All functions take
 
 - ``emissions``: (B, T, K) float32 or float64, B rows, T positions and K tags, of any strides; or (T, K) for
-  one row, and then results have no axis for rows. float16 is computed in float32.
+  one row: results then have no axis for rows. float16 is computed in float32.
 - ``transitions``: (K, K), the score of going from the row's tag to the column's.
 - ``start``, ``end``: (K,), scores of the first tag and the last; None for zeros.
 - ``mask``: (B, T) or (T,), nonzero is on; None for all on. The chain of a row is the sequence of its unmasked
-  positions, in order: gaps, left padding and rows with nothing unmasked are legal, and what stands at masked
-  positions is never read.
-- ``threads``: how many to use at most; None for all the processors that this process may use. Results do not
-  depend on it, bit for bit.
+  positions, in order: gaps, left padding and rows with nothing unmasked are legal, and values at masked
+  positions are never read.
+- ``threads``: the greatest number of threads; None for one per processor that this process may use. Results
+  do not depend on it, bit for bit.
 
-A score of -inf forbids, in any of them: ``np.where(allowed, emissions, -np.inf)`` for what each position may
-be. All is computed in the widest dtype among the scores, and returned in it. NaN in a row makes its results
-NaN.
+A score of -inf forbids, in any of them: ``np.where(allowed, emissions, -np.inf)`` restricts the tags of each
+position. Results are computed and returned in the widest dtype among the scores. NaN in a row makes its
+results NaN.
 
-Raises ImportError where the extension has not been built, and ValueError where a shape or dtype does not fit.
+Raises ImportError if the extension has not been built, and ValueError if a shape or dtype does not fit.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pybert_crf.crf.on_numpy.arrays import Array, Chain
+from pybert_crf.crf.on_numpy.arrays import Array, ArrayChain
 
 __all__ = [
     "Gradient",
@@ -78,8 +78,8 @@ def log_partition(
 
     0 for a row with nothing unmasked, -inf for one with no legal path.
     """
-    chain = Chain.of(emissions, transitions, start, end, mask, threads)
-    return chain.leave(chain.forward(None))
+    chain = ArrayChain.of(emissions, transitions, start, end, mask, threads)
+    return chain.as_given(chain.forward(None))
 
 
 def log_likelihood(
@@ -101,10 +101,10 @@ def log_likelihood(
         (B,); 0 for a row with nothing unmasked, -inf for one with no legal path.
 
     Raises:
-        ValueError: a tag is out of range where unmasked; names it and its place.
+        ValueError: an unmasked tag is out of range; names it and its position.
     """
-    chain = Chain.of(emissions, transitions, start, end, mask, threads)
-    return chain.leave(chain.forward(chain.paths(tags)))
+    chain = ArrayChain.of(emissions, transitions, start, end, mask, threads)
+    return chain.as_given(chain.forward(chain.paths(tags)))
 
 
 def value_and_gradient(
@@ -118,21 +118,21 @@ def value_and_gradient(
     mask: ArrayLike | None = None,
     threads: int | None = None,
 ) -> tuple[Array, Gradient]:
-    """The log-likelihood of ``tags``, or log Z where none are given, and the gradient of its sum over rows.
+    """The log-likelihood of ``tags``, or log Z without tags, and the gradient of its sum over rows.
 
     Args:
         tags: (B, T), as for :func:`log_likelihood`.
         weights: (B,) the weight of each row in that sum; None for ones.
 
     Returns:
-        The value (B,), and the gradient of ``(weights * value).sum()``: of log Z the expected counts of tags
-        and of pairs of tags, of the log-likelihood what the path's own counts are beyond those. A row with no
-        legal path adds 0.
+        The value (B,), and the gradient of ``(weights * value).sum()``. That of log Z is the expected counts
+        of tags and of pairs of tags, that of the log-likelihood the path's own counts minus those. A row with
+        no legal path adds 0.
     """
-    chain = Chain.of(emissions, transitions, start, end, mask, threads)
+    chain = ArrayChain.of(emissions, transitions, start, end, mask, threads)
     paths = None if tags is None else chain.paths(tags)
     value, d_emissions, *d_parameters = chain.value_and_gradient(paths, weights)
-    return chain.leave(value), Gradient(chain.leave(d_emissions), *d_parameters)
+    return chain.as_given(value), Gradient(chain.as_given(d_emissions), *d_parameters)
 
 
 def marginals(
@@ -144,9 +144,9 @@ def marginals(
     mask: ArrayLike | None = None,
     threads: int | None = None,
 ) -> Array:
-    """The posterior probabilities (B, T, K) of the tags; 0 where masked or where no path is legal."""
-    chain = Chain.of(emissions, transitions, start, end, mask, threads)
-    return chain.leave(chain.value_and_gradient(None)[1])
+    """The posterior probabilities (B, T, K) of the tags; 0 where masked or if no path is legal."""
+    chain = ArrayChain.of(emissions, transitions, start, end, mask, threads)
+    return chain.as_given(chain.value_and_gradient(None)[1])
 
 
 def viterbi(
@@ -161,18 +161,18 @@ def viterbi(
 ) -> tuple[Array, Array]:
     """The best path of each row and its score, or the k best, the best first.
 
-    Among equal paths that with the lowest tags comes first, compared from the last position backwards.
+    Of equal paths the one with the lowest tags comes first, compared from the last position backwards.
 
     Returns:
         tags (B, T) int64, -1 where masked, and scores (B,); for k > 1 (k, B, T) and (k, B). A row with
         nothing unmasked has one path, which scores 0. Beyond the number of legal paths scores are -inf, and
-        tags are -1 for k > 1 and mean nothing for k = 1. NaN in a row makes its score NaN for k = 1.
+        tags are -1 for k > 1 and unspecified for k = 1. NaN in a row makes its score NaN for k = 1.
     """
     if k < 1:
         raise ValueError(f"k must be positive, got {k}")
-    chain = Chain.of(emissions, transitions, start, end, mask, threads)
+    chain = ArrayChain.of(emissions, transitions, start, end, mask, threads)
     tags, scores = chain.best() if k == 1 else chain.k_best(k)
-    return chain.leave(tags, axis=-2), chain.leave(scores, axis=-1)
+    return chain.as_given(tags, axis=-2), chain.as_given(scores, axis=-1)
 
 
 def decode(
@@ -184,12 +184,12 @@ def decode(
     mask: ArrayLike | None = None,
     threads: int | None = None,
 ) -> list[list[int]] | list[int]:
-    """The best tags of each row as lists, one tag an unmasked position; for emissions (T, K) one list.
+    """The best tags of each row as lists, one tag per unmasked position; for emissions (T, K) one list.
 
     Raises:
         ValueError: a row has no legal path, or NaN in its scores; names the row.
     """
-    chain = Chain.of(emissions, transitions, start, end, mask, threads)
+    chain = ArrayChain.of(emissions, transitions, start, end, mask, threads)
     tags, scores = chain.best()
     chain.check_best(scores)
     paths: list[list[int]] = [row[on].tolist() for row, on in zip(tags, chain.mask, strict=True)]
@@ -210,13 +210,13 @@ def sample(
     """n independent paths of each row, drawn with exactly their probabilities.
 
     Args:
-        rng: where the randomness comes from: a generator, a seed for one, or None for a fresh one.
+        rng: the source of randomness: a generator, a seed for one, or None for a new one.
 
     Returns:
         tags (n, B, T) int64; -1 where masked, and in a row with no legal path.
     """
     if n < 0:
         raise ValueError(f"n must not be negative, got {n}")
-    chain = Chain.of(emissions, transitions, start, end, mask, threads)
+    chain = ArrayChain.of(emissions, transitions, start, end, mask, threads)
     uniforms = np.random.default_rng(rng).random((n, *chain.mask.shape))
-    return chain.leave(chain.sample(uniforms), axis=1)
+    return chain.as_given(chain.sample(uniforms), axis=1)

@@ -1,4 +1,4 @@
-"""The chain as NumPy arrays, and the compiled kernels on it: what ``pybert_crf.crf.on_numpy`` is made of."""
+"""A batch of chains as NumPy arrays, and the compiled kernels on it."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
-class Chain:
-    """The problem with an axis for rows, in one dtype. Keeps alive what the kernels read."""
+class ArrayChain:
+    """A batch of chains, with an axis for rows, of one dtype. Owns the memory that the kernels read."""
 
     emissions: Array  # (B, T, K), of any strides that are whole numbers of elements
     mask: Array  # (B, T) bool
@@ -42,8 +42,8 @@ class Chain:
         end: ArrayLike | None,
         mask: ArrayLike | None,
         threads: int | None,
-    ) -> Chain:
-        """Check the caller's arrays and bring them together. Raises ValueError where one does not fit."""
+    ) -> ArrayChain:
+        """Check the caller's arrays and bring them to one dtype. Raises ValueError if one does not fit."""
         scores = _floats("emissions", emissions)
         if scores.ndim not in (2, 3) or scores.shape[-1] == 0:
             raise ValueError(
@@ -73,15 +73,15 @@ class Chain:
         paths = _sized("tags", paths, self.mask.shape[self.is_one_row :])
         return np.ascontiguousarray(paths, np.int64).reshape(self.mask.shape)
 
-    def leave(self, result: Array, axis: int = 0) -> Array:
-        """A result as the caller wants it: without its axis for rows where the emissions came without."""
+    def as_given(self, result: Array, axis: int = 0) -> Array:
+        """A result in the caller's layout: without the axis for rows if the emissions have none."""
         return result.squeeze(axis)[()] if self.is_one_row else result
 
     def forward(self, paths: Array | None) -> Array:
-        """The log-likelihood of paths, or log Z where none are given.
+        """The log-likelihood (B,) of paths, or log Z if paths are None.
 
         Raises:
-            ValueError: a tag is out of range where unmasked; names the first and its place.
+            ValueError: an unmasked tag is out of range; names the first and its position.
         """
         B = len(self.mask)
         value, log_z, messages = self._empty(B), self._empty(B), self._empty(*self.emissions.shape)
@@ -92,8 +92,8 @@ class Chain:
     def value_and_gradient(
         self, paths: Array | None, weights: ArrayLike | None = None
     ) -> tuple[Array, Array, Array, Array, Array]:
-        """`forward`'s value, and the gradient of its sum over rows, times weights: emissions, start,
-        transitions, end. Raises ValueError as `forward`.
+        """The value of :meth:`forward`, and the gradients of its weighted sum over rows with respect to
+        emissions, start, transitions and end. Raises ValueError as :meth:`forward`.
         """
         (B, _, K), dtype = self.emissions.shape, self.emissions.dtype
         shape = self.mask.shape[self.is_one_row : 1]
@@ -106,7 +106,7 @@ class Chain:
         return outputs
 
     def _check_paths(self, wrong: int, paths: Array | None) -> None:
-        """Raise ValueError for the tag that a kernel found wrong; at -1 it found none."""
+        """Raise ValueError for the tag that a kernel found out of range; -1 means none."""
         if wrong >= 0 and paths is not None:
             row, position = divmod(wrong, paths.shape[1])
             raise ValueError(
@@ -133,7 +133,7 @@ class Chain:
         return tags
 
     def check_best(self, scores: Array) -> None:
-        """Raise ValueError naming what stands in the way where a row's best path scores NaN or -inf."""
+        """Raise ValueError if the score (B,) of a row's best path is NaN or -inf; names row and cause."""
         if any(np.isnan(array).any() for array in (self.start, self.transitions, self.end)):
             raise ValueError("the transition parameters hold NaN")
         for row in np.flatnonzero(np.isnan(scores)):
@@ -187,7 +187,7 @@ def _count(threads: int | None) -> int:
 
 
 def _addressable(array: Array, dtype: np.dtype[Any]) -> Array:
-    """The array in this machine's form of ``dtype``, its elements where the kernels can reach them."""
+    """The array in native byte order and of ``dtype``, aligned, with strides of whole elements."""
     array = array.astype(dtype, copy=False)
     reachable = array.flags.aligned and not any(stride % array.itemsize for stride in array.strides)
     return array if reachable else array.copy()
@@ -198,7 +198,7 @@ def _address(array: Array) -> int:
 
 
 def _view(array: Array | None) -> tuple[int, ...] | None:
-    """An array as the kernels take it: its address and its strides, in elements."""
+    """The address and the strides, in elements, as the kernels take them."""
     if array is None:
         return None
     return (array.ctypes.data, *(stride // array.itemsize for stride in array.strides))

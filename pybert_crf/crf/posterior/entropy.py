@@ -1,13 +1,13 @@
-"""What the posterior distribution of a row's path holds: pairs of tags, entropy, divergence from another.
+"""Pairwise marginals, entropy and KL divergence of the posterior distribution of a row's path.
 
-All of it comes from the alphas and the posterior marginals. Given the next tag, the chain so far is
+All of them come from the alphas and the posterior marginals. Given the next tag, the chain so far is
 independent of all that follows::
 
     P(y_t = i | y_{t+1} = j, x) ∝ exp(alpha_t(i) + transitions[i, j])   (summing to 1 over i)
     P(y | x) = P(y_n | x) prod_t P(y_t | y_{t+1}, x)
 
 so entropy and divergence are sums of those of the factors (the chain rules of Cover & Thomas, 2006;
-docs/crf.md, eq. 28 and 29), each of them weighed by P(y_{t+1} = j | x). No term is negative: nothing large
+docs/crf/theory.md, eq. 28 and 29), each weighted by P(y_{t+1} = j | x). No term is negative: nothing large
 cancels, however long the row is. All is computed in float64, within autograd for the reference backend only.
 """
 
@@ -56,7 +56,7 @@ def _divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
 
 
 def _expected(term: Callable[[Tensor, Tensor], Tensor], problem: Problem, other: Problem) -> Tensor:
-    """The sum (B,), over the factors of P and weighed by P, of ``term(log p, log q)`` over their outcomes.
+    """The sum (B,), over the factors of P and weighted by P, of ``term(log p, log q)`` over their outcomes.
 
     0 for a row with nothing unmasked, or with no legal path.
     """
@@ -74,7 +74,7 @@ def _expected(term: Callable[[Tensor, Tensor], Tensor], problem: Problem, other:
         block = slice(first, first + size)
         weight, log_p = weights[:, block], ours.given_next(block)
         log_q = log_p if theirs is ours else theirs.given_next(block)
-        # What follows with probability 0 is left out before it can be infinite.
+        # The terms of tags that follow with probability 0 are removed before they can be infinite.
         terms = term(log_p.masked_fill((weight == 0)[:, :, None], NEG_INF), log_q)
         total = total + (terms.sum(dim=2) * weight).sum(dim=(1, 2))
     return total.to(emissions.dtype)
@@ -102,6 +102,6 @@ class _Factors:
         return log_softmax(scores, dim=2)
 
     def following(self) -> Tensor:
-        """P(y_t = j | x) (B, T - 1, K) for all t but the first; 0 where t follows nothing."""
+        """P(y_t = j | x) (B, T - 1, K) for all t but the first; 0 if t is the first."""
         marginals = autograd.marginals(*self._problem)[:, 1:]
         return torch.where(self._near.linked[:, :, None], marginals, 0.0)

@@ -1,6 +1,7 @@
-"""What can be maximised in the place of the log-likelihood: docs/crf.md, sections 17 and 18.
+"""Training objectives other than the log-likelihood: partial labels, class weights, label smoothing.
 
-In plain PyTorch, for the reference backend, but for partial labels.
+Partial labels are for any backend; the others are plain PyTorch, for the reference backend. See
+docs/crf/theory.md, eq. 30 to 32.
 """
 
 from __future__ import annotations
@@ -16,20 +17,20 @@ from pybert_crf.crf.problem import Problem, check_tags
 
 
 def partial_log_likelihood(problem: Problem, candidates: Tensor) -> Tensor:
-    """log P(every y_t is one of its candidates | x) (B,): log Z of those paths less log Z (eq. 30).
+    """log P(every y_t is one of its candidates | x) (B,): log Z of those paths minus log Z (eq. 30).
 
-    By any backend. -inf for a row with no legal path, and where none goes through candidates alone.
+    -inf for a row with no legal path, or with none through candidates alone.
     """
     chain, backend, pairwise = problem
     log_z = autograd.log_partition(chain, backend, pairwise)
-    kept = autograd.log_partition(chain.narrowed(candidates), backend, pairwise)
-    return kept - finite_or_zero(log_z)
+    log_z_of_candidates = autograd.log_partition(chain.narrowed(candidates), backend, pairwise)
+    return log_z_of_candidates - finite_or_zero(log_z)
 
 
 def smoothed_log_likelihood(
     tags: Tensor, problem: Problem, class_weights: Tensor | None, smoothing: float
 ) -> Tensor:
-    """(1 - smoothing) * the log-likelihood (B,) of ``tags``, weighed, + smoothing * that of any (eq. 32).
+    """The weighted and smoothed log-likelihood (B,) of ``tags`` (eq. 31 and 32).
 
     See :meth:`pybert_crf.crf.CRF.forward`, whose arguments these are.
     """
@@ -45,7 +46,7 @@ def smoothed_log_likelihood(
 
 
 def _weighted_log_likelihood(tags: Tensor, problem: Problem, weights: Tensor) -> Tensor:
-    """sum_t w[y_t] log P(y_t | y_{t+1}, x), exactly the log-likelihood where all weights are 1 (eq. 31).
+    """sum_t w[y_t] log P(y_t | y_{t+1}, x), exactly the log-likelihood if all weights are 1 (eq. 31).
 
     The factors are those of :mod:`pybert_crf.crf.posterior.entropy`. -inf for a row with no legal path; an
     impossible tag of weight 0 counts as 0.
@@ -74,13 +75,13 @@ def _weighted_log_likelihood(tags: Tensor, problem: Problem, weights: Tensor) ->
 
 
 def _chosen(log_p: Tensor, tags: Tensor, weights: Tensor) -> Tensor:
-    """weights[tag] * log_p[tag] (B, n) for log_p (B, n, K) and tags (B, n); 0 where the weight is."""
+    """weights[tag] * log_p[tag] (B, n) for log_p (B, n, K) and tags (B, n); 0 if the weight is 0."""
     chosen, weight = log_p.gather(2, tags[:, :, None])[:, :, 0], weights[tags]
     return torch.where((weight == 0) & (chosen == NEG_INF), 0.0, chosen) * weight
 
 
 def _uniform_log_likelihood(problem: Problem) -> Tensor:
-    """sum_t mean_k log P(y_t = k | x) (B,) in float64, k over what is possible at t; -inf for no path."""
+    """sum_t mean_k log P(y_t = k | x) (B,) in float64, over the tags k possible at t; -inf for no path."""
     log_p = reference.log_marginals(problem.chain, problem.pairwise)
     possible = log_p > NEG_INF
     mean = finite_or_zero(log_p).sum(dim=2) / possible.sum(dim=2).clamp(min=1)

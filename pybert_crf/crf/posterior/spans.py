@@ -1,14 +1,13 @@
-"""The posterior probability of given spans of tags, exactly, from the forward pass alone.
-
-Docs/crf.md, eq. 27.
+"""The exact posterior probability of given spans of tags, from the forward pass alone (docs/crf/theory.md,
+eq. 27).
 
 Given the next tag, the chain so far is independent of all that follows::
 
     P(y_s..y_l | x) = P(y_l | x) prod_{t = s}^{l - 1} P(y_t | y_{t+1}, x)
     P(y_t = i | y_{t+1} = j, x) ∝ exp(alpha_t(i) + transitions[i, j])
 
-which takes the alphas and the posterior marginals and O(K) work a unit (Culotta & McCallum, 2004, ask for the
-same probability and constrain a forward pass a span for it).
+which takes the alphas, the posterior marginals and O(K) operations per position of a span. Culotta & McCallum
+(2004) compute the same probability with one constrained forward pass per span.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ _BLOCK = 1 << 22  # numbers held at once for the tags that may follow: (spans in
 def span_probabilities(
     problem: Problem, tags: Tensor, spans: Tensor, continuing: Tensor | None = None
 ) -> Tensor:
-    """The probability that the tags of each span hold, and that no continuing tag follows.
+    """The joint probability of the tags of each span, and of no continuing tag after it.
 
     Computed in float64, outside autograd. ``problem`` has no pairwise scores.
 
@@ -35,7 +34,7 @@ def span_probabilities(
         tags: (B, T) int64.
         spans: (S, 3) int64: batch row, start and end, half-open, counted in the row's unmasked positions;
             valid.
-        continuing: (K, K) bool, true at [i, j] where a tag j after a last tag i would make the span longer.
+        continuing: (K, K) bool, true at [i, j] if a tag j after a last tag i would make the span longer.
 
     Returns:
         (S,) probabilities of the emissions' dtype.
@@ -46,12 +45,12 @@ def span_probabilities(
     tags = rows.pack(tags)
     batch, begin, last = spans[:, 0], spans[:, 1], spans[:, 2] - 1
 
-    # Every unit but the last of every span, flat: which span it is of, its row and its position.
+    # Every position but the last of every span, flat: the span it belongs to, its row and its position.
     inner = last - begin
     of_span = torch.repeat_interleave(torch.arange(len(spans), device=spans.device), inner)
     offset = torch.arange(len(of_span), device=spans.device) - (inner.cumsum(0) - inner)[of_span]
     row, position = batch[of_span], begin[of_span] + offset
-    arriving = transitions[:, tags[row, position + 1]].T  # (units, K): from every tag to the next unit's
+    arriving = transitions[:, tags[row, position + 1]].T  # (positions, K): from every tag to the next one's
     given_next = log_softmax(alphas[row, position] + arriving, dim=1)
     steps = given_next.gather(1, tags[row, position][:, None])[:, 0]
     log_inner = steps.new_zeros(len(spans)).index_add(0, of_span, steps)

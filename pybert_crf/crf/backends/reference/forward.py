@@ -19,7 +19,7 @@ from pybert_crf.crf.problem import Chain, check_tags
 
 def log_partition(chain: Chain, pairwise: Tensor | None = None) -> Pair:
     """log Z (B,) and, as messages, the alphas (B, T, K) in float64, each relative to its position's maximum,
-    0 where masked (docs/crf.md, eq. 3 and 4)."""
+    0 where masked (docs/crf/theory.md, eq. 3 and 4)."""
     emissions, mask, start, transitions, end = chain
     B, T, K = emissions.shape
     if T == 0:  # only empty paths; summed so that autograd stays connected

@@ -1,4 +1,4 @@
-"""Which positions are neighbours in the chain of a row, under any mask, where they stand."""
+"""Neighbouring positions in the chain of each row, for any mask, in the unpacked layout."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 class Links(NamedTuple):
-    """The chain of each row of a mask (B, T) with T > 0. Positions are in range where there are none, too."""
+    """The chain of each row of a mask (B, T) with T > 0. A position that does not exist is 0, in range."""
 
     before: Tensor  # (B, T - 1) int64: the last unmasked position before position t + 1
     linked: Tensor  # (B, T - 1) bool: position t + 1 is unmasked, and so is one before it

@@ -16,7 +16,7 @@ from pybert_crf.crf.log_space import NEG_INF, log_softmax, logsumexp, widened
 
 
 class Counts(NamedTuple):
-    """One number a score."""
+    """One number per score."""
 
     emissions: Tensor  # (B, T, K)
     start: Tensor  # (K,)
@@ -44,7 +44,7 @@ def expected_counts(
 
 
 class Step(NamedTuple):
-    """What is known of a packed position once all to its right are done."""
+    """The posterior probabilities of a packed position, given that all positions to its right are done."""
 
     log_marginal: Tensor  # (B, K): -inf past the row's end
     is_last: Tensor  # (B, 1) bool

@@ -16,17 +16,17 @@ from pybert_crf.crf.log_space import widened
 
 
 class Packing(NamedTuple):
-    """Where each position goes when rows are packed to the left, and where it came from."""
+    """The permutation that packs the unmasked positions of each row to the left, and its inverse."""
 
     source: Tensor  # (B, T) int64: the original position of each packed one; past the length, the masked ones
-    target: Tensor  # (B, T) int64: the packed position of each unmasked one; anything in range where masked
+    target: Tensor  # (B, T) int64: the packed position of each unmasked one; in range where masked
     lengths: Tensor  # (B,) int64: how many positions of each row are unmasked
     inside: Tensor  # (B, T) bool: packed position < length
 
     def pack(self, values: Tensor, fill: float = 0.0) -> Tensor:
         """Pack ``values`` (B, T, ...) to the left, with ``fill`` past each row's length.
 
-        What stood at masked positions (NaN, -100) is gone, from the values and from their gradients.
+        Values at masked positions (NaN, -100) are dropped, and get no gradient.
         """
         return at(values, self.source).masked_fill(~_like(self.inside, values), fill)
 
@@ -35,14 +35,14 @@ class Packing(NamedTuple):
         return at(packed, self.target).masked_fill(~_like(mask, packed), fill)
 
     def moves(self, transitions: Tensor, pairwise: Tensor | None) -> list[Tensor]:
-        """The scores of going from tag to tag on entering each packed position, wide; of no use at the first.
+        """The transition scores on entering each packed position, in float64; those of position 0 are unused.
 
         Args:
             transitions: (K, K).
             pairwise: (B, T - 1, K, K), added to them on entering position t + 1; or None.
 
         Returns:
-            T times (K, K), or (B, K, K) where there are pairwise scores.
+            T times (K, K), or (B, K, K) with pairwise scores.
         """
         (wide,) = widened(transitions)
         if pairwise is None:
@@ -61,13 +61,13 @@ def packing(mask: Tensor) -> Packing:
 
 
 def to_lists(tags: Tensor, mask: Tensor) -> list[list[int]]:
-    """The unmasked ones of tags (B, T), a list a row. Waits for the device."""
-    kept, on = tags.cpu().numpy(), mask.cpu().numpy()  # whose indexing takes a quarter of torch's time
-    flat = kept[on].tolist()
+    """The unmasked tags of (B, T), one list per row. Waits for the device."""
+    paths, on = tags.cpu().numpy(), mask.cpu().numpy()  # NumPy's indexing takes a quarter of torch's time
+    flat = paths[on].tolist()
     stops = on.sum(axis=1).cumsum().tolist()
     return [flat[start:stop] for start, stop in zip([0, *stops], stops, strict=False)]
 
 
 def _like(positions: Tensor, values: Tensor) -> Tensor:
-    """Something about positions (B, T), with an axis of 1 for each further one of ``values`` (B, T, ...)."""
+    """``positions`` (B, T), broadcastable to ``values`` (B, T, ...)."""
     return positions.reshape(*positions.shape, *[1] * (values.dim() - 2))

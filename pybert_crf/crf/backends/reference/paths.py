@@ -34,7 +34,7 @@ def k_best(k: int, chain: Chain, pairwise: Tensor | None = None) -> Pair:
     moves = rows.moves(transitions, pairwise)
     packed, start, end = widened(rows.pack(emissions), start, end)
 
-    # Every tag is a prefix of one position; there are no others, and -inf stands for what there is not.
+    # At first each tag has one prefix; -inf stands for the prefixes that do not exist.
     offset = packed.new_zeros(B)
     best = packed.new_full((B, K, k), NEG_INF)  # prefixes by last tag and rank
     best[:, :, 0] = 0.0
@@ -68,7 +68,7 @@ def k_best(k: int, chain: Chain, pairwise: Tensor | None = None) -> Pair:
 
 
 def _highest(k: int, scores: Tensor) -> tuple[Tensor, Tensor]:
-    """The k highest along axis 1, and where they stood: of equal ones the first comes first."""
+    """The k highest along axis 1, and their indices; of equal scores the first comes first."""
     if k == 1:
         best = scores.max(dim=1, keepdim=True)
         return best.values, best.indices
@@ -111,7 +111,7 @@ def sample_paths(
             scores = torch.where(is_last[:, None, None], scores, alphas[:, t, None] + into_next)
         cumulative = (scores - finite_max(scores, dim=2)).exp().cumsum(dim=2)
         below = cumulative <= shares[:, t, :, None] * cumulative[:, :, -1:]
-        tag = below.sum(dim=2).clamp(max=K - 1)  # all are below where nothing is legal
+        tag = below.sum(dim=2).clamp(max=K - 1)  # all are below if nothing is legal
         legal = legal & ~(is_last & (final == NEG_INF).all(dim=1))[:, None]
         tags.append(tag)
     found = rows.unpack(torch.stack(tags[::-1], dim=1), mask, fill=-1)  # (B, T, n)

@@ -13,7 +13,7 @@ from pybert_crf.crf.problem import Chain
 
 
 def path_score(tags: Tensor, chain: Chain, pairwise: Tensor | None = None) -> Tensor:
-    """The score (B,) of each row's path of ``tags`` (docs/crf.md, eq. 1); 0 for an empty row.
+    """The score (B,) of each row's path of ``tags`` (docs/crf/theory.md, eq. 1); 0 for an empty row.
 
     Differentiable to any order; summed in double precision where the device has it.
 
@@ -40,10 +40,10 @@ def path_score(tags: Tensor, chain: Chain, pairwise: Tensor | None = None) -> Te
 def path_counts(
     grad: Tensor, tags: Tensor, mask: Tensor, num_tags: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The gradient of ``(grad * path_score).sum()``: how often a row's path uses each score, times grad (B,).
+    """The gradient of ``(grad * path_score).sum()``: the count of each score in the row's path, times grad.
 
     Args:
-        grad: (B,), of the dtype that is wanted; the others as for :func:`path_score`.
+        grad: (B,), of the results' dtype; the others as for :func:`path_score`.
 
     Returns:
         Of emissions (B, T, K), start (K,), transitions (K, K) and end (K,).
@@ -66,10 +66,10 @@ def path_counts(
 class _Steps(NamedTuple):
     tags: Tensor  # (B, T), 0 where masked
     arcs: Tensor  # (B, T - 1): from * K + to, on entering position t + 1
-    linked: Tensor  # (B, T - 1) bool: there is such a step
+    linked: Tensor  # (B, T - 1) bool: the step exists
     first: Tensor  # (B,) the first tag
     last: Tensor  # (B,) the last
-    nonempty: Tensor  # (B,) bool: there are those
+    nonempty: Tensor  # (B,) bool: they exist
 
 
 def _steps(tags: Tensor, mask: Tensor, num_tags: int) -> _Steps:

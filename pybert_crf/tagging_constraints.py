@@ -1,4 +1,4 @@
-"""From the labels of a tag scheme to what a CRF may hold."""
+"""The constraints of a tag scheme (BIO, BIOES, ...) on the paths of a CRF."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from pybert_crf.text.tagging.schemes import OUTSIDE, is_legal, role
 def tag_constraints(labels: Sequence[str], scheme: str) -> Constraints:
     """The scheme's legal sequences as constraints for ``CRF(len(labels), constraints=...)``.
 
-    In BIO, say, I-PER may stand only after B-PER or I-PER; in BIOES a sequence may not end within an entity.
+    In BIO, for example, I-PER is legal only after B-PER or I-PER; in BIOES no sequence ends within an entity.
 
     Args:
-        labels: the tags, in the order of their numbers; ``"O"``, ``"B-PER"``, or ``"B"`` alone.
-        scheme: ``"BIO"``, ``"IO"``, ``"IOB1"``, ``"BIOES"``, ``"BMES"`` or ``"BILOU"``. Not guessed: the
-            labels alone do not tell BIO from IOB1.
+        labels: the tags by index: ``"O"``, ``"B-PER"``, or ``"B"`` alone.
+        scheme: ``"BIO"``, ``"IO"``, ``"IOB1"``, ``"BIOES"``, ``"BMES"`` or ``"BILOU"``. It is not guessed:
+            BIO and IOB1 have the same labels.
 
     Returns:
         start (K,), transitions (K, K) and end (K,), all bool.
 
     Raises:
-        ValueError: no labels, a label twice, an unknown scheme, or a label that is none of the scheme's.
+        ValueError: no labels, a repeated label, an unknown scheme, or a label that the scheme does not have.
     """
     if not labels or len(set(labels)) != len(labels):
         raise ValueError(f"labels must be distinct and at least one, got {list(labels)}")
