@@ -10,6 +10,10 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+# Tiny tensors gain nothing from threads, and threads that wait for each other on a busy machine cost much.
+# Tests of threads set their number themselves.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # The same examples in every run, and no failure for a slow one: the machine may be busy.
 hypothesis.settings.register_profile("tests", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("tests")
