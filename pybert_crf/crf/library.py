@@ -54,9 +54,9 @@ def refuse_second_derivatives(ctx: Any, *_grads: Tensor) -> None:
 
 
 def _log_partition_fake(emissions: Tensor, *rest: Any) -> Pair:
-    return emissions.new_empty(emissions.shape[0]), emissions.new_empty(
-        emissions.shape, dtype=_messages_dtype(emissions, rest[-1])
-    )
+    shape = emissions.shape[:1] if rest[-1] == "numba" else emissions.shape
+    dtype = _messages_dtype(emissions, rest[-1])
+    return emissions.new_empty(emissions.shape[0]), emissions.new_empty(shape, dtype=dtype)
 
 
 def _log_likelihood_fake(_tags: Tensor, emissions: Tensor, *rest: Any) -> Triple:

@@ -28,8 +28,8 @@ class Backend(Protocol):
 
         Returns:
             log_z: (B,); 0 for an empty row, -inf if no path is legal, NaN if a score that is read is NaN.
-            messages: (B, T, K), what :meth:`gradient` of the same backend needs; their meaning and their
-                dtype are the backend's own.
+            messages: what :meth:`gradient` of the same backend needs; their meaning, dtype and shape are the
+                backend's own.
         """
         ...
 

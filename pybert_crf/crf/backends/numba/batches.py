@@ -1,0 +1,91 @@
+"""Compile kernels, and run them over the rows of a batch in Python threads.
+
+The rows go in chunks that depend on the batch alone, and the chunks' gradients are added in their order:
+results do not depend on the number of threads, bit for bit. Kernels release the GIL, and no OpenMP is used,
+so that a forked child (a DataLoader's worker) can call them, too.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numba
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+Reals = NDArray[np.floating[Any]]  # float32 or float64, as the emissions are
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+Integers = NDArray[np.int64]
+Chunks = tuple[int, int, int]  # first, step and size: see :func:`run`
+
+CHUNKS = 16  # at most
+ROWS = 4  # a chunk is a multiple of these: as many rows as a kernel takes together
+WORTH_A_THREAD = 1 << 19  # operations; for fewer, handing work to a thread takes longer than doing it
+
+_pool: ThreadPoolExecutor | None = None
+_pool_size = 0
+
+
+def kernel(**options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """Compile a function at its first call, and keep the machine code on disk if a folder can be written.
+
+    Numba compiles it again if its own file has changed, and looks at no other: that file must hold all the
+    compiled functions, constants and options that the kernel uses.
+    """
+
+    def compile_lazily(function: Callable[..., Any]) -> Any:
+        try:
+            return numba.njit(nogil=True, cache=True, **options)(function)
+        except RuntimeError:  # neither the package's nor the user's cache folder can be written
+            return numba.njit(nogil=True, **options)(function)
+
+    return compile_lazily
+
+
+def inlined(**options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """Compile a function that only kernels call."""
+    no_wrappers: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    return lambda function: numba.njit(**no_wrappers, **options)(function)
+
+
+def chunks_of(batch: int) -> tuple[int, int]:
+    """The number of chunks of a batch, and of rows in each but the last."""
+    size = max(1, -(-batch // (CHUNKS * ROWS))) * ROWS
+    return -(-batch // size), size
+
+
+def run(kernel: Callable[..., None], batch: int, operations: int, *arguments: Any) -> None:
+    """Call ``kernel((first, step, size), *arguments)`` in some threads: each call does the chunks ``first,
+    first + step, ...`` of ``size`` rows."""
+    count, size = chunks_of(batch)
+    threads = 1 if operations < WORTH_A_THREAD else max(1, min(torch.get_num_threads(), count))
+    others = [
+        _threads(threads - 1).submit(kernel, (first, threads, size), *arguments)
+        for first in range(1, threads)
+    ]
+    kernel((0, threads, size), *arguments)
+    for other in others:
+        other.result()
+
+
+def _threads(size: int) -> ThreadPoolExecutor:
+    """This process's pool of at least ``size`` threads, made at the first use."""
+    global _pool, _pool_size
+    if _pool is None or _pool_size < size:
+        _pool, _pool_size = ThreadPoolExecutor(size, thread_name_prefix="pybert-crf"), size
+    return _pool
+
+
+def _forget_threads() -> None:
+    """Drop the pool in a forked child, which has none of its threads."""
+    global _pool, _pool_size
+    _pool, _pool_size = None, 0
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_threads)
