@@ -54,8 +54,7 @@ def refuse_second_derivatives(ctx: Any, *_grads: Tensor) -> None:
 
 
 def _log_partition_fake(emissions: Tensor, *rest: Any) -> Pair:
-    shape = emissions.shape[:1] if rest[-1] == "numba" else emissions.shape
-    dtype = _messages_dtype(emissions, rest[-1])
+    shape, dtype = _messages(emissions, rest[-1])
     return emissions.new_empty(emissions.shape[0]), emissions.new_empty(shape, dtype=dtype)
 
 
@@ -145,11 +144,11 @@ def _checked(name: str, value: Any, chain: Chain, backend: str) -> Any:
     if not isinstance(value, Tensor):
         return value
     emissions = chain.emissions
-    B, T, K = emissions.shape
+    B, T, _ = emissions.shape
     shape, dtype = {
         "grad": ((B,), emissions.dtype),
         "tags": ((B, T), torch.int64),
-        "messages": ((B, T, K), _messages_dtype(emissions, backend)),
+        "messages": _messages(emissions, backend),
         "log_z": ((B,), emissions.dtype),
         "uniforms": ((*value.shape[:1], B, T), torch.float64),
     }[name]
@@ -157,8 +156,10 @@ def _checked(name: str, value: Any, chain: Chain, backend: str) -> Any:
     return value.resolve_neg()
 
 
-def _messages_dtype(emissions: Tensor, backend: str) -> torch.dtype:
-    return torch.float64 if backend == "reference" else emissions.dtype
+def _messages(emissions: Tensor, backend: str) -> tuple[tuple[int, ...], torch.dtype]:
+    """The shape and the dtype of a backend's messages."""
+    shape = emissions.shape[:1] if backend == "numba" else emissions.shape
+    return tuple(shape), torch.float64 if backend == "reference" else emissions.dtype
 
 
 def _names(arguments: str) -> list[str]:

@@ -165,16 +165,17 @@ def test_groups_and_blocks_that_are_not_full(batch: int, num_tags: int) -> None:
 
 
 def test_memory_is_not_read_as_it_was() -> None:
-    """Tensors that do not fit are refused before their addresses are used."""
-    from pybert_crf.crf.backends import numba
-
-    chain = chain_of(problem(3, 5, 4))
+    """Tensors that do not fit are refused before the kernels read them."""
+    ops, chain = torch.ops.pybert_crf, chain_of(problem(3, 5, 4))
+    log_z, messages = ops.log_partition(*chain, "numba")
     with pytest.raises(ValueError, match="mask must be"):
-        numba.viterbi(chain._replace(mask=chain.mask[:2]))
+        ops.viterbi(*chain._replace(mask=chain.mask[:2]), "numba")
     with pytest.raises(ValueError, match="tags must be"):
-        numba.log_likelihood(torch.zeros(3, 4, dtype=torch.int64), chain)
+        ops.log_likelihood(torch.zeros(3, 4, dtype=torch.int64), *chain, "numba")
     with pytest.raises(ValueError, match="grad must be"):
-        numba.value_and_gradient(torch.ones(2).double(), None, chain)
+        ops.value_and_gradient(torch.ones(2).double(), None, *chain, "numba")
+    with pytest.raises(ValueError, match="messages must be"):
+        ops.gradient(torch.ones_like(log_z), None, *chain, messages[:2], log_z, "numba")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no fork")

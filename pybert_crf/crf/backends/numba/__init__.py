@@ -17,7 +17,7 @@ from torch import Tensor
 from pybert_crf.crf.backends.base import Gradients, Pair, Triple, ValueAndGradients
 from pybert_crf.crf.backends.numba import paths, sums
 from pybert_crf.crf.backends.numba.batches import Floats, chunks_of, run
-from pybert_crf.crf.problem import Chain, check_chain, check_tags, check_tensor
+from pybert_crf.crf.problem import Chain, check_tags
 
 
 def log_partition(chain: Chain) -> Pair:
@@ -31,7 +31,6 @@ def log_likelihood(tags: Tensor, chain: Chain) -> Triple:
 
 
 def gradient(grad: Tensor, tags: Tensor | None, chain: Chain, messages: Tensor, log_z: Tensor) -> Gradients:
-    check_tensor("messages", messages, chain.mask.shape[:1], chain.emissions.dtype, chain.emissions)
     _, *gradients = value_and_gradient(grad, tags, chain)
     return gradients[0], gradients[1], gradients[2], gradients[3]
 
@@ -64,14 +63,12 @@ def _sum(tags: Tensor | None, chain: Chain, grad: Tensor | None) -> list[Tensor]
 
 
 def _prepare(tags: Tensor | None, chain: Chain, grad: Tensor | None) -> tuple[sums.Batch, sums.Weights]:
-    emissions, mask, *parameters = _arrays(chain)
+    emissions, mask, *parameters = map(_array, chain)
     B, T, K = emissions.shape
     paths, factors = np.empty((0, T), np.int64), np.empty(0)
     if tags is not None:
-        check_tensor("tags", tags, (B, T), torch.int64, chain.emissions)
         paths = _array(tags)
     if grad is not None:
-        check_tensor("grad", grad, (B,), chain.emissions.dtype, chain.emissions)
         factors = _array(grad).astype(np.float64)
     d_emissions = np.empty((len(factors), T, K), emissions.dtype)
     batch = sums.Batch(emissions, mask, paths, factors, np.zeros(B), np.empty(B), d_emissions)
@@ -97,7 +94,7 @@ def viterbi(chain: Chain) -> Pair:
 def k_best(k: int, chain: Chain, kernel: Callable[..., None] = paths.k_best_rows) -> Pair:
     if k < 1:
         raise ValueError(f"k must be positive, got {k}")
-    emissions, mask, *parameters = _arrays(chain)
+    emissions, mask, *parameters = map(_array, chain)
     B, T, K = emissions.shape
     tags, scores = np.empty((k, B, T), np.int64), np.empty((k, B), emissions.dtype)
     run(kernel, B, emissions.size * K * k, emissions, mask, paths.pad(*parameters), tags, scores)
@@ -117,8 +114,7 @@ def _log_alphas(chain: Chain) -> tuple[Floats, Floats]:
 
 
 def sample(uniforms: Tensor, chain: Chain) -> Tensor:
-    _, mask, *parameters = _arrays(chain)
-    check_tensor("uniforms", uniforms, (len(uniforms), *mask.shape), torch.float64, chain.emissions)
+    _, mask, *parameters = map(_array, chain)
     tags, (alphas, log_z) = np.empty(uniforms.shape, np.int64), _log_alphas(chain)
     work = tags.size * alphas.shape[2]
     run(
@@ -135,13 +131,6 @@ def sample(uniforms: Tensor, chain: Chain) -> Tensor:
     return torch.from_numpy(tags)
 
 
-def _arrays(chain: Chain) -> list[NDArray[Any]]:
-    check_chain(chain)
-    if not chain.emissions.is_cpu:
-        raise ValueError(f"emissions must be on the CPU, got {chain.emissions.device}")
-    return [_array(part) for part in chain]
-
-
 def _array(tensor: Tensor) -> NDArray[Any]:
     """A C-contiguous array of the tensor's dtype; without a copy if the tensor is contiguous."""
-    return tensor.detach().resolve_neg().contiguous().numpy()
+    return tensor.detach().contiguous().numpy()
