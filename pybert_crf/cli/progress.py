@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -11,25 +12,34 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from pybert_crf import pretraining, training
 from pybert_crf.cli.show import show_report
 from pybert_crf.options import PretrainOptions, TrainOptions
-from pybert_crf.training.events import Stepped
+from pybert_crf.text.tagging.metrics import Report
+from pybert_crf.training import (
+    EpochDone,
+    Event,
+    MaskedReport,
+    PretrainingStarted,
+    Started,
+    Stepped,
+    TaggingStarted,
+)
 
 Self = TypeVar("Self", bound="_RunDisplay")
 
 
-class _RunDisplay:
-    """A bar over all epochs, with the loss of the last step and a figure on dev, here called `name`."""
+class _RunDisplay(ABC):
+    """An observer that shows a bar over all epochs, the loss of the last step, and a figure on dev."""
 
-    def __init__(self, name: str, console: Console | None = None) -> None:
+    figure = ""  # its name
+
+    def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console()
         self.progress = Progress(
             TextColumn("epoch {task.fields[epoch]}"),
             BarColumn(),
-            TextColumn(
-                "{task.percentage:3.0f}%  loss {task.fields[loss]}  " + name + " {task.fields[figure]}"
-            ),
+            TextColumn("{task.percentage:3.0f}%  loss {task.fields[loss]}"),
+            TextColumn(self.figure + " {task.fields[figure]}"),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=self.console,
@@ -45,14 +55,47 @@ class _RunDisplay:
     ) -> None:
         self.progress.stop()
 
-    def _start(self, first: int, epochs: int, notes: Sequence[str]) -> None:
-        for note in notes:
+    def __call__(self, event: Event) -> None:
+        """Show `event`."""
+        if isinstance(event, Stepped):
+            self._stepped(event)
+        elif isinstance(event, Started):
+            for line in self.describe(event):
+                self._print(line)
+            self._start(event)
+        elif isinstance(event, EpochDone):
+            self._epoch_done(event)
+        else:
+            self.progress.stop()
+            part, report = ("test", event.test) if event.test is not None else ("dev", event.dev)
+            self.show_result(event.epoch, part, report)
+
+    @abstractmethod
+    def describe(self, event: Any) -> Iterator[str]:
+        """Lines about data and model, before the first epoch."""
+
+    @abstractmethod
+    def figures(self, dev: Any) -> tuple[str, str]:
+        """The figures of an epoch, for its line, and the one figure for the bar."""
+
+    @abstractmethod
+    def show_result(self, epoch: int, part: str, report: Any) -> None:
+        """Show the figures of what was kept."""
+
+    def _start(self, event: Started) -> None:
+        self._print(f"{event.parameters:,} weights on {event.device}")
+        for note in event.notes:
             self._print(f"note: {note}")
+        first, self.epochs = event.epoch, event.epochs
         if first > 1:
             self._print(f"resumed after epoch {first - 1}")
-        self.epochs = epochs
         self.task = self.progress.add_task(
-            "run", total=epochs, completed=first - 1, epoch=f"{first}/{epochs}", loss="–", figure="–"
+            "run",
+            total=self.epochs,
+            completed=first - 1,
+            epoch=f"{first}/{self.epochs}",
+            loss="–",
+            figure="–",
         )
         if self.console.is_terminal:
             self.progress.start()
@@ -64,13 +107,52 @@ class _RunDisplay:
             self.task, completed=done, epoch=f"{event.epoch}/{self.epochs}", loss=f"{event.loss:.4f}"
         )
 
-    def _epoch_done(self, epoch: int, figures: str, figure: str, best: bool) -> None:
+    def _epoch_done(self, event: EpochDone[Any]) -> None:
         assert self.task is not None
+        figures, figure = self.figures(event.dev)
         self.progress.update(self.task, figure=figure)
-        self._print(f"epoch {epoch:>3}  {figures}{'  best so far' if best else ''}")
+        line = f"epoch {event.epoch:>3}  loss {event.loss:.4f}  {figures}  {event.seconds:.1f} s"
+        self._print(line + ("  best so far" if event.best else ""))
 
     def _print(self, line: str) -> None:
         self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+class TrainingDisplay(_RunDisplay):
+    """An observer of `pybert_crf.train`: loss and dev F1."""
+
+    figure = "dev F1"
+
+    def describe(self, event: TaggingStarted) -> Iterator[str]:
+        parts = ", ".join(f"{name} {count:,}" for name, count in event.sentences.items())
+        yield f"sentences: {parts}"
+        yield f"{len(event.labels)} tags ({event.scheme}), one for each {event.unit}"
+
+    def figures(self, dev: Report) -> tuple[str, str]:
+        return f"dev F1 {dev.f1:.4f}", f"{dev.f1:.4f}"
+
+    def show_result(self, epoch: int, part: str, report: Report) -> None:
+        self._print(f"\nepoch {epoch} on {part}:")
+        show_report(report, self.console)
+
+
+class PretrainingDisplay(_RunDisplay):
+    """An observer of `pybert_crf.pretrain`: loss, and perplexity and accuracy on dev."""
+
+    figure = "dev perplexity"
+
+    def describe(self, event: PretrainingStarted) -> Iterator[str]:
+        for name, size in event.parts.items():
+            yield f"{name}: {size.lines:,} lines, {size.pieces:,} pieces in {size.windows:,} windows"
+        yield f"vocabulary of {event.vocab_size:,} pieces; masked by {event.mask_unit}, {event.masking}"
+
+    def figures(self, dev: MaskedReport) -> tuple[str, str]:
+        told = f"dev loss {dev.loss:.4f}  perplexity {dev.perplexity:.2f}  accuracy {dev.accuracy:.4f}"
+        return told, f"{dev.perplexity:.2f}"
+
+    def show_result(self, epoch: int, part: str, report: MaskedReport) -> None:
+        told = f"perplexity {report.perplexity:.2f}, accuracy {report.accuracy:.4f}"
+        self._print(f"epoch {epoch} is kept; on {part}: {told}")
 
 
 def show_run(
@@ -88,60 +170,3 @@ def show_run(
         raise typer.Exit(130) from None
     if int(os.environ.get("RANK", "0")) == 0:
         typer.echo(f"saved in {options.out}; {next_step.format(out=options.out)}")
-
-
-class TrainingDisplay(_RunDisplay):
-    """An observer of `pybert_crf.train`: loss and dev F1."""
-
-    def __init__(self, console: Console | None = None) -> None:
-        super().__init__("dev F1", console)
-
-    def __call__(self, event: training.Event) -> None:
-        """Show `event`."""
-        if isinstance(event, Stepped):
-            self._stepped(event)
-        elif isinstance(event, training.Started):
-            parts = ", ".join(f"{name} {count:,}" for name, count in event.sentences.items())
-            self._print(f"sentences: {parts}")
-            self._print(f"{len(event.labels)} tags ({event.scheme}), one for each {event.unit}")
-            self._print(f"{event.parameters:,} weights on {event.device}")
-            self._start(event.epoch, event.epochs, event.notes)
-        elif isinstance(event, training.EpochDone):
-            figures = f"loss {event.loss:.4f}  dev F1 {event.dev.f1:.4f}  {event.seconds:.1f} s"
-            self._epoch_done(event.epoch, figures, f"{event.dev.f1:.4f}", event.best)
-        else:
-            self.progress.stop()
-            part, report = ("test", event.test) if event.test is not None else ("dev", event.dev)
-            self._print(f"\nepoch {event.best_epoch} on {part}:")
-            show_report(report, self.console)
-
-
-class PretrainingDisplay(_RunDisplay):
-    """An observer of `pybert_crf.pretrain`: loss, and perplexity and accuracy on dev."""
-
-    def __init__(self, console: Console | None = None) -> None:
-        super().__init__("dev perplexity", console)
-
-    def __call__(self, event: pretraining.Event) -> None:
-        """Show `event`."""
-        if isinstance(event, Stepped):
-            self._stepped(event)
-        elif isinstance(event, pretraining.Started):
-            for name, size in event.parts.items():
-                self._print(
-                    f"{name}: {size.lines:,} lines, {size.pieces:,} pieces in {size.windows:,} windows"
-                )
-            self._print(
-                f"vocabulary of {event.vocab_size:,} pieces; masked by {event.mask_unit}, {event.masking}"
-            )
-            self._print(f"{event.parameters:,} weights on {event.device}")
-            self._start(event.epoch, event.epochs, event.notes)
-        elif isinstance(event, pretraining.EpochDone):
-            dev = event.dev
-            told = f"dev loss {dev.loss:.4f}  perplexity {dev.perplexity:.2f}  accuracy {dev.accuracy:.4f}"
-            figures = f"loss {event.loss:.4f}  {told}  {event.seconds:.1f} s"
-            self._epoch_done(event.epoch, figures, f"{dev.perplexity:.2f}", event.best)
-        else:
-            self.progress.stop()
-            told = f"perplexity {event.dev.perplexity:.2f}, accuracy {event.dev.accuracy:.4f}"
-            self._print(f"epoch {event.epoch} is kept; on dev: {told}")

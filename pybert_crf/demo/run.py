@@ -9,13 +9,14 @@ from pybert_crf.demo.grammar import UNSEEN, make_corpus
 from pybert_crf.entities import Entity
 from pybert_crf.options import TrainOptions
 from pybert_crf.tagger import Tagger
+from pybert_crf.text.tagging.metrics import Report
 from pybert_crf.training import Finished, Observer, train
 
 
 class DemoResult(NamedTuple):
     """The training run's result, and the entities found in a few sentences that no part contains."""
 
-    finished: Finished
+    finished: Finished[Report]
     tagged: list[tuple[str, list[Entity]]]
 
 

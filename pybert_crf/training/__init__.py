@@ -1,8 +1,35 @@
-"""Training a tagger: read the corpora, fit encoder and CRF, keep the best, resume after a kill."""
+"""Training a tagger on tagged corpora, and pretraining its encoder on plain text, by one loop.
+
+`loop` knows epochs, optimiser steps, checkpoints and resuming; `tagging` and `masked_lm` are its two tasks.
+"""
 
 from __future__ import annotations
 
-from pybert_crf.training.events import EpochDone, Event, Finished, Observer, Started, Stepped
-from pybert_crf.training.loop import train
+from pybert_crf.training.events import (
+    EpochDone,
+    Event,
+    Finished,
+    Observer,
+    PretrainingStarted,
+    Started,
+    Stepped,
+    TaggingStarted,
+    TextSize,
+)
+from pybert_crf.training.masked_lm import MaskedReport, pretrain
+from pybert_crf.training.tagging import train
 
-__all__ = ["EpochDone", "Event", "Finished", "Observer", "Started", "Stepped", "train"]
+__all__ = [
+    "EpochDone",
+    "Event",
+    "Finished",
+    "MaskedReport",
+    "Observer",
+    "PretrainingStarted",
+    "Started",
+    "Stepped",
+    "TaggingStarted",
+    "TextSize",
+    "pretrain",
+    "train",
+]

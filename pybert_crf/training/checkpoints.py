@@ -1,4 +1,4 @@
-"""The last state of an unfinished run, so that a killed one continues where it was."""
+"""The last state of an unfinished run, from which a killed one continues, and the directory it is kept in."""
 
 from __future__ import annotations
 
@@ -16,8 +16,28 @@ if TYPE_CHECKING:
 LAST = "checkpoint"
 PROGRESS = "progress.json"
 
-# How a run goes on may change between the two halves of a run; what is learnt may not.
+# May change between the two halves of a run: paths, and how to go on. What determines the weights may not.
 _FREE = {"resume", "overwrite", "out", "train", "dev", "test", "text", "checkpoint_steps"}
+
+
+def check_out(out: Path, options: RunOptions) -> None:
+    """Refuse to write over an earlier run unasked.
+
+    Raises:
+        FileExistsError: `out` holds a model or a checkpoint, and neither `resume` nor `overwrite` is set.
+        NotADirectoryError: `out` is a file.
+    """
+    if out.exists() and not out.is_dir():
+        raise NotADirectoryError(f"{out} is a file; --out must name a directory")
+    finished, unfinished = (out / "metrics.json").exists(), find_checkpoint(out) is not None
+    if options.resume and finished and not unfinished:
+        raise FileExistsError(f"the run in {out} has finished: there is nothing to resume")
+    if options.resume or options.overwrite:
+        return
+    if unfinished:
+        raise FileExistsError(f"{out} holds an unfinished run: continue it with --resume, or --overwrite it")
+    if (out / "config.json").exists():
+        raise FileExistsError(f"{out} holds a model already: choose another --out, or --overwrite it")
 
 
 def save_checkpoint(accelerator: Accelerator, out: Path, progress: dict[str, Any]) -> None:
@@ -43,7 +63,7 @@ def save_checkpoint(accelerator: Accelerator, out: Path, progress: dict[str, Any
 
 
 def find_checkpoint(out: Path) -> Path | None:
-    """The newest complete checkpoint in `out`, if there is one."""
+    """The newest complete checkpoint in `out`; None if there is none."""
     for name in (LAST, f"{LAST}.old"):
         if (out / name / PROGRESS).is_file():
             return out / name

@@ -1,32 +1,29 @@
-"""What a training run tells while it goes: one small record for each thing that happened."""
+"""The events of a run, as its observer gets them: one small record for each thing that happened."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
-from pybert_crf.text.tagging.metrics import Report
+ReportT = TypeVar("ReportT")
+"""Figures on held-out data: `pybert_crf.text.tagging.metrics.Report`, or `MaskedReport` in pretraining."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Started:
     """The data are read and the model is built; nothing is trained yet.
 
     Attributes:
-        sentences: number of sentences by part (``train``, ``dev``, ``test``).
-        scheme, unit, labels: as found in the training data.
+        unit: what the text is cut into, ``char`` or ``word``.
         parameters: number of trainable weights.
         device: where they are.
         epoch: the first epoch to train, from 1 (more than 1 after resuming).
         epochs: the last epoch.
-        notes: what the user should know about the data, in whole sentences.
+        notes: what the user should know about data and checkpoint, in whole sentences.
     """
 
-    sentences: dict[str, int]
-    scheme: str
     unit: str
-    labels: tuple[str, ...]
     parameters: int
     device: str
     epoch: int
@@ -34,9 +31,48 @@ class Started:
     notes: tuple[str, ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class TaggingStarted(Started):
+    """`Started`, of a tagger's training.
+
+    Attributes:
+        sentences: number of sentences by part (``train``, ``dev``, ``test``).
+        scheme, labels: as found in the training data.
+    """
+
+    sentences: dict[str, int]
+    scheme: str
+    labels: tuple[str, ...]
+
+
+class TextSize(NamedTuple):
+    """How large a part of a text is: lines, pieces, and windows that the encoder reads at once."""
+
+    lines: int
+    pieces: int
+    windows: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainingStarted(Started):
+    """`Started`, of an encoder's pretraining.
+
+    Attributes:
+        parts: sizes of the parts ``train`` and ``dev``.
+        mask_unit: what is masked together, ``piece``, ``char`` or ``word``.
+        masking: ``dynamic`` or ``static``.
+        vocab_size: pieces of the vocabulary.
+    """
+
+    parts: dict[str, TextSize]
+    mask_unit: str
+    masking: str
+    vocab_size: int
+
+
 @dataclass(frozen=True)
 class Stepped:
-    """An optimiser step is done: `step` of `steps` in `epoch`, at a mean `loss` per unit."""
+    """An optimiser step is done: `step` of `steps` in `epoch`, at a mean `loss` per unit or masked piece."""
 
     epoch: int
     step: int
@@ -45,43 +81,43 @@ class Stepped:
 
 
 @dataclass(frozen=True)
-class EpochDone:
+class EpochDone(Generic[ReportT]):
     """An epoch is trained, evaluated on dev and saved.
 
     Attributes:
         epoch: from 1.
-        loss: mean negative log-likelihood per unit of its batches.
+        loss: mean negative log-likelihood, in nats, per unit or masked piece of its batches.
         seconds: time of its training steps.
-        dev: entity metrics on the dev part.
-        best: whether this is the best epoch so far, now saved as the tagger.
+        dev: figures on the dev part.
+        best: whether this is the best epoch so far.
     """
 
     epoch: int
     loss: float
     seconds: float
-    dev: Report
+    dev: ReportT
     best: bool
 
 
 @dataclass(frozen=True)
-class Finished:
-    """The run is over; the tagger in `out` is that of `best_epoch`.
+class Finished(Generic[ReportT]):
+    """The run is over; `out` holds the model of `epoch`.
 
     Attributes:
-        out: the tagger's directory.
-        best_epoch: from 1.
-        dev, test: entity metrics of the saved tagger; `test` is None where no test file was given.
+        out: the directory.
+        epoch: the epoch that was kept, from 1: the best on dev, or the last if that was asked for.
+        dev, test: figures of what was saved; `test` is None if there is no test part.
         history: one row for each epoch, as written to ``metrics.json``.
         seconds: time of all training steps.
     """
 
     out: str
-    best_epoch: int
-    dev: Report
-    test: Report | None
+    epoch: int
+    dev: ReportT
+    test: ReportT | None
     history: list[dict[str, Any]]
     seconds: float
 
 
-Event: TypeAlias = Started | Stepped | EpochDone | Finished
+Event: TypeAlias = Started | Stepped | EpochDone[Any] | Finished[Any]
 Observer: TypeAlias = Callable[[Event], None]

@@ -1,115 +1,261 @@
-"""A run of `train`: the loop of `run`, on the sentences of tagged corpora."""
+"""The training loop of every task. Device, precision and processes are left to Accelerate."""
 
 from __future__ import annotations
 
+import math
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from zlib import crc32
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
-from pybert_crf.batches import Batch, collate, positions
-from pybert_crf.evaluation import evaluate_corpus
-from pybert_crf.options import TrainOptions
-from pybert_crf.tagger import Tagger
-from pybert_crf.training.checkpoints import remove_checkpoint
-from pybert_crf.training.data import Data, encode, read_data, unknown_note
-from pybert_crf.training.events import EpochDone, Finished, Observer, Started
-from pybert_crf.training.optimizer import build_optimizer
-from pybert_crf.training.results import write_results
-from pybert_crf.training.run import Run, build_accelerator
-from pybert_crf.training.start import build_tagger, check_out
+from pybert_crf.batches import Schedule
+from pybert_crf.options import RunOptions
+from pybert_crf.training.checkpoints import (
+    find_checkpoint,
+    load_progress,
+    remove_checkpoint,
+    save_checkpoint,
+)
+from pybert_crf.training.events import EpochDone, Event, Finished, Observer, ReportT, Started, Stepped
+from pybert_crf.training.optimizer import build_scheduler
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
+BatchT = TypeVar("BatchT")
 
-def train(options: TrainOptions, observer: Observer | None = None) -> Finished:
-    """Train a tagger, keep the best epoch's in ``options.out``, and report on dev and test.
+
+def build_accelerator(options: RunOptions) -> Accelerator:
+    """A new accelerator with the precision of `options`; all random generators are seeded."""
+    from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
+    from accelerate.utils import set_seed
+
+    AcceleratorState._reset_state()  # a second run in the same process may want another precision
+    # Without `cpu`, Accelerate treats each process of a torchrun on CPUs as a run of its own.
+    cpu = not torch.accelerator.is_available()
+    accelerator = Accelerator(mixed_precision=options.precision, cpu=cpu)
+    set_seed(options.seed)
+    return accelerator
+
+
+@dataclass
+class _Position:
+    """The position of a run within an epoch: optimiser steps done, the sum of their losses, their seconds."""
+
+    step: int = 0
+    loss: float = 0.0
+    seconds: float = 0.0
+
+
+class TrainingLoop(ABC, Generic[BatchT, ReportT]):
+    """Epochs of optimiser steps, checkpoints and resuming; a subclass has a task's batches, loss and figures.
 
     Args:
-        options: corpora, encoder and how to learn.
-        observer: called with every event (see `pybert_crf.training.events`), in the main process only.
-
-    Returns:
-        The final event: metrics of the saved tagger, and the history of the epochs.
-
-    Raises:
-        CorpusError: a malformed line, by file and number.
-        FileNotFoundError: a corpus or a checkpoint is missing.
-        FileExistsError: `out` holds another run and neither `resume` nor `overwrite` is set.
-        ValueError: options that cannot work, by name.
+        options: how to learn.
+        out: directory of the result and, meanwhile, of checkpoints.
+        observer: called with every event, in the main process only.
+        accelerator: as `build_accelerator` made it.
+        model: computes a batch's loss.
+        optimizer: of the model's parameters.
+        lengths: encoder positions of each example.
     """
-    out = Path(options.out)
-    check_out(out, options)
-    data = read_data(options)
-    accelerator = build_accelerator(options)
-    tagger = build_tagger(data, options)
-    return _Run(options, observer or (lambda event: None), data, accelerator, tagger).run()
 
-
-class _Run(Run[Batch]):
-    """One run of `train`: what its epochs share."""
-
-    options: TrainOptions
+    keeps_last = False  # whether the last epoch is kept instead of the best
 
     def __init__(
-        self, options: TrainOptions, observer: Observer, data: Data, accelerator: Accelerator, tagger: Tagger
+        self,
+        options: RunOptions,
+        out: Path,
+        observer: Observer | None,
+        accelerator: Accelerator,
+        model: nn.Module,
+        optimizer: Optimizer,
+        lengths: Sequence[int],
     ) -> None:
-        self.data, self.tagger = data, tagger
-        self.examples = encode(data.train, tagger.tokenizer)
-        lengths = [positions(example, tagger.window) for example in self.examples]
-        optimizer = build_optimizer(tagger.model, *options.rates(), options.weight_decay)
-        super().__init__(options, Path(options.out), observer, accelerator, tagger.model, optimizer, lengths)
+        self.options, self.out, self.accelerator = options, out, accelerator
+        self.tell: Observer = _ignore
+        if observer is not None and accelerator.is_main_process:
+            self.tell = observer
+        self.schedule = Schedule(
+            lengths,
+            options.batch_tokens,
+            options.seed,
+            accelerator.process_index,
+            accelerator.num_processes,
+        )
+        self.model, self.optimizer = accelerator.prepare(model, optimizer)
+        self.scheduler = build_scheduler(self.optimizer.optimizer, self._steps(), options.warmup)
+        accelerator.register_for_checkpointing(self.scheduler)
+        self.history: list[dict[str, Any]] = []
+        self._position = _Position()
 
-    def run(self) -> Finished:
-        self.train_epochs(self._started)
+    @abstractmethod
+    def started(self, epoch: int) -> Started:
+        """The event that the run begins with `epoch`."""
+
+    @abstractmethod
+    def collate(self, rows: list[int], epoch: int) -> tuple[BatchT, int]:
+        """The batch of some examples, on the CPU, and how many terms its mean loss has."""
+
+    @abstractmethod
+    def loss(self, batch: BatchT) -> Tensor:
+        """The mean loss of a batch, which is brought to the device."""
+
+    @abstractmethod
+    def evaluate(self) -> ReportT:
+        """Figures on dev of the model as it is."""
+
+    @abstractmethod
+    def figures(self, dev: ReportT) -> dict[str, float]:
+        """What the history records of an epoch's figures."""
+
+    @abstractmethod
+    def quality(self, row: dict[str, Any]) -> float:
+        """How good an epoch was, from its row of the history; the highest is the best."""
+
+    @abstractmethod
+    def save(self) -> None:
+        """Write the model as it is to `out`."""
+
+    @abstractmethod
+    def evaluate_saved(self) -> tuple[ReportT, ReportT | None]:
+        """Figures on dev, and on test if there is one, of the model that `out` holds."""
+
+    @abstractmethod
+    def write_results(self, result: Finished[ReportT]) -> None:
+        """Write ``metrics.json`` and the model card."""
+
+    def run(self) -> Finished[ReportT]:
+        """Train what is left of the epochs, and report on what was kept."""
+        self._resume()
+        first = len(self.history) + 1
+        self.tell(self.started(first))
+        for epoch in range(first, self.options.epochs + 1):
+            if self._patience_is_over():
+                break
+            self._train_epoch(epoch)
+            self._end_epoch(epoch)
+            self._save_checkpoint()
         return self._finish()
 
-    def _started(self, first: int) -> Started:
-        return Started(
-            sentences={name: len(corpus.sentences) for name, corpus in self.data.parts.items()},
-            scheme=self.tagger.scheme,
-            unit=self.tagger.unit,
-            labels=self.tagger.model.labels,
-            parameters=sum(p.numel() for p in self.tagger.model.parameters() if p.requires_grad),
-            device=str(self.accelerator.device),
-            epoch=first,
-            epochs=self.options.epochs,
-            notes=self.data.notes() + unknown_note(self.examples, self.tagger.tokenizer, self.tagger.unit),
-        )
-
-    def collate(self, rows: list[int], epoch: int) -> tuple[Batch, int]:
-        batch = collate([self.examples[i] for i in rows], self.tagger.window)
-        return batch, int(batch.mask.sum())
-
-    def loss(self, batch: Batch) -> Tensor:
-        loss: Tensor = self.model(batch.to(self.accelerator.device))
-        return loss
-
-    def goodness(self, row: dict[str, Any]) -> float:
-        return float(row["dev_f1"])
-
-    def judge(self, epoch: int, loss: float, seconds: float) -> None:
-        report = evaluate_corpus(self.tagger, self.data.dev)
-        self.history.append({"epoch": epoch, "loss": loss, "seconds": seconds, "dev_f1": report.f1})
+    def _end_epoch(self, epoch: int) -> None:
+        """Evaluate, add a row to the history, and write the model if it is to be kept."""
+        done, self._position = self._position, _Position()
+        loss = done.loss / max(1, done.step)
+        dev = self.evaluate()
+        self.history.append({"epoch": epoch, "loss": loss, "seconds": done.seconds, **self.figures(dev)})
         best = self.best_epoch() == epoch
-        if best and self.accelerator.is_main_process:
-            self.tagger.save_pretrained(self.out)
-        self.tell(EpochDone(epoch, loss, seconds, report, best))
+        if (best or self.keeps_last) and self.accelerator.is_main_process:
+            self.save()
+        self.tell(EpochDone(epoch, loss, done.seconds, dev, best))
 
-    def _finish(self) -> Finished:
+    def _finish(self) -> Finished[ReportT]:
         self.accelerator.wait_for_everyone()
-        best = Tagger.from_pretrained(self.out, device=self.accelerator.device)
+        dev, test = self.evaluate_saved()
         result = Finished(
             out=str(self.out),
-            best_epoch=self.best_epoch(),
-            dev=evaluate_corpus(best, self.data.dev),
-            test=evaluate_corpus(best, self.data.test) if self.data.test is not None else None,
+            epoch=len(self.history) if self.keeps_last else self.best_epoch(),
+            dev=dev,
+            test=test,
             history=self.history,
             seconds=sum(row["seconds"] for row in self.history),
         )
         if self.accelerator.is_main_process:
-            write_results(self.out, result, best, self.options)
+            self.write_results(result)
             remove_checkpoint(self.out)
         self.tell(result)
         return result
+
+    def best_epoch(self) -> int:
+        """The first of the best epochs so far, from 1; 0 before any."""
+        quality = [self.quality(row) for row in self.history]
+        return 1 + max(range(len(quality)), key=quality.__getitem__, default=-1)
+
+    def _steps(self) -> int:
+        batches = (len(self.schedule.epoch(epoch)) for epoch in range(1, self.options.epochs + 1))
+        return sum(math.ceil(count / self.options.accumulate) for count in batches)
+
+    def _resume(self) -> None:
+        checkpoint = find_checkpoint(self.out) if self.options.resume else None
+        if checkpoint is not None:
+            progress = load_progress(checkpoint, self.options)
+            self.history = progress["history"]
+            self._position = _Position(**progress["position"])
+            self._check_same(progress["fingerprint"])
+            self.accelerator.load_state(str(checkpoint))
+
+    def _fingerprint(self) -> dict[str, int]:
+        """What a resumed run must have in common: the examples' lengths, and the number of processes that
+        share them."""
+        lengths = torch.tensor(self.schedule.lengths, dtype=torch.int64).numpy().tobytes()
+        return {"lengths": crc32(lengths), "processes": self.accelerator.num_processes}
+
+    def _check_same(self, then: dict[str, int]) -> None:
+        now = self._fingerprint()
+        if now["lengths"] != then["lengths"]:
+            raise ValueError(f"cannot resume {self.out}: the training text is not what it was")
+        if self._position.step and now["processes"] != then["processes"]:
+            told = f"{then['processes']} processes, now there are {now['processes']}"
+            raise ValueError(f"cannot resume {self.out} within an epoch that was begun by {told}")
+
+    def _save_checkpoint(self) -> None:
+        progress = {
+            "history": self.history,
+            "position": vars(self._position),
+            "fingerprint": self._fingerprint(),
+            "options": self.options.to_dict(),
+        }
+        save_checkpoint(self.accelerator, self.out, progress)
+
+    def _patience_is_over(self) -> bool:
+        patience = self.options.patience
+        return patience > 0 and len(self.history) - self.best_epoch() >= patience
+
+    def _train_epoch(self, epoch: int) -> None:
+        self.model.train()
+        batches = self.schedule.epoch(epoch)
+        size = self.options.accumulate
+        groups = [batches[i : i + size] for i in range(0, len(batches), size)]
+        position, every = self._position, self.options.checkpoint_steps
+        total = torch.tensor(position.loss, dtype=torch.float64).to(self.accelerator.device, torch.float32)
+        started = time.perf_counter() - position.seconds
+        for step, group in enumerate(groups[position.step :], position.step + 1):
+            loss = self._step(group, epoch)
+            total += loss
+            if self.accelerator.is_main_process:
+                self.tell(Stepped(epoch, step, len(groups), float(loss)))
+            if every and step % every == 0 and step < len(groups):
+                self._position = _Position(step, float(total), time.perf_counter() - started)
+                self._save_checkpoint()
+        self._position = _Position(len(groups), float(total), time.perf_counter() - started)
+
+    def _step(self, group: list[list[int]], epoch: int) -> Tensor:
+        """One optimiser step over the batches of `group`, each weighted by its number of loss terms."""
+        batches = [self.collate(rows, epoch) for rows in group]
+        terms = sum(count for _, count in batches)
+        total = torch.zeros((), device=self.accelerator.device)
+        for i, (batch, count) in enumerate(batches):
+            last = i == len(batches) - 1
+            with nullcontext() if last else self.accelerator.no_sync(self.model):
+                loss = self.loss(batch) * (count / terms)
+                self.accelerator.backward(loss)
+            total += loss.detach()
+        if self.options.clip:
+            self.accelerator.clip_grad_norm_(self.model.parameters(), self.options.clip)
+        self.optimizer.step()
+        self.scheduler.step()
+        self.optimizer.zero_grad()
+        return total
+
+
+def _ignore(event: Event) -> None:
+    pass

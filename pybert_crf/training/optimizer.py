@@ -1,4 +1,4 @@
-"""AdamW with two learning rates, and their rise and fall."""
+"""AdamW with two learning rates, and their schedule."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from torch.optim.lr_scheduler import LambdaLR
 def build_optimizer(model: nn.Module, rate: float, head_rate: float, weight_decay: float) -> AdamW:
     """AdamW (Loshchilov and Hutter, 2019) over every trainable parameter of `model`.
 
-    What stands outside ``model.encoder`` learns at its own rate: linear layer and CRF want a larger one,
-    since at an encoder's the transitions barely move. Biases, norms and the CRF's scores, which have no
-    reason to be small, do not decay.
+    Parameters outside ``model.encoder`` have `head_rate`: linear layer and CRF need a larger rate than a
+    pretrained encoder, at whose rate the transitions barely move. Biases, norms and the CRF's scores, which
+    have no reason to be small, do not decay.
     """
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():

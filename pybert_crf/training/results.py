@@ -1,37 +1,43 @@
-"""What is left beside the weights when a run is over: ``metrics.json`` and a model card."""
+"""The files beside the weights of a finished run: ``metrics.json``, and a model card in the hub's format."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
 import pybert_crf
+from pybert_crf.encoders import EncoderConfig
 from pybert_crf.files import write_json, write_text
-from pybert_crf.options import TrainOptions
+from pybert_crf.options import PretrainOptions, RunOptions, TrainOptions
 from pybert_crf.tagger import Tagger
 from pybert_crf.text.tagging.metrics import Report
 from pybert_crf.training.events import Finished
 
 
-def write_results(out: Path, result: Finished, tagger: Tagger, options: TrainOptions) -> None:
-    """Write ``metrics.json`` and ``README.md``, the model card, into `out`."""
+class _HasFigures(Protocol):
+    def to_dict(self) -> dict[str, Any]: ...
+
+
+def write_results(result: Finished[Any], card: str, options: RunOptions, **more: Any) -> None:
+    """Write ``metrics.json``, with `more` entries, and ``README.md``, the model card, into ``result.out``."""
+    dev: _HasFigures = result.dev
     metrics: dict[str, Any] = {
-        "best_epoch": result.best_epoch,
-        "dev": result.dev.to_dict(),
-        "test": result.test.to_dict() if result.test else None,
+        "epoch": result.epoch,
+        "dev": dev.to_dict(),
+        **more,
         "history": result.history,
         "training_seconds": result.seconds,
         "options": options.to_dict(),
         "versions": {"pybert_crf": pybert_crf.__version__, "torch": torch.__version__},
     }
-    write_json(out / "metrics.json", metrics)
-    write_text(out / "README.md", model_card(result, tagger, options))
+    write_json(Path(result.out) / "metrics.json", metrics)
+    write_text(Path(result.out) / "README.md", card)
 
 
-def model_card(result: Finished, tagger: Tagger, options: TrainOptions) -> str:
-    """A model card in the hub's format: front matter, use, data, figures."""
+def tagger_card(result: Finished[Report], tagger: Tagger, options: TrainOptions) -> str:
+    """The model card of a tagger: front matter, use, data, figures."""
     config = tagger.model.encoder.config
     test = _table(result.test) if result.test else "No test file was given."
     return f"""---
@@ -40,7 +46,7 @@ pipeline_tag: token-classification
 tags: [bert, crf, token-classification]
 ---
 
-# {out_name(result.out)}
+# {_name(result.out)}
 
 A sequence labeller: {config.num_layers}-layer, {config.hidden_size}-wide encoder, linear layer and
 linear-chain CRF, trained by [pybert-crf](https://pypi.org/project/pybert-crf/) {pybert_crf.__version__}.
@@ -48,14 +54,14 @@ linear-chain CRF, trained by [pybert-crf](https://pypi.org/project/pybert-crf/) 
 ```python
 from pybert_crf import Tagger
 
-tagger = Tagger.from_pretrained("{out_name(result.out)}")
+tagger = Tagger.from_pretrained("{_name(result.out)}")
 for entity in tagger("…"):
     print(entity.start, entity.end, entity.label, entity.text, entity.score)
 ```
 
-- Starts from: {"random weights, size " + options.model if options.from_scratch else options.model}
+- Starts from: {_origin(options)}
 - Labels ({tagger.scheme}, one for each {tagger.unit}): {", ".join(tagger.model.labels)}
-- Trained on `{Path(options.train).name}`, best of {len(result.history)} epochs: {result.best_epoch}
+- Trained on `{Path(options.train).name}`, best of {len(result.history)} epochs: {result.epoch}
 
 ## Entity metrics on dev (`{Path(options.dev).name}`)
 
@@ -67,8 +73,48 @@ for entity in tagger("…"):
 """
 
 
-def out_name(out: str) -> str:
-    """The tagger's own name: that of its directory."""
+def masked_lm_card(
+    result: Finished[Any],
+    config: EncoderConfig,
+    options: PretrainOptions,
+    *,
+    pieces: int,
+    unit: str,
+    mask_unit: str,
+) -> str:
+    """The model card of a pretrained encoder: front matter, use, text, figures."""
+    files = ", ".join(f"`{Path(path).name}`" for path in options.text)
+    dev = ", ".join(f"`{Path(path).name}`" for path in options.dev) or f"{options.held_out:.1%} of its lines"
+    return f"""---
+library_name: transformers
+pipeline_tag: fill-mask
+tags: [{config.model_type}, fill-mask]
+---
+
+# {_name(result.out)}
+
+A masked language model: {config.num_layers}-layer, {config.hidden_size}-wide encoder, pretrained by
+[pybert-crf](https://pypi.org/project/pybert-crf/) {pybert_crf.__version__}. To train a tagger from it:
+
+```sh
+pybert-crf train train.txt --dev dev.txt --model {_name(result.out)} --out my-tagger
+```
+
+- Starts from: {_origin(options)}
+- Pretrained on {files}: {pieces:,} pieces, read by {unit}; epoch {result.epoch} of
+  {len(result.history)}
+- Masked by {mask_unit}, {options.masking}, at a rate of {options.mask_rate:g}
+- Held out: {dev}; of {result.dev.pieces:,} masked pieces {result.dev.accuracy:.1%} are predicted correctly,
+  perplexity {result.dev.perplexity:.2f}
+"""
+
+
+def _origin(options: RunOptions) -> str:
+    return f"random weights, size {options.model}" if options.from_scratch else options.model
+
+
+def _name(out: str) -> str:
+    """The model's own name: that of its directory."""
     return Path(out).resolve().name
 
 

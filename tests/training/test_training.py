@@ -17,7 +17,7 @@ import torch
 from pybert_crf import Tagger, TrainOptions, train
 from pybert_crf.encoders import Encoder, read_tensors
 from pybert_crf.text.tokenizer import UnitTokenizer
-from pybert_crf.training import EpochDone, Started, Stepped
+from pybert_crf.training import EpochDone, Stepped, TaggingStarted
 
 Make = Callable[..., TrainOptions]
 
@@ -43,10 +43,10 @@ def test_it_learns_and_writes_what_it_found(options: Make) -> None:
 
 
 def test_every_parameter_moves(options: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pybert_crf.training import loop
+    from pybert_crf.training import tagging
 
     taggers = []
-    build = loop.build_tagger
+    build = tagging.build_tagger
     before: dict[str, torch.Tensor] = {}
 
     def spy(*args: Any) -> Tagger:
@@ -55,7 +55,7 @@ def test_every_parameter_moves(options: Make, monkeypatch: pytest.MonkeyPatch) -
         before.update({name: value.clone() for name, value in tagger.model.named_parameters()})
         return tagger
 
-    monkeypatch.setattr(loop, "build_tagger", spy)
+    monkeypatch.setattr(tagging, "build_tagger", spy)
     train(options(epochs=1))
     still = [name for name, value in taggers[0].model.named_parameters() if value.equal(before[name])]
     assert still == []
@@ -66,7 +66,7 @@ def test_events_tell_the_whole_story(options: Make) -> None:
     events: list[Any] = []
     train(options(epochs=2), events.append)
     started = events[0]
-    assert isinstance(started, Started)
+    assert isinstance(started, TaggingStarted)
     assert started.sentences == {"train": 60, "dev": 12, "test": 12}
     assert (started.scheme, started.unit) == ("BIO", "char")
     assert started.labels == ("O", "B-LOC", "B-PER", "I-PER")
@@ -159,15 +159,15 @@ def test_mixed_precision_learns_too(options: Make, precision: str) -> None:
 
 
 def test_accumulated_batches_give_the_gradient_of_one(options: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pybert_crf.training import loop
+    from pybert_crf.training import tagging
 
     gradients = []
     for group in ([[0, 1, 2, 3]], [[0, 1, 2], [3]]):
         chosen = options(dropout=0.0, clip=0.0)
-        data = loop.read_data(chosen)
-        accelerator = loop.build_accelerator(chosen)
-        tagger = loop.build_tagger(data, chosen)
-        run = loop._Run(chosen, lambda event: None, data, accelerator, tagger)
+        data = tagging.read_corpora(chosen)
+        accelerator = tagging.build_accelerator(chosen)
+        tagger = tagging.build_tagger(data, chosen)
+        run = tagging.TaggingTask(chosen, None, data, accelerator, tagger)
         run.model.train()
         run.model.encoder.eval()  # no dropout there
         monkeypatch.setattr(run.optimizer, "step", lambda: None)

@@ -11,9 +11,9 @@ import torch.nn.functional as F
 
 from pybert_crf.batches import Window, by_length
 from pybert_crf.encoders import MaskedLM
-from pybert_crf.pretraining.batches import collate_masked
-from pybert_crf.pretraining.masking import HELD_OUT, Masking
-from pybert_crf.pretraining.texts import Text
+from pybert_crf.training.masked_lm.collation import collate_masked
+from pybert_crf.training.masked_lm.masking import HELD_OUT, Masking
+from pybert_crf.training.masked_lm.texts import EncodedText
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class MaskedReport:
 
 @torch.inference_mode()
 def evaluate_masked(
-    model: MaskedLM, text: Text, window: Window, masking: Masking, batch_tokens: int
+    model: MaskedLM, text: EncodedText, window: Window, masking: Masking, batch_tokens: int
 ) -> MaskedReport:
     """Predict the masked pieces of `text`, `batch_tokens` encoder positions at a time; the model is left in
     evaluation mode. The masks are those of the seed, whatever the epoch."""

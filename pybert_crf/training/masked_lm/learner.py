@@ -1,4 +1,4 @@
-"""What a pretraining run starts from: encoder, head and tokenizer, from a checkpoint or new."""
+"""The model, tokenizer and encoded text of a pretraining run."""
 
 from __future__ import annotations
 
@@ -6,23 +6,24 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from pybert_crf.batches import Window
-from pybert_crf.encoders import Encoder, MaskedLM, resolve
+from pybert_crf.encoders import MaskedLM, resolve
 from pybert_crf.options import PretrainOptions
-from pybert_crf.pretraining.masking import Masking
-from pybert_crf.pretraining.source import Source
-from pybert_crf.pretraining.texts import Text, check_text, encode, ordinary_ids, text_notes
 from pybert_crf.text.tokenizer import UnitTokenizer
+from pybert_crf.training.masked_lm.masking import Masking
+from pybert_crf.training.masked_lm.source import Source
+from pybert_crf.training.masked_lm.texts import EncodedText, check_text, encode_text, ordinary_ids, text_notes
+from pybert_crf.training.start import check_vocabulary, new_encoder, new_tokenizer
 
 
 class Learner(NamedTuple):
-    """Model, tokenizer and encoded text, with how the text is masked and what surrounds a window."""
+    """Model, tokenizer and encoded text, with the masking and the layout of a window."""
 
     model: MaskedLM
     tokenizer: UnitTokenizer
     window: Window
     masking: Masking
-    train: Text
-    dev: Text
+    train: EncodedText
+    dev: EncodedText
 
     def notes(self) -> Iterator[str]:
         """What the user should know before waiting for the result."""
@@ -44,8 +45,8 @@ def build_learner(source: Source) -> tuple[Learner, tuple[str, ...]]:
         raise ValueError(f"max_length is {options.max_length}, but the encoder has {longest} positions")
     window = Window(tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id, options.max_length or longest)
     masking = _masking(options, tokenizer)
-    train = encode(source.train(), tokenizer, source.mask_unit, window)
-    dev = encode(source.dev(), tokenizer, source.mask_unit, window)
+    train = encode_text(source.train(), tokenizer, source.mask_unit, window)
+    dev = encode_text(source.dev(), tokenizer, source.mask_unit, window)
     check_text("train", train)
     check_text("dev", dev)
     learner = Learner(model, tokenizer, window, masking, train, dev)
@@ -55,15 +56,8 @@ def build_learner(source: Source) -> tuple[Learner, tuple[str, ...]]:
 
 def _new(source: Source) -> tuple[MaskedLM, UnitTokenizer]:
     options = source.options
-    tokenizer = UnitTokenizer.build(
-        (passage.units for passage in source.train()),
-        source.unit,
-        size=options.vocab_size,
-        min_count=options.min_count,
-        lowercase=options.lowercase,
-    )
-    encoder = Encoder.from_size(options.model, vocab_size=tokenizer.vocab_size, pad_id=tokenizer.pad_id)
-    return MaskedLM(encoder), tokenizer
+    tokenizer = new_tokenizer((passage.units for passage in source.train()), source.unit, options)
+    return MaskedLM(new_encoder(tokenizer, options)), tokenizer
 
 
 def _open(source: Source) -> tuple[MaskedLM, UnitTokenizer]:
@@ -71,11 +65,7 @@ def _open(source: Source) -> tuple[MaskedLM, UnitTokenizer]:
     directory = resolve(options.model, revision=options.revision)
     tokenizer = UnitTokenizer.from_directory(directory, source.unit)
     model = MaskedLM.from_pretrained(directory, new_head=True)
-    if tokenizer.vocab_size > model.encoder.config.vocab_size:
-        raise ValueError(
-            f"{options.model}: its tokenizer knows {tokenizer.vocab_size} pieces, "
-            f"its encoder only {model.encoder.config.vocab_size}"
-        )
+    check_vocabulary(tokenizer, model.encoder.config, options)
     return model, tokenizer
 
 

@@ -14,9 +14,8 @@ import transformers
 
 from pybert_crf import Encoder, MaskedLM, PretrainOptions, TrainOptions, pretrain, train
 from pybert_crf.encoders import read_tensors
-from pybert_crf.pretraining import EpochDone, Started
 from pybert_crf.text.tokenizer import UnitTokenizer
-from pybert_crf.training import Stepped
+from pybert_crf.training import EpochDone, PretrainingStarted, Stepped
 
 Make = Callable[..., PretrainOptions]
 
@@ -51,7 +50,7 @@ def test_events_tell_the_whole_story(options: Make) -> None:
     events: list[Any] = []
     pretrain(options(epochs=2), events.append)
     started = events[0]
-    assert isinstance(started, Started)
+    assert isinstance(started, PretrainingStarted)
     assert {name: size.lines for name, size in started.parts.items()} == {"train": 72, "dev": 8}
     assert (started.unit, started.mask_unit, started.masking) == ("char", "char", "dynamic")
     assert started.vocab_size == 5 + 30
@@ -93,10 +92,10 @@ def test_a_killed_run_resumes_to_the_same_weights(
 
 
 def test_every_parameter_moves(options: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pybert_crf.pretraining import loop
+    from pybert_crf.training.masked_lm import pretraining
 
     models = []
-    build = loop.build_learner
+    build = pretraining.build_learner
     before: dict[str, torch.Tensor] = {}
 
     def spy(*args: Any) -> Any:
@@ -105,7 +104,7 @@ def test_every_parameter_moves(options: Make, monkeypatch: pytest.MonkeyPatch) -
         before.update({name: value.clone() for name, value in learner.model.named_parameters()})
         return learner, notes
 
-    monkeypatch.setattr(loop, "build_learner", spy)
+    monkeypatch.setattr(pretraining, "build_learner", spy)
     pretrain(options(epochs=1))
     still = [name for name, value in models[0].named_parameters() if value.equal(before[name])]
     assert still == []

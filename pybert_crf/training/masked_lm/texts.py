@@ -8,16 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from pybert_crf.batches import Window
-from pybert_crf.pretraining.masking import Ids
 from pybert_crf.text.corpora.passages import Passage
 from pybert_crf.text.tokenizer import UnitTokenizer
 from pybert_crf.text.windows import split_evenly
+from pybert_crf.training.masked_lm.masking import Ids
 
 _KNOWN_ENOUGH = 0.01  # share of unknown pieces that needs no word
 
 
 @dataclass(frozen=True)
-class Text:
+class EncodedText:
     """A part of a run, encoded: all its pieces in one array, as many as fit into memory at 8 bytes each.
 
     Attributes:
@@ -44,7 +44,9 @@ class Text:
         return [stop - start + 2 for start, stop in self.windows]
 
 
-def encode(passages: Iterable[Passage], tokenizer: UnitTokenizer, mask_unit: str, window: Window) -> Text:
+def encode_text(
+    passages: Iterable[Passage], tokenizer: UnitTokenizer, mask_unit: str, window: Window
+) -> EncodedText:
     """Encode passages and cut them into windows that begin, where they can, with a group."""
     parts: list[Ids] = []
     grouped: list[Ids] = []
@@ -67,7 +69,7 @@ def encode(passages: Iterable[Passage], tokenizer: UnitTokenizer, mask_unit: str
         grouped.append(groups)
     empty = np.empty(0, np.int32)
     ids, groups = np.concatenate([*parts, empty]), np.concatenate([*grouped, empty])
-    return Text(lines, ids, groups, windows, split, unmaskable, unknown)
+    return EncodedText(lines, ids, groups, windows, split, unmaskable, unknown)
 
 
 def _encode(passage: Passage, tokenizer: UnitTokenizer, mask_unit: str) -> tuple[Ids, Ids]:
@@ -91,7 +93,7 @@ def ordinary_ids(tokenizer: UnitTokenizer) -> Ids:
     return np.setdiff1d(np.arange(tokenizer.vocab_size, dtype=np.int32), _special(tokenizer))
 
 
-def text_notes(name: str, text: Text, window: Window) -> Iterator[str]:
+def text_notes(name: str, text: EncodedText, window: Window) -> Iterator[str]:
     """What the user should know about an encoded part before waiting for the result."""
     if text.split:
         told = f"{text.split:,} lines of {name} are longer than {window.capacity} pieces"
@@ -104,7 +106,7 @@ def text_notes(name: str, text: Text, window: Window) -> Iterator[str]:
         yield f"{share:.1%} of the pieces of {name} are unknown to the vocabulary; they are never masked"
 
 
-def check_text(name: str, text: Text) -> None:
+def check_text(name: str, text: EncodedText) -> None:
     """Raise ``ValueError`` where nothing of a part can be masked."""
     if not text.windows:
         raise ValueError(f"the {name} part holds nothing to predict: the vocabulary knows none of its pieces")

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from pybert_crf.batches import Window
-from pybert_crf.pretraining.masking import TRAINING, Masking
-from pybert_crf.pretraining.texts import Text
+from pybert_crf.training.masked_lm.masking import TRAINING, Masking
+from pybert_crf.training.masked_lm.texts import EncodedText
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,12 @@ class MaskedBatch:
 
 
 def collate_masked(
-    text: Text, rows: Sequence[int], window: Window, masking: Masking, epoch: int, stream: int = TRAINING
+    text: EncodedText,
+    rows: Sequence[int],
+    window: Window,
+    masking: Masking,
+    epoch: int,
+    stream: int = TRAINING,
 ) -> MaskedBatch:
     """Mask and pad the windows of `text` whose numbers are `rows`; see `Masking.draw`."""
     length = max(stop - start for start, stop in (text.windows[row] for row in rows)) + 2

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pybert_crf.pretraining.masking import HELD_OUT, TRAINING, Masking
+from pybert_crf.training.masked_lm.masking import HELD_OUT, TRAINING, Masking
 
 MASK, SPECIAL = 4, 5  # ids below 5 are special
 IDS = np.arange(5, 105, dtype=np.int32)

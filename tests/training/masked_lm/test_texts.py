@@ -11,14 +11,14 @@ import torch
 
 from pybert_crf.batches import Window
 from pybert_crf.options import PretrainOptions
-from pybert_crf.pretraining.batches import collate_masked
-from pybert_crf.pretraining.masking import Masking
-from pybert_crf.pretraining.source import open_source
-from pybert_crf.pretraining.start import build_learner
-from pybert_crf.pretraining.texts import encode, ordinary_ids
 from pybert_crf.text.corpora import CorpusError
 from pybert_crf.text.corpora.passages import Passage, read_passages
 from pybert_crf.text.tokenizer import UnitTokenizer
+from pybert_crf.training.masked_lm.collation import collate_masked
+from pybert_crf.training.masked_lm.learner import build_learner
+from pybert_crf.training.masked_lm.masking import Masking
+from pybert_crf.training.masked_lm.source import open_source
+from pybert_crf.training.masked_lm.texts import encode_text, ordinary_ids
 
 Make = Callable[..., PretrainOptions]
 
@@ -102,7 +102,7 @@ def test_windows_cover_every_piece_once(mask_unit: str, expected: int) -> None:
     passage = Passage(units, [0, 0, 0, 1, 2, 2, 2, 2])
     tokenizer = UnitTokenizer.build([units], "char", min_count=1)
     window = Window(tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id, 6)
-    text = encode([passage] * 3, tokenizer, mask_unit, window)
+    text = encode_text([passage] * 3, tokenizer, mask_unit, window)
     assert (text.lines, text.split, text.unknown, len(text.ids)) == (3, 3, 0, 27)
     assert text.ids[:9].tolist() == tokenizer.encode(units).ids
     assert len(np.unique(text.groups[:9])) == expected
@@ -117,7 +117,7 @@ def test_special_and_unknown_pieces_are_seen_but_not_masked() -> None:
     tokenizer = UnitTokenizer.build([list("甲乙丙")], "char", min_count=1)
     window = Window(tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id, 512)
     passages = [Passage([*"甲外乙"], [0, 1, 2]), Passage([*"外"], [0]), Passage(["[MASK]", "丙"], [0, 1])]
-    text = encode(passages, tokenizer, "char", window)
+    text = encode_text(passages, tokenizer, "char", window)
     assert text.groups.tolist() == [0, -1, 2, -1, -1, 1]
     assert text.windows == [(0, 3), (4, 6)]
     assert (text.unknown, text.unmaskable) == (2, 1)
@@ -127,7 +127,9 @@ def test_special_and_unknown_pieces_are_seen_but_not_masked() -> None:
 def test_a_batch_holds_the_windows_and_where_to_predict() -> None:
     tokenizer = UnitTokenizer.build([list("甲乙丙")], "char", min_count=1)
     window = Window(tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id, 512)
-    text = encode([Passage([*"甲乙丙丙"], [0, 1, 2, 3]), Passage([*"乙"], [0])], tokenizer, "char", window)
+    text = encode_text(
+        [Passage([*"甲乙丙丙"], [0, 1, 2, 3]), Passage([*"乙"], [0])], tokenizer, "char", window
+    )
     assert tokenizer.mask_id is not None
     masking = Masking(0.5, 1.0, 0.0, tokenizer.mask_id, ordinary_ids(tokenizer), True, 0)
     batch = collate_masked(text, [1, 0], window, masking, 1)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from pybert_crf.options import PretrainOptions
 
@@ -40,12 +39,3 @@ def options(text: Path, tmp_path: Path) -> Callable[..., PretrainOptions]:
         return PretrainOptions(**(fields | changes))
 
     return make
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Any:
-    """Tiny matrices gain nothing from threads, and two test runs on one machine would lose much."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)

@@ -14,7 +14,7 @@ from pybert_crf.encoders import config_from_json
 from pybert_crf.encoders.families import FAMILIES
 from pybert_crf.text.tokenizer import UnitTokenizer
 
-sys.path.append(str(Path(__file__).parents[1] / "encoders"))
+sys.path.append(str(Path(__file__).parents[2] / "encoders"))
 
 from encoder_cases import their_config
 

@@ -1,4 +1,4 @@
-"""The corpora of a run, read, checked against each other and encoded."""
+"""The tagged corpora of a run: read, checked against each other and encoded."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from pybert_crf.text.tagging.schemes import convert
 from pybert_crf.text.tokenizer import UnitTokenizer
 from pybert_crf.text.units import detect_unit
 
-_KNOWN_ENOUGH = 0.01  # share of unknown units that needs no word
+_KNOWN_ENOUGH = 0.01  # share of unknown units that is not worth a note
 
 
 @dataclass(frozen=True)
-class Data:
+class Corpora:
     """The parts of a run; scheme and unit are those of the training part.
 
-    The CRF knows legal sequences alone, so the training part has been mended where its tags broke the scheme,
-    at the lines `mended`; the others are judged as they are.
+    The CRF knows only legal sequences, so tags of the training part that break the scheme are corrected, at
+    the lines `mended`; dev and test are evaluated as they are.
     """
 
     train: Corpus
@@ -30,7 +30,7 @@ class Data:
 
     @property
     def parts(self) -> dict[str, Corpus]:
-        """The parts that are there, by name."""
+        """The parts that were given, by name."""
         named = {"train": self.train, "dev": self.dev, "test": self.test}
         return {name: corpus for name, corpus in named.items() if corpus is not None}
 
@@ -56,7 +56,7 @@ def _some(lines: list[int]) -> str:
     return ", ".join(str(line) for line in lines[:5]) + (", …" if len(lines) > 5 else "")
 
 
-def read_data(options: TrainOptions) -> Data:
+def read_corpora(options: TrainOptions) -> Corpora:
     """Read the files of `options`.
 
     Raises:
@@ -69,7 +69,7 @@ def read_data(options: TrainOptions) -> Data:
     dev = _read_like(options.dev, train.scheme)
     test = _read_like(options.test, train.scheme) if options.test else None
     unit = options.unit if options.unit != "auto" else detect_unit(s.tokens for s in train.sentences)
-    return Data(train, dev, test, unit, mended)
+    return Corpora(train, dev, test, unit, mended)
 
 
 def _mend(corpus: Corpus) -> Corpus:
@@ -81,21 +81,21 @@ def _mend(corpus: Corpus) -> Corpus:
 
 
 def _read_like(path: str, scheme: str) -> Corpus:
-    """Read a part in train's scheme, which a small part may not show; in its own where that does not fit."""
+    """Read a part in train's scheme, which a small part may not show; in its own if train's does not fit."""
     try:
         return read_corpus(path, scheme=scheme)
     except CorpusError:
         return read_corpus(path)
 
 
-def encode(corpus: Corpus, tokenizer: UnitTokenizer) -> list[Example]:
+def encode_corpus(corpus: Corpus, tokenizer: UnitTokenizer) -> list[Example]:
     """Pieces and tag numbers of every sentence of a training corpus."""
     number = {label: i for i, label in enumerate(corpus.labels)}
     return [Example(tokenizer.encode(s.tokens), [number[tag] for tag in s.tags]) for s in corpus.sentences]
 
 
 def unknown_note(examples: list[Example], tokenizer: UnitTokenizer, unit: str) -> tuple[str, ...]:
-    """A warning where the vocabulary does not know the language of the corpus, else nothing."""
+    """A warning if the vocabulary lacks many of the corpus's units, as that of another language does."""
     first = [e.encoded.ids[i] for e in examples for i in e.encoded.first]
     share = first.count(tokenizer.unk_id) / max(1, len(first))
     if share <= _KNOWN_ENOUGH:

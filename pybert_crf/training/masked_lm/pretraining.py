@@ -1,4 +1,4 @@
-"""A run of `pretrain`: the loop of `pybert_crf.training`, on masked windows of text."""
+"""The task of pretraining: an encoder and its MLM head, on masked windows of text."""
 
 from __future__ import annotations
 
@@ -9,29 +9,28 @@ from torch import Tensor
 
 from pybert_crf.encoders import MaskedLM
 from pybert_crf.options import PretrainOptions
-from pybert_crf.pretraining.batches import MaskedBatch, collate_masked
-from pybert_crf.pretraining.evaluation import MaskedReport, evaluate_masked
-from pybert_crf.pretraining.events import EpochDone, Finished, Observer, Size, Started
-from pybert_crf.pretraining.results import write_results
-from pybert_crf.pretraining.source import Source, open_source
-from pybert_crf.pretraining.start import Learner, build_learner
-from pybert_crf.training.checkpoints import remove_checkpoint
+from pybert_crf.training.checkpoints import check_out
+from pybert_crf.training.events import Finished, Observer, PretrainingStarted, TextSize
+from pybert_crf.training.loop import TrainingLoop, build_accelerator
+from pybert_crf.training.masked_lm.collation import MaskedBatch, collate_masked
+from pybert_crf.training.masked_lm.learner import Learner, build_learner
+from pybert_crf.training.masked_lm.perplexity import MaskedReport, evaluate_masked
+from pybert_crf.training.masked_lm.source import Source, open_source
 from pybert_crf.training.optimizer import build_optimizer
-from pybert_crf.training.run import Run, build_accelerator
-from pybert_crf.training.start import check_out
+from pybert_crf.training.results import masked_lm_card, write_results
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
 
-def pretrain(options: PretrainOptions, observer: Observer | None = None) -> Finished:
+def pretrain(options: PretrainOptions, observer: Observer | None = None) -> Finished[MaskedReport]:
     """Train an encoder to predict masked pieces, and keep it in ``options.out`` for `train` to start from.
 
     The text is kept in memory, encoded: 8 bytes a piece.
 
     Args:
         options: text, encoder and how to learn.
-        observer: called with every event (see `pybert_crf.pretraining.events`), in the main process only.
+        observer: called with every event (see `pybert_crf.training.events`), in the main process only.
 
     Returns:
         The final event: figures of the saved model on the held-out part, and the history of the epochs.
@@ -40,51 +39,48 @@ def pretrain(options: PretrainOptions, observer: Observer | None = None) -> Fini
         CorpusError: a file that is not UTF-8 or holds no text, a malformed line; by file and number.
         FileNotFoundError: a file or a checkpoint is missing.
         FileExistsError: `out` holds another run and neither `resume` nor `overwrite` is set.
-        ValueError: options that cannot work, by name.
+        ValueError: options that do not fit text or checkpoint, by name.
     """
     check_out(Path(options.out), options)
     source = open_source(options)
     accelerator = build_accelerator(options)
     learner, notes = build_learner(source)
-    return _Run(source, observer or (lambda event: None), accelerator, learner, notes).run()
+    return PretrainingTask(source, observer, accelerator, learner, notes).run()
 
 
-class _Run(Run[MaskedBatch]):
-    """One run of `pretrain`: what its epochs share."""
+class PretrainingTask(TrainingLoop[MaskedBatch, MaskedReport]):
+    """The loop of `pretrain`."""
 
     options: PretrainOptions
 
     def __init__(
         self,
         source: Source,
-        observer: Observer,
+        observer: Observer | None,
         accelerator: Accelerator,
         learner: Learner,
         notes: tuple[str, ...],
     ) -> None:
         self.source, self.learner, self.notes = source, learner, notes
         options, out = source.options, Path(source.options.out)
+        self.keeps_last = options.keep == "last"
         rate = options.rate()
         optimizer = build_optimizer(learner.model, rate, rate, options.weight_decay)
         lengths = learner.train.lengths
         super().__init__(options, out, observer, accelerator, learner.model, optimizer, lengths)
 
-    def run(self) -> Finished:
-        self.train_epochs(self._started)
-        return self._finish()
-
-    def _started(self, first: int) -> Started:
+    def started(self, epoch: int) -> PretrainingStarted:
         learner = self.learner
         parts = {"train": learner.train, "dev": learner.dev}
-        return Started(
-            parts={name: Size(t.lines, len(t.ids), len(t.windows)) for name, t in parts.items()},
+        return PretrainingStarted(
+            parts={name: TextSize(t.lines, len(t.ids), len(t.windows)) for name, t in parts.items()},
             unit=self.source.unit,
             mask_unit=self.source.mask_unit,
             masking=self.options.masking,
             vocab_size=learner.tokenizer.vocab_size,
             parameters=sum(p.numel() for p in learner.model.parameters() if p.requires_grad),
             device=str(self.accelerator.device),
-            epoch=first,
+            epoch=epoch,
             epochs=self.options.epochs,
             notes=self.notes,
         )
@@ -98,35 +94,30 @@ class _Run(Run[MaskedBatch]):
         loss: Tensor = self.model(batch.input_ids, batch.attention_mask, batch.places, batch.targets)
         return loss
 
-    def goodness(self, row: dict[str, Any]) -> float:
-        return -float(row["dev_loss"])
-
-    def judge(self, epoch: int, loss: float, seconds: float) -> None:
-        dev = self._evaluate(self.learner.model)
-        row = {"dev_loss": dev.loss, "dev_perplexity": dev.perplexity, "dev_accuracy": dev.accuracy}
-        self.history.append({"epoch": epoch, "loss": loss, "seconds": seconds, **row})
-        best = self.best_epoch() == epoch
-        if (best or self.options.keep == "last") and self.accelerator.is_main_process:
-            self.learner.model.save_pretrained(self.out)
-            self.learner.tokenizer.save(self.out)
-        self.tell(EpochDone(epoch, loss, seconds, dev, best))
+    def evaluate(self) -> MaskedReport:
+        return self._evaluate(self.learner.model)
 
     def _evaluate(self, model: MaskedLM) -> MaskedReport:
         learner = self.learner
         return evaluate_masked(model, learner.dev, learner.window, learner.masking, self.options.batch_tokens)
 
-    def _finish(self) -> Finished:
-        self.accelerator.wait_for_everyone()
-        saved = MaskedLM.from_pretrained(self.out).to(self.accelerator.device)
-        result = Finished(
-            out=str(self.out),
-            epoch=self.best_epoch() if self.options.keep == "best" else len(self.history),
-            dev=self._evaluate(saved),
-            history=self.history,
-            seconds=sum(row["seconds"] for row in self.history),
-        )
-        if self.accelerator.is_main_process:
-            write_results(self.out, result, self.learner, self.source)
-            remove_checkpoint(self.out)
-        self.tell(result)
-        return result
+    def figures(self, dev: MaskedReport) -> dict[str, float]:
+        return {"dev_loss": dev.loss, "dev_perplexity": dev.perplexity, "dev_accuracy": dev.accuracy}
+
+    def quality(self, row: dict[str, Any]) -> float:
+        return -float(row["dev_loss"])
+
+    def save(self) -> None:
+        self.learner.model.save_pretrained(self.out)
+        self.learner.tokenizer.save(self.out)
+
+    def evaluate_saved(self) -> tuple[MaskedReport, None]:
+        return self._evaluate(MaskedLM.from_pretrained(self.out).to(self.accelerator.device)), None
+
+    def write_results(self, result: Finished[MaskedReport]) -> None:
+        learner, source = self.learner, self.source
+        pieces = {"train": len(learner.train.ids), "dev": len(learner.dev.ids)}
+        told = {"unit": source.unit, "mask_unit": source.mask_unit}
+        config = learner.model.encoder.config
+        card = masked_lm_card(result, config, self.options, pieces=pieces["train"], **told)
+        write_results(result, card, self.options, pieces=pieces, **told)

@@ -1,0 +1,137 @@
+"""The task of training a tagger: encoder, linear layer and CRF, on the sentences of tagged corpora."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from pybert_crf.batches import Batch, collate, positions
+from pybert_crf.encoders import Encoder, resolve
+from pybert_crf.evaluation import evaluate_corpus
+from pybert_crf.model import BertCRF
+from pybert_crf.options import TrainOptions
+from pybert_crf.tagger import Tagger
+from pybert_crf.text.tagging.metrics import Report
+from pybert_crf.text.tokenizer import UnitTokenizer
+from pybert_crf.training.checkpoints import check_out
+from pybert_crf.training.corpora import Corpora, encode_corpus, read_corpora, unknown_note
+from pybert_crf.training.events import Finished, Observer, TaggingStarted
+from pybert_crf.training.loop import TrainingLoop, build_accelerator
+from pybert_crf.training.optimizer import build_optimizer
+from pybert_crf.training.results import tagger_card, write_results
+from pybert_crf.training.start import check_vocabulary, new_encoder, new_tokenizer
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+
+def train(options: TrainOptions, observer: Observer | None = None) -> Finished[Report]:
+    """Train a tagger, keep the best epoch's in ``options.out``, and report on dev and test.
+
+    The CRF computes in float32 at any `precision`.
+
+    Args:
+        options: corpora, encoder and how to learn.
+        observer: called with every event (see `pybert_crf.training.events`), in the main process only.
+
+    Returns:
+        The final event: metrics of the saved tagger, and the history of the epochs.
+
+    Raises:
+        CorpusError: a malformed line, by file and number.
+        FileNotFoundError: a corpus or a checkpoint is missing.
+        FileExistsError: `out` holds another run and neither `resume` nor `overwrite` is set.
+        ValueError: encoder and tokenizer do not fit together, or a resumed run has other options.
+    """
+    check_out(Path(options.out), options)
+    corpora = read_corpora(options)
+    accelerator = build_accelerator(options)
+    tagger = build_tagger(corpora, options)
+    return TaggingTask(options, observer, corpora, accelerator, tagger).run()
+
+
+def build_tagger(corpora: Corpora, options: TrainOptions) -> Tagger:
+    """The untrained tagger: encoder and tokenizer as `options.model` says, linear layer and CRF new.
+
+    Raises:
+        FileNotFoundError: the pretrained encoder or a file of it is missing.
+        ValueError: encoder and tokenizer do not fit together.
+    """
+    if options.from_scratch:
+        tokens = (sentence.tokens for sentence in corpora.train.sentences)
+        tokenizer = new_tokenizer(tokens, corpora.unit, options)
+        encoder = new_encoder(tokenizer, options)
+    else:
+        directory = resolve(options.model, revision=options.revision)
+        tokenizer = UnitTokenizer.from_directory(directory, corpora.unit)
+        encoder = Encoder.from_pretrained(directory)
+        check_vocabulary(tokenizer, encoder.config, options)
+    model = BertCRF(encoder, corpora.train.labels, corpora.train.scheme, options.dropout)
+    return Tagger(model, tokenizer, corpora.unit)
+
+
+class TaggingTask(TrainingLoop[Batch, Report]):
+    """The loop of `train`."""
+
+    options: TrainOptions
+
+    def __init__(
+        self,
+        options: TrainOptions,
+        observer: Observer | None,
+        corpora: Corpora,
+        accelerator: Accelerator,
+        tagger: Tagger,
+    ) -> None:
+        self.corpora, self.tagger = corpora, tagger
+        self.examples = encode_corpus(corpora.train, tagger.tokenizer)
+        lengths = [positions(example, tagger.window) for example in self.examples]
+        optimizer = build_optimizer(tagger.model, *options.rates(), options.weight_decay)
+        super().__init__(options, Path(options.out), observer, accelerator, tagger.model, optimizer, lengths)
+
+    def started(self, epoch: int) -> TaggingStarted:
+        unknown = unknown_note(self.examples, self.tagger.tokenizer, self.tagger.unit)
+        return TaggingStarted(
+            sentences={name: len(corpus.sentences) for name, corpus in self.corpora.parts.items()},
+            scheme=self.tagger.scheme,
+            unit=self.tagger.unit,
+            labels=self.tagger.model.labels,
+            parameters=sum(p.numel() for p in self.tagger.model.parameters() if p.requires_grad),
+            device=str(self.accelerator.device),
+            epoch=epoch,
+            epochs=self.options.epochs,
+            notes=self.corpora.notes() + unknown,
+        )
+
+    def collate(self, rows: list[int], epoch: int) -> tuple[Batch, int]:
+        batch = collate([self.examples[i] for i in rows], self.tagger.window)
+        return batch, int(batch.mask.sum())
+
+    def loss(self, batch: Batch) -> Tensor:
+        loss: Tensor = self.model(batch.to(self.accelerator.device))
+        return loss
+
+    def evaluate(self) -> Report:
+        return evaluate_corpus(self.tagger, self.corpora.dev)
+
+    def figures(self, dev: Report) -> dict[str, float]:
+        return {"dev_f1": dev.f1}
+
+    def quality(self, row: dict[str, Any]) -> float:
+        return float(row["dev_f1"])
+
+    def save(self) -> None:
+        self.tagger.save_pretrained(self.out)
+
+    def evaluate_saved(self) -> tuple[Report, Report | None]:
+        saved = Tagger.from_pretrained(self.out, device=self.accelerator.device)
+        test = self.corpora.test
+        return evaluate_corpus(saved, self.corpora.dev), None if test is None else evaluate_corpus(
+            saved, test
+        )
+
+    def write_results(self, result: Finished[Report]) -> None:
+        test = result.test.to_dict() if result.test is not None else None
+        write_results(result, tagger_card(result, self.tagger, self.options), self.options, test=test)
