@@ -87,7 +87,7 @@ class Comparison:
     def _peer(self) -> PeerRun:
         """The other side, with the pieces, the sizes and the steps of ours."""
         ours = Tagger.from_pretrained(self.options.out)
-        examples = encode_corpus(self.data.train, ours.tokenizer)
+        examples = encode_corpus(self.data.train, ours)
         with torch.random.fork_rng():
             torch.manual_seed(self.options.seed)
             bert = (

@@ -95,7 +95,7 @@ class PeerRun:
     def predict(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
         """The tags of all units of the sentences."""
         self.model.eval()
-        examples = [Example(self.tokenizer.encode(list(units))) for units in sentences]
+        examples = [Example(self.tokenizer.encode(list(units)), []) for units in sentences]
         rows = [["O"] * len(units) for units in sentences]
         order = sorted(range(len(rows)), key=lambda row: len(examples[row].encoded.ids))
         for i in range(0, len(order), self.batch_size):

@@ -18,14 +18,29 @@ import torch
 from torch import Tensor
 
 from pybert_crf.text.tokenizer import Encoded
-from pybert_crf.text.windows import place, plan_windows
+from pybert_crf.text.windows import Window, place, plan_windows
 
 
 class Example(NamedTuple):
-    """One sentence, encoded: its pieces, the first piece of each unit, and (in training) its tag numbers."""
+    """One sentence, encoded and cut into windows.
+
+    Attributes:
+        encoded: its pieces, and the first piece of each unit.
+        windows: half-open ranges of pieces, as `plan_windows` makes them.
+        tags: in training the tag number of each unit.
+    """
 
     encoded: Encoded
+    windows: list[Window]
     tags: list[int] | None = None
+
+    @property
+    def positions(self) -> int:
+        """Encoder positions in all windows, ``[CLS]`` and ``[SEP]`` included."""
+        if not self.windows:
+            return 0
+        start, stop = self.windows[0]  # all are equally long
+        return len(self.windows) * (stop - start + 2)
 
 
 @dataclass(frozen=True)
@@ -56,8 +71,8 @@ class Batch:
         return replace(self, **moved)
 
 
-class Window(NamedTuple):
-    """What surrounds the pieces of a window, and how many positions the encoder has."""
+class WindowLayout(NamedTuple):
+    """The special pieces around a window and its padding, and how many positions the encoder has."""
 
     cls_id: int
     sep_id: int
@@ -71,49 +86,59 @@ class Window(NamedTuple):
 
     @property
     def overlap(self) -> int:
-        """Pieces that neighbouring windows share: each unit then sees an eighth of a window on both sides."""
+        """Pieces that neighbouring windows share: a unit has at least an eighth of a window on each side."""
         return self.capacity // 4
 
 
-def positions(example: Example, window: Window) -> int:
-    """Encoder positions that the example takes in all its windows, ``[CLS]`` and ``[SEP]`` included."""
-    pieces = len(example.encoded.ids)
-    windows = len(plan_windows(pieces, window.capacity, window.overlap))
-    return windows * (min(pieces, window.capacity) + 2)
+def make_example(encoded: Encoded, layout: WindowLayout, tags: list[int] | None = None) -> Example:
+    """Cut an encoded sentence into the windows that the encoder reads."""
+    return Example(encoded, plan_windows(len(encoded.ids), layout.capacity, layout.overlap), tags)
 
 
-def collate(examples: Sequence[Example], window: Window) -> Batch:
+def collate(examples: Sequence[Example], layout: WindowLayout) -> Batch:
     """Pad `examples` to a `Batch`.
 
     Raises:
         ValueError: an example whose tags and units differ in number, or some with tags and some without.
     """
     windows: list[list[int]] = []
-    firsts: list[list[int]] = []
     starts: list[int] = []  # each example's first window
-    places: list[list[tuple[int, int]]] = []
     for row, example in enumerate(examples):
-        ids, first = example.encoded.ids, example.encoded.first
+        ids, first = example.encoded
         if example.tags is not None and len(example.tags) != len(first):
             raise ValueError(
                 f"example {row} of the batch has {len(first)} units but {len(example.tags)} tags"
             )
-        plan = plan_windows(len(ids), window.capacity, window.overlap)
         starts.append(len(windows))
-        places.append(place(first, plan))
-        windows.extend([window.cls_id, *ids[start:stop], window.sep_id] for start, stop in plan)
+        windows.extend([layout.cls_id, *ids[start:stop], layout.sep_id] for start, stop in example.windows)
 
-    length = max((len(ids) for ids in windows), default=0)
-    for start, placed in zip(starts, places, strict=True):
-        firsts.append([(start + which) * length + position + 1 for which, position in placed])
-    mask = _pad([[1] * len(first) for first in firsts], 0)
+    length = max(map(len, windows), default=0)
+    pairs = zip(starts, examples, strict=True)
+    firsts = [_first_pieces(example, start * length + 1, length) for start, example in pairs]
     return Batch(
-        input_ids=_pad(windows, window.pad_id),
-        attention_mask=_pad([[1] * len(ids) for ids in windows], 0).bool(),
+        input_ids=_pad(windows, layout.pad_id),
+        attention_mask=_pad_mask(windows),
         first=_pad(firsts, 0),
-        mask=mask.bool(),
+        mask=_pad_mask(firsts),
         tags=_pad_tags(examples),
     )
+
+
+def _first_pieces(example: Example, offset: int, length: int) -> list[int]:
+    """The index of each unit's first piece among all windows of a batch, each `length` positions long.
+
+    Args:
+        offset: the index of the first piece of the example's first window.
+    """
+    first = example.encoded.first
+    if len(example.windows) == 1:
+        return [offset + piece for piece in first]
+    return [offset + window * length + position for window, position in place(first, example.windows)]
+
+
+def _pad_mask(rows: Sequence[Sequence[int]]) -> Tensor:
+    lengths = torch.tensor(list(map(len, rows)), dtype=torch.int64)
+    return torch.arange(max(map(len, rows), default=0)) < lengths[:, None]
 
 
 def _pad(rows: Sequence[Sequence[int]], value: int) -> Tensor:

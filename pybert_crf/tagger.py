@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice, tee
+from itertools import islice
 from pathlib import Path
+from typing import TypeAlias, TypeVar
 
 import torch
-from torch import Tensor
 
-from pybert_crf.batches import Batch, Example, Window, by_length, collate, positions
+from pybert_crf.batches import WindowLayout, by_length, collate, make_example
+from pybert_crf.decoding import EntityDecoder
 from pybert_crf.encoders import resolve
 from pybert_crf.entities import Annotation, Entity, Tagging
 from pybert_crf.model import SECTION, BertCRF, read_tagger_config
-from pybert_crf.text.tagging.entity_spans import spans
-from pybert_crf.text.tagging.schemes import continues
 from pybert_crf.text.tokenizer import UnitTokenizer
 from pybert_crf.text.units import split_units
 
@@ -23,6 +22,9 @@ BATCH_TOKENS = 4096
 
 LOOK_AHEAD = 512
 """Texts read before the first is answered, to encode those of like length together."""
+
+_Offsets: TypeAlias = tuple[str, list[tuple[int, int]]]  # a text, and the characters of each unit
+_Item = TypeVar("_Item")
 
 
 class Tagger:
@@ -47,11 +49,10 @@ class Tagger:
         self.tokenizer = tokenizer
         self.scheme = model.scheme
         self.unit = unit
-        self.window = Window(
+        self.layout = WindowLayout(
             tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id, model.encoder.config.max_length
         )
-        labels = model.labels
-        self._continuing = torch.tensor([[continues(a, b, self.scheme) for b in labels] for a in labels])
+        self._decoder = EntityDecoder(model.labels, model.scheme)
 
     @classmethod
     def from_pretrained(
@@ -111,18 +112,13 @@ class Tagger:
         return self._annotate((_join(units, glue) for units in sequences), batch_tokens, LOOK_AHEAD)
 
     def _annotate(
-        self, texts: Iterable[tuple[str, list[tuple[int, int]]]], batch_tokens: int, look_ahead: int
+        self, texts: Iterable[_Offsets], batch_tokens: int, look_ahead: int
     ) -> Iterator[Annotation]:
-        ahead, behind = tee(texts)
-        units = ([text[a:b] for a, b in offsets] for text, offsets in ahead)
-        # The taggings come first: they pull `ahead` forward, and `behind` follows.
-        taggings = self.tag_units(units, batch_tokens, look_ahead=look_ahead)
-        for tagging, (text, offsets) in zip(taggings, behind, strict=True):
-            entities = [
-                _entity(text, offsets[span.start][0], offsets[span.end - 1][1], span.label, score)
-                for span, score in zip(tagging.spans, tagging.scores, strict=True)
-            ]
-            yield Annotation(text, offsets, tagging.tags, entities)
+        for chunk in _chunks(texts, batch_tokens, look_ahead):
+            sequences = [[text[a:b] for a, b in offsets] for text, offsets in chunk]
+            taggings = self._tag_chunk(sequences, batch_tokens, scores=True)
+            for (text, offsets), tagging in zip(chunk, taggings, strict=True):
+                yield Annotation(text, offsets, tagging.tags, _entities(text, offsets, tagging))
 
     def tag_units(
         self,
@@ -143,49 +139,33 @@ class Tagger:
         Raises:
             ValueError: `batch_tokens` or `look_ahead` is not positive.
         """
-        if batch_tokens < 1 or look_ahead < 1:
-            raise ValueError(f"batch_tokens ({batch_tokens}) and look_ahead ({look_ahead}) must be positive")
-        iterator = iter(sequences)
-        while chunk := list(islice(iterator, look_ahead)):
-            examples = [Example(self.tokenizer.encode(units)) for units in chunk]
-            answers: list[Tagging] = [Tagging([], [], [])] * len(chunk)
-            filled = [row for row, units in enumerate(chunk) if units]
-            lengths = [positions(examples[row], self.window) for row in filled]
-            for rows in by_length(lengths, batch_tokens):
-                chosen = [filled[row] for row in rows]
-                batch = collate([examples[row] for row in chosen], self.window)
-                for row, tagging in zip(chosen, self._tag_batch(batch, scores), strict=True):
-                    answers[row] = tagging
-            yield from answers
+        for chunk in _chunks(sequences, batch_tokens, look_ahead):
+            yield from self._tag_chunk(chunk, batch_tokens, scores)
 
     @torch.inference_mode()
-    def _tag_batch(self, batch: Batch, scores: bool) -> list[Tagging]:
+    def _tag_chunk(
+        self, sequences: Sequence[Sequence[str]], batch_tokens: int, scores: bool
+    ) -> list[Tagging]:
         self.model.eval()
-        batch = batch.to(self.model.linear.weight.device)
-        emissions = self.model(batch)
-        paths = self.model.crf.decode(emissions, batch.mask)
-        tags = [[self.model.labels[number] for number in path] for path in paths]
-        found = [spans(row, self.scheme) for row in tags]
-        if not scores:
-            return [Tagging(row, entities, []) for row, entities in zip(tags, found, strict=True)]
-        flat = [(row, span.start, span.end) for row, entities in enumerate(found) for span in entities]
-        probabilities = iter(self._probabilities(emissions, batch, paths, flat))
-        return [
-            Tagging(row, entities, list(islice(probabilities, len(entities))))
-            for row, entities in zip(tags, found, strict=True)
-        ]
+        answers = [Tagging([], [], [])] * len(sequences)
+        filled = [row for row, units in enumerate(sequences) if units]
+        examples = [make_example(self.tokenizer.encode(sequences[row]), self.layout) for row in filled]
+        for rows in by_length([example.positions for example in examples], batch_tokens):
+            batch = collate([examples[row] for row in rows], self.layout)
+            batch = batch.to(self.model.linear.weight.device)
+            taggings = self._decoder(self.model.crf, self.model(batch), batch.mask, scores=scores)
+            for row, tagging in zip(rows, taggings, strict=True):
+                answers[filled[row]] = tagging
+        return answers
 
-    def _probabilities(
-        self, emissions: Tensor, batch: Batch, paths: list[list[int]], flat: list[tuple[int, int, int]]
-    ) -> list[float]:
-        if not flat:
-            return []
-        time = batch.mask.shape[1]
-        tags = torch.tensor([path + [0] * (time - len(path)) for path in paths], device=emissions.device)
-        result: list[float] = self.model.crf.span_probabilities(
-            emissions, tags, flat, batch.mask, self._continuing.to(emissions.device)
-        ).tolist()
-        return result
+
+def _chunks(items: Iterable[_Item], batch_tokens: int, look_ahead: int) -> Iterator[list[_Item]]:
+    """Lists of `look_ahead` items, read when they are asked for."""
+    if batch_tokens < 1 or look_ahead < 1:
+        raise ValueError(f"batch_tokens ({batch_tokens}) and look_ahead ({look_ahead}) must be positive")
+    iterator = iter(items)
+    while chunk := list(islice(iterator, look_ahead)):
+        yield chunk
 
 
 def _usable(device: str | torch.device) -> torch.device:
@@ -196,8 +176,12 @@ def _usable(device: str | torch.device) -> torch.device:
         raise ValueError(f"device {str(device)!r} cannot be used here: {reason}") from error
 
 
-def _entity(text: str, start: int, end: int, label: str, score: float) -> Entity:
-    return Entity(start, end, label, text[start:end], score)
+def _entities(text: str, offsets: list[tuple[int, int]], tagging: Tagging) -> list[Entity]:
+    entities = []
+    for (first, end, label), score in zip(tagging.spans, tagging.scores, strict=True):
+        start, stop = offsets[first][0], offsets[end - 1][1]
+        entities.append(Entity(start, stop, label, text[start:stop], score))
+    return entities
 
 
 def _join(units: Sequence[str], glue: str) -> tuple[str, list[tuple[int, int]]]:

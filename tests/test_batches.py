@@ -7,20 +7,21 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pybert_crf.batches import Example, Schedule, Window, by_length, collate, cut, positions
+from pybert_crf.batches import Example, Schedule, WindowLayout, by_length, collate, cut, make_example
 from pybert_crf.text.tokenizer import Encoded
 
-WINDOW = Window(cls_id=101, sep_id=102, pad_id=0, max_positions=13)  # 11 pieces fit
+LAYOUT = WindowLayout(cls_id=101, sep_id=102, pad_id=0, max_positions=13)  # 11 pieces fit
 
 
 def example(pieces: int, tags: bool = True) -> Example:
     """A sentence of units with one piece each, numbered from 1000."""
     first = list(range(pieces))
-    return Example(Encoded([1000 + i for i in first], first), [i % 3 for i in first] if tags else None)
+    encoded = Encoded([1000 + i for i in first], first)
+    return make_example(encoded, LAYOUT, [i % 3 for i in first] if tags else None)
 
 
 def test_collate_pads_and_marks_what_is_real() -> None:
-    batch = collate([example(2), example(5)], WINDOW)
+    batch = collate([example(2), example(5)], LAYOUT)
     assert batch.input_ids.tolist() == [
         [101, 1000, 1001, 102, 0, 0, 0],
         [101, 1000, 1001, 1002, 1003, 1004, 102],
@@ -33,30 +34,30 @@ def test_collate_pads_and_marks_what_is_real() -> None:
 
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=5))
 def test_every_unit_of_any_length_is_found_at_its_own_piece(sizes: list[int]) -> None:
-    batch = collate([example(size) for size in sizes], WINDOW)
-    assert batch.input_ids.shape[1] <= WINDOW.max_positions
+    batch = collate([example(size) for size in sizes], LAYOUT)
+    assert batch.input_ids.shape[1] <= LAYOUT.max_positions
     found = batch.input_ids.flatten()[batch.first]
     for row, size in enumerate(sizes):
         assert found[row][batch.mask[row]].tolist() == [1000 + i for i in range(size)]
 
 
 def test_units_of_several_pieces_are_found_at_their_first() -> None:
-    batch = collate([Example(Encoded([7, 8, 9, 10], [0, 3]))], WINDOW)
+    batch = collate([make_example(Encoded([7, 8, 9, 10], [0, 3]), LAYOUT)], LAYOUT)
     assert batch.input_ids.flatten()[batch.first].tolist() == [[7, 10]]
     assert batch.tags is None
 
 
 def test_an_empty_batch_and_an_empty_sentence() -> None:
-    assert collate([], WINDOW).mask.shape == (0, 0)
-    batch = collate([example(0), example(1)], WINDOW)
+    assert collate([], LAYOUT).mask.shape == (0, 0)
+    batch = collate([example(0), example(1)], LAYOUT)
     assert batch.mask.tolist() == [[False], [True]]
 
 
 def test_tags_that_do_not_fit_are_named() -> None:
     with pytest.raises(ValueError, match="example 1 of the batch has 2 units but 1 tags"):
-        collate([example(2), example(2)._replace(tags=[0])], WINDOW)
+        collate([example(2), example(2)._replace(tags=[0])], LAYOUT)
     with pytest.raises(ValueError, match="1 of 2 examples of the batch have no tags"):
-        collate([example(2), example(2, tags=False)], WINDOW)
+        collate([example(2), example(2, tags=False)], LAYOUT)
 
 
 @given(st.lists(st.integers(1, 40), max_size=60), st.integers(1, 100))
@@ -68,9 +69,9 @@ def test_batches_keep_to_the_budget_and_lose_nothing(lengths: list[int], budget:
 
 
 def test_positions_count_every_window() -> None:
-    assert positions(example(4), WINDOW) == 6
-    assert positions(example(11), WINDOW) == 13
-    assert positions(example(12), WINDOW) == 26
+    assert example(4).positions == 6
+    assert example(11).positions == 13
+    assert example(12).positions == 26
 
 
 @pytest.mark.parametrize("world", [1, 2, 3, 7])
@@ -98,7 +99,7 @@ def test_bucketing_leaves_little_padding() -> None:
 
 
 def test_a_batch_moves_as_one() -> None:
-    moved = collate([example(2)], WINDOW).to("meta")
+    moved = collate([example(2)], LAYOUT).to("meta")
     assert moved.input_ids.device == torch.device("meta")
     assert moved.tags is not None
     assert moved.tags.device == torch.device("meta")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from pybert_crf.batches import Example
+from pybert_crf.batches import Example, make_example
 from pybert_crf.options import TrainOptions
+from pybert_crf.tagger import Tagger
 from pybert_crf.text.corpora import Corpus, CorpusError, read_corpus
 from pybert_crf.text.tagging.schemes import convert
 from pybert_crf.text.tokenizer import UnitTokenizer
@@ -88,10 +89,13 @@ def _read_like(path: str, scheme: str) -> Corpus:
         return read_corpus(path)
 
 
-def encode_corpus(corpus: Corpus, tokenizer: UnitTokenizer) -> list[Example]:
+def encode_corpus(corpus: Corpus, tagger: Tagger) -> list[Example]:
     """Pieces and tag numbers of every sentence of a training corpus."""
     number = {label: i for i, label in enumerate(corpus.labels)}
-    return [Example(tokenizer.encode(s.tokens), [number[tag] for tag in s.tags]) for s in corpus.sentences]
+    return [
+        make_example(tagger.tokenizer.encode(s.tokens), tagger.layout, [number[tag] for tag in s.tags])
+        for s in corpus.sentences
+    ]
 
 
 def unknown_note(examples: list[Example], tokenizer: UnitTokenizer, unit: str) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from pybert_crf.batches import Batch, collate, positions
+from pybert_crf.batches import Batch, collate
 from pybert_crf.encoders import Encoder, resolve
 from pybert_crf.evaluation import evaluate_corpus
 from pybert_crf.model import BertCRF
@@ -86,8 +86,8 @@ class TaggingTask(TrainingLoop[Batch, Report]):
         tagger: Tagger,
     ) -> None:
         self.corpora, self.tagger = corpora, tagger
-        self.examples = encode_corpus(corpora.train, tagger.tokenizer)
-        lengths = [positions(example, tagger.window) for example in self.examples]
+        self.examples = encode_corpus(corpora.train, tagger)
+        lengths = [example.positions for example in self.examples]
         optimizer = build_optimizer(tagger.model, *options.rates(), options.weight_decay)
         super().__init__(options, Path(options.out), observer, accelerator, tagger.model, optimizer, lengths)
 
@@ -106,7 +106,7 @@ class TaggingTask(TrainingLoop[Batch, Report]):
         )
 
     def collate(self, rows: list[int], epoch: int) -> tuple[Batch, int]:
-        batch = collate([self.examples[i] for i in rows], self.tagger.window)
+        batch = collate([self.examples[i] for i in rows], self.tagger.layout)
         return batch, int(batch.mask.sum())
 
     def loss(self, batch: Batch) -> Tensor:

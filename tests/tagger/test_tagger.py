@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
-from pybert_crf.batches import Example, collate
+from pybert_crf.batches import collate, make_example
 from pybert_crf.encoders import (
     CheckpointError,
     ConfigError,
@@ -103,11 +103,11 @@ def test_a_long_text_is_covered_whole_and_decoded_in_one_pass(
 ) -> None:
     tagger = make_tagger(max_positions=30)
     passes = []
-    decode = tagger.model.crf.decode
+    viterbi = tagger.model.crf.viterbi
     monkeypatch.setattr(
         tagger.model.crf,
-        "decode",
-        lambda emissions, mask: passes.append(emissions.shape) or decode(emissions, mask),
+        "viterbi",
+        lambda emissions, mask: passes.append(emissions.shape) or viterbi(emissions, mask),
     )
     text = "张三在北京工作。" * 250
     (annotation,) = tagger.annotate([text])
@@ -119,7 +119,7 @@ def test_windows_change_nothing_far_from_their_ends(make_tagger: Make) -> None:
     """Each unit's emission is that of the window where it has most context."""
     tagger = make_tagger(max_positions=30)
     encoded = tagger.tokenizer.encode(list("张三在北京工作。" * 12))
-    batch = collate([Example(encoded)], tagger.window)
+    batch = collate([make_example(encoded, tagger.layout)], tagger.layout)
     with torch.no_grad():
         emissions = tagger.model(batch)
         hidden = tagger.model.encoder(batch.input_ids, batch.attention_mask)
@@ -132,7 +132,7 @@ def test_the_score_is_the_probability_of_exactly_this_entity(make_tagger: Make) 
     """Against all tag sequences of a short text, enumerated."""
     tagger = make_tagger()
     text = "张三在北京"
-    batch = collate([Example(tagger.tokenizer.encode(list(text)))], tagger.window)
+    batch = collate([make_example(tagger.tokenizer.encode(list(text)), tagger.layout)], tagger.layout)
     with torch.no_grad():
         emissions = tagger.model(batch)
         paths = list(itertools.product(range(5), repeat=len(text)))

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pybert_crf.batches import Window
+from pybert_crf.batches import WindowLayout
 from pybert_crf.training.masked_lm.masking import TRAINING, Masking
 from pybert_crf.training.masked_lm.texts import EncodedText
 
@@ -38,23 +38,23 @@ class MaskedBatch:
 def collate_masked(
     text: EncodedText,
     rows: Sequence[int],
-    window: Window,
+    layout: WindowLayout,
     masking: Masking,
     epoch: int,
     stream: int = TRAINING,
 ) -> MaskedBatch:
     """Mask and pad the windows of `text` whose numbers are `rows`; see `Masking.draw`."""
     length = max(stop - start for start, stop in (text.windows[row] for row in rows)) + 2
-    input_ids = np.full((len(rows), length), window.pad_id, np.int64)
+    input_ids = np.full((len(rows), length), layout.pad_id, np.int64)
     attention_mask = np.zeros((len(rows), length), np.bool_)
     places, targets = [], []
     for line, row in enumerate(rows):
         start, stop = text.windows[row]
         masked = masking.draw(text.ids[start:stop], text.groups[start:stop], row, epoch, stream)
         size = stop - start
-        input_ids[line, 0] = window.cls_id
+        input_ids[line, 0] = layout.cls_id
         input_ids[line, 1 : size + 1] = masked.ids
-        input_ids[line, size + 1] = window.sep_id
+        input_ids[line, size + 1] = layout.sep_id
         attention_mask[line, : size + 2] = True
         places.append(masked.places + line * length + 1)
         targets.append(masked.targets.astype(np.int64))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from pybert_crf.batches import Window
+from pybert_crf.batches import WindowLayout
 from pybert_crf.encoders import MaskedLM, resolve
 from pybert_crf.options import PretrainOptions
 from pybert_crf.text.tokenizer import UnitTokenizer
@@ -20,15 +20,15 @@ class Learner(NamedTuple):
 
     model: MaskedLM
     tokenizer: UnitTokenizer
-    window: Window
+    layout: WindowLayout
     masking: Masking
     train: EncodedText
     dev: EncodedText
 
     def notes(self) -> Iterator[str]:
         """What the user should know before waiting for the result."""
-        yield from text_notes("train", self.train, self.window)
-        yield from text_notes("dev", self.dev, self.window)
+        yield from text_notes("train", self.train, self.layout)
+        yield from text_notes("dev", self.dev, self.layout)
 
 
 def build_learner(source: Source) -> tuple[Learner, tuple[str, ...]]:
@@ -43,13 +43,13 @@ def build_learner(source: Source) -> tuple[Learner, tuple[str, ...]]:
     longest = model.encoder.config.max_length
     if options.max_length is not None and options.max_length > longest:
         raise ValueError(f"max_length is {options.max_length}, but the encoder has {longest} positions")
-    window = Window(tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id, options.max_length or longest)
+    layout = WindowLayout(tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id, options.max_length or longest)
     masking = _masking(options, tokenizer)
-    train = encode_text(source.train(), tokenizer, source.mask_unit, window)
-    dev = encode_text(source.dev(), tokenizer, source.mask_unit, window)
+    train = encode_text(source.train(), tokenizer, source.mask_unit, layout)
+    dev = encode_text(source.dev(), tokenizer, source.mask_unit, layout)
     check_text("train", train)
     check_text("dev", dev)
-    learner = Learner(model, tokenizer, window, masking, train, dev)
+    learner = Learner(model, tokenizer, layout, masking, train, dev)
     notes = (*source.notes, *learner.notes(), *_model_notes(model, options))
     return learner, notes
 

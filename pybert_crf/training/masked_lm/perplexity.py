@@ -9,7 +9,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from pybert_crf.batches import Window, by_length
+from pybert_crf.batches import WindowLayout, by_length
 from pybert_crf.encoders import MaskedLM
 from pybert_crf.training.masked_lm.collation import collate_masked
 from pybert_crf.training.masked_lm.masking import HELD_OUT, Masking
@@ -42,7 +42,7 @@ class MaskedReport:
 
 @torch.inference_mode()
 def evaluate_masked(
-    model: MaskedLM, text: EncodedText, window: Window, masking: Masking, batch_tokens: int
+    model: MaskedLM, text: EncodedText, layout: WindowLayout, masking: Masking, batch_tokens: int
 ) -> MaskedReport:
     """Predict the masked pieces of `text`, `batch_tokens` encoder positions at a time; the model is left in
     evaluation mode. The masks are those of the seed, whatever the epoch."""
@@ -51,7 +51,7 @@ def evaluate_masked(
     loss = torch.zeros((), dtype=torch.float64)
     right = pieces = 0
     for rows in by_length(text.lengths, batch_tokens):
-        batch = collate_masked(text, rows, window, masking, 0, HELD_OUT).to(device)
+        batch = collate_masked(text, rows, layout, masking, 0, HELD_OUT).to(device)
         scores = model(batch.input_ids, batch.attention_mask, batch.places).float()  # (M, V)
         loss += F.cross_entropy(scores, batch.targets, reduction="sum").cpu()
         right += int((scores.argmax(-1) == batch.targets).sum())

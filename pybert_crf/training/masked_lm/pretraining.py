@@ -86,7 +86,7 @@ class PretrainingTask(TrainingLoop[MaskedBatch, MaskedReport]):
         )
 
     def collate(self, rows: list[int], epoch: int) -> tuple[MaskedBatch, int]:
-        batch = collate_masked(self.learner.train, rows, self.learner.window, self.learner.masking, epoch)
+        batch = collate_masked(self.learner.train, rows, self.learner.layout, self.learner.masking, epoch)
         return batch, len(batch.targets)
 
     def loss(self, batch: MaskedBatch) -> Tensor:
@@ -99,7 +99,7 @@ class PretrainingTask(TrainingLoop[MaskedBatch, MaskedReport]):
 
     def _evaluate(self, model: MaskedLM) -> MaskedReport:
         learner = self.learner
-        return evaluate_masked(model, learner.dev, learner.window, learner.masking, self.options.batch_tokens)
+        return evaluate_masked(model, learner.dev, learner.layout, learner.masking, self.options.batch_tokens)
 
     def figures(self, dev: MaskedReport) -> dict[str, float]:
         return {"dev_loss": dev.loss, "dev_perplexity": dev.perplexity, "dev_accuracy": dev.accuracy}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pybert_crf.batches import Window
+from pybert_crf.batches import WindowLayout
 from pybert_crf.text.corpora.passages import Passage
 from pybert_crf.text.tokenizer import UnitTokenizer
 from pybert_crf.text.windows import split_evenly
@@ -45,7 +45,7 @@ class EncodedText:
 
 
 def encode_text(
-    passages: Iterable[Passage], tokenizer: UnitTokenizer, mask_unit: str, window: Window
+    passages: Iterable[Passage], tokenizer: UnitTokenizer, mask_unit: str, layout: WindowLayout
 ) -> EncodedText:
     """Encode passages and cut them into windows that begin, where they can, with a group."""
     parts: list[Ids] = []
@@ -56,7 +56,7 @@ def encode_text(
     for passage in passages:
         ids, groups = _encode(passage, tokenizer, mask_unit)
         starts = np.flatnonzero(np.diff(groups, prepend=-1)).tolist()
-        plan = split_evenly(len(ids), starts, window.capacity)
+        plan = split_evenly(len(ids), starts, layout.capacity)
         groups[np.isin(ids, special)] = -1
         filled = [(start + end, stop + end) for start, stop in plan if (groups[start:stop] >= 0).any()]
         windows += filled
@@ -93,10 +93,10 @@ def ordinary_ids(tokenizer: UnitTokenizer) -> Ids:
     return np.setdiff1d(np.arange(tokenizer.vocab_size, dtype=np.int32), _special(tokenizer))
 
 
-def text_notes(name: str, text: EncodedText, window: Window) -> Iterator[str]:
+def text_notes(name: str, text: EncodedText, layout: WindowLayout) -> Iterator[str]:
     """What the user should know about an encoded part before waiting for the result."""
     if text.split:
-        told = f"{text.split:,} lines of {name} are longer than {window.capacity} pieces"
+        told = f"{text.split:,} lines of {name} are longer than {layout.capacity} pieces"
         yield f"{told}, and are split into windows"
     if text.unmaskable:
         told = f"{text.unmaskable:,} windows of {name} hold no piece that could be masked (unknown or special"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from pybert_crf.batches import Window
+from pybert_crf.batches import WindowLayout
 from pybert_crf.options import PretrainOptions
 from pybert_crf.text.corpora import CorpusError
 from pybert_crf.text.corpora.passages import Passage, read_passages
@@ -101,8 +101,8 @@ def test_windows_cover_every_piece_once(mask_unit: str, expected: int) -> None:
     units = ["北", "京", "xy", "的", "天", "气", "很", "好"]
     passage = Passage(units, [0, 0, 0, 1, 2, 2, 2, 2])
     tokenizer = UnitTokenizer.build([units], "char", min_count=1)
-    window = Window(tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id, 6)
-    text = encode_text([passage] * 3, tokenizer, mask_unit, window)
+    layout = WindowLayout(tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id, 6)
+    text = encode_text([passage] * 3, tokenizer, mask_unit, layout)
     assert (text.lines, text.split, text.unknown, len(text.ids)) == (3, 3, 0, 27)
     assert text.ids[:9].tolist() == tokenizer.encode(units).ids
     assert len(np.unique(text.groups[:9])) == expected
@@ -115,9 +115,9 @@ def test_windows_cover_every_piece_once(mask_unit: str, expected: int) -> None:
 
 def test_special_and_unknown_pieces_are_seen_but_not_masked() -> None:
     tokenizer = UnitTokenizer.build([list("甲乙丙")], "char", min_count=1)
-    window = Window(tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id, 512)
+    layout = WindowLayout(tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id, 512)
     passages = [Passage([*"甲外乙"], [0, 1, 2]), Passage([*"外"], [0]), Passage(["[MASK]", "丙"], [0, 1])]
-    text = encode_text(passages, tokenizer, "char", window)
+    text = encode_text(passages, tokenizer, "char", layout)
     assert text.groups.tolist() == [0, -1, 2, -1, -1, 1]
     assert text.windows == [(0, 3), (4, 6)]
     assert (text.unknown, text.unmaskable) == (2, 1)
@@ -126,13 +126,13 @@ def test_special_and_unknown_pieces_are_seen_but_not_masked() -> None:
 
 def test_a_batch_holds_the_windows_and_where_to_predict() -> None:
     tokenizer = UnitTokenizer.build([list("甲乙丙")], "char", min_count=1)
-    window = Window(tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id, 512)
+    layout = WindowLayout(tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id, 512)
     text = encode_text(
-        [Passage([*"甲乙丙丙"], [0, 1, 2, 3]), Passage([*"乙"], [0])], tokenizer, "char", window
+        [Passage([*"甲乙丙丙"], [0, 1, 2, 3]), Passage([*"乙"], [0])], tokenizer, "char", layout
     )
     assert tokenizer.mask_id is not None
     masking = Masking(0.5, 1.0, 0.0, tokenizer.mask_id, ordinary_ids(tokenizer), True, 0)
-    batch = collate_masked(text, [1, 0], window, masking, 1)
+    batch = collate_masked(text, [1, 0], layout, masking, 1)
     assert batch.attention_mask.tolist() == [[True] * 3 + [False] * 3, [True] * 6]
     assert (batch.input_ids[~batch.attention_mask] == tokenizer.pad_id).all()
     flat = batch.input_ids.flatten()

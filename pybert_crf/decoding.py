@@ -1,0 +1,83 @@
+"""From emissions to tags, entities and their probabilities: everything on tensors, lists once at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate
+
+import torch
+from torch import Tensor
+
+from pybert_crf.crf import CRF
+from pybert_crf.entities import Tagging
+from pybert_crf.text.tagging.entity_spans import Span
+from pybert_crf.text.tagging.schemes import continues, role
+
+
+class EntityDecoder:
+    """Finds the best tags of a batch and the entities that they spell out.
+
+    The entities are those of `pybert_crf.text.tagging.entity_spans.spans`, read leniently. An entity's score
+    is the exact posterior probability, under the CRF, that its units carry just these tags and that the unit
+    after it does not continue it.
+
+    Args:
+        labels: the K tags, in the order of their numbers.
+        scheme: the tag scheme of the labels.
+    """
+
+    def __init__(self, labels: Sequence[str], scheme: str) -> None:
+        self.labels = labels
+        self.types = [role(label, scheme)[1] for label in labels]
+        self._is_entity = torch.tensor([bool(kind) for kind in self.types])  # (K,)
+        # (K, K), true at [i, j] where a tag j after a tag i belongs to the same entity.
+        self._continuing = torch.tensor([[continues(a, b, scheme) for b in labels] for a in labels])
+
+    def __call__(self, crf: CRF, emissions: Tensor, mask: Tensor, *, scores: bool) -> list[Tagging]:
+        """The tags and entities of each row.
+
+        Args:
+            crf: with K tags, batch first.
+            emissions: (B, T, K).
+            mask: (B, T) bool, true up to each row's length.
+            scores: whether to compute the entities' probabilities; without, `Tagging.scores` is empty.
+
+        Raises:
+            ValueError: a row has no legal path, or NaN in an unmasked emission; names the row.
+        """
+        tags, best = crf.viterbi(emissions, mask)  # (B, T), -1 where masked, and (B,)
+        if not bool(best.isfinite().all()):
+            crf.decode(emissions, mask)  # raises, and names the row and the fault
+        spans, types = self._spans(tags, mask)
+        probabilities: list[float] = []
+        if scores and len(spans):
+            continuing = self._continuing.to(emissions.device)
+            probabilities = crf.span_probabilities(emissions, tags, spans, mask, continuing).tolist()
+        return self._to_lists(tags, mask, spans, types, probabilities)
+
+    def _spans(self, tags: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """The entities (S, 3) in order: row, start and end (half-open); the tags (S,) of their last units."""
+        known = tags.clamp(min=0)
+        goes_on = torch.zeros_like(mask)  # whether the next unit is of the same entity
+        goes_on[:, :-1] = self._continuing.to(tags.device)[known[:, :-1], known[:, 1:]] & mask[:, 1:]
+        begins = mask.clone()
+        begins[:, 1:] &= ~goes_on[:, :-1]
+        # Runs of units that go together, one unit outside entities a run of its own: as many begin as end.
+        row, start = begins.nonzero().unbind(1)
+        last = (mask & ~goes_on).nonzero()[:, 1]
+        last_tag = tags[row, last]
+        chosen = self._is_entity.to(tags.device)[last_tag]
+        return torch.stack([row, start, last + 1], dim=1)[chosen], last_tag[chosen]
+
+    def _to_lists(
+        self, tags: Tensor, mask: Tensor, spans: Tensor, last_tags: Tensor, probabilities: list[float]
+    ) -> list[Tagging]:
+        lengths = mask.sum(1).tolist()
+        ends = list(accumulate(torch.bincount(spans[:, 0], minlength=len(lengths)).tolist(), initial=0))
+        types = map(self.types.__getitem__, last_tags.tolist())
+        found = list(map(Span, spans[:, 1].tolist(), spans[:, 2].tolist(), types))
+        label = self.labels.__getitem__
+        return [
+            Tagging(list(map(label, row[:length])), found[begin:end], probabilities[begin:end])
+            for row, length, begin, end in zip(tags.tolist(), lengths, ends, ends[1:], strict=False)
+        ]
