@@ -1,4 +1,4 @@
-"""What a tagger answers: entities, and the annotated text that they stand in."""
+"""Results of a tagger: entities, and the annotated text that contains them."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ class Tagging(NamedTuple):
 
 @dataclass(frozen=True)
 class Annotation:
-    """A text, cut into units, with a tag for each unit and the entities that the tags make.
+    """A text cut into units, with a tag for each unit and the entities that the tags spell out.
 
     Attributes:
-        text: as it came; of a sequence of tokens, the tokens joined (by a space where they are words).
+        text: the input; for a sequence of tokens, the tokens joined (with a space if they are words).
         offsets: half-open character offsets of each unit in `text`.
         tags: one for each unit.
         entities: in order of appearance.

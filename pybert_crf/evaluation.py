@@ -1,4 +1,4 @@
-"""A saved tagger judged on a column file."""
+"""Entity metrics of a tagger on a tagged corpus."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def evaluate_corpus(tagger: Tagger, corpus: Corpus, batch_tokens: int = BATCH_TO
 
 
 def score(corpus: Corpus, predicted: list[list[str]], scheme: str) -> Report:
-    """Metrics of predicted tags, the gold tags converted to the predictions' `scheme` where they differ."""
+    """Metrics of predicted tags; gold tags of another scheme are converted to the predictions' `scheme`."""
     gold = [
         s.tags if corpus.scheme == scheme else convert(s.tags, corpus.scheme, scheme)
         for s in corpus.sentences

@@ -26,12 +26,12 @@ from pybert_crf.files import write_json
 from pybert_crf.tagging_constraints import tag_constraints
 
 HEAD = {"classifier.": "linear.", "crf.": "crf."}
-"""Where linear layer and CRF stand in ``model.safetensors`` (left) and in `BertCRF` (right)."""
+"""Prefixes of the tensors of linear layer and CRF: in ``model.safetensors``, and in `BertCRF`."""
 
 SECTION = "pybert_crf"
-"""The part of ``config.json`` that is ours."""
+"""The section of ``config.json`` that this package writes."""
 
-_INFERENCE_POSITIONS = 16384  # encoded at once outside training, so that a book does not need a book's memory
+_INFERENCE_POSITIONS = 16384  # encoded at once outside training: bounds the memory that a long text takes
 
 
 class BertCRF(nn.Module):
@@ -42,11 +42,11 @@ class BertCRF(nn.Module):
         labels: the tags, in the order of their numbers.
         scheme: the tag scheme of the labels (``"BIO"``, ``"IOB1"``, ``"BIOES"``, ``"BMES"``, ``"IO"`` …). The
             CRF then knows only its legal sequences: no I-PER after O in BIO, in training and decoding alike.
-            None for labels that are no entities (parts of speech), of which any may follow any.
+            None for labels without a scheme (parts of speech), any of which may follow any.
         dropout: probability of dropping a hidden feature before the linear layer, in training.
 
     Raises:
-        ValueError: no labels, a label twice, no such scheme, or a label that is none of the scheme's.
+        ValueError: no labels, a repeated label, an unknown scheme, or a label outside the scheme.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class BertCRF(nn.Module):
         self.labels = tuple(labels)
         self.scheme = scheme
         self.encoder = encoder
-        if encoder.embeddings.language is not None:  # taggers are told of no language, so it learns nothing
+        if encoder.embeddings.language is not None:  # a tagger passes no language
             encoder.embeddings.language.requires_grad_(False)
         self.dropout = nn.Dropout(dropout)
         self.linear = nn.Linear(encoder.config.hidden_size, len(labels))
@@ -103,7 +103,7 @@ class BertCRF(nn.Module):
         return -likelihood
 
     def save_pretrained(self, directory: str | Path, extra: dict[str, Any] | None = None) -> None:
-        """Write ``config.json`` (`extra` in its own section) and ``model.safetensors`` (all weights).
+        """Write ``config.json``, with `extra` in our section, and ``model.safetensors``, all weights.
 
         The encoder's tensors carry their Hugging Face names and prefix, so ``transformers`` opens the
         directory as the encoder that it is.

@@ -21,7 +21,7 @@ BATCH_TOKENS = 4096
 """Positions encoded at once in prediction, padding counted."""
 
 LOOK_AHEAD = 512
-"""Texts read before the first is answered, to encode those of like length together."""
+"""Texts read ahead, so that those of similar length are encoded together."""
 
 _Offsets: TypeAlias = tuple[str, list[tuple[int, int]]]  # a text, and the characters of each unit
 _Item = TypeVar("_Item")
@@ -94,7 +94,7 @@ class Tagger:
     ) -> Iterator[Annotation]:
         """Units, tags and entities of each text, in the order of the texts.
 
-        Reads `look_ahead` texts ahead and encodes those of like length together, `batch_tokens` positions
+        Reads `look_ahead` texts ahead and encodes those of similar length together, `batch_tokens` positions
         at a time. A text of any length is covered whole: the encoder sees it in overlapping windows, the
         CRF decodes it in one pass.
 
@@ -107,7 +107,7 @@ class Tagger:
     def annotate_units(
         self, sequences: Iterable[Sequence[str]], batch_tokens: int = BATCH_TOKENS
     ) -> Iterator[Annotation]:
-        """As `annotate`, for sequences that are cut into units already, such as a column file's tokens."""
+        """As `annotate`, for sequences already cut into units, such as a column file's tokens."""
         glue = " " if self.unit == "word" else ""
         return self._annotate((_join(units, glue) for units in sequences), batch_tokens, LOOK_AHEAD)
 
@@ -128,12 +128,12 @@ class Tagger:
         look_ahead: int = LOOK_AHEAD,
         scores: bool = True,
     ) -> Iterator[Tagging]:
-        """Tags and spans of sequences that are cut into units already, such as a column file's tokens.
+        """Tags and spans of sequences already cut into units, such as a column file's tokens.
 
         Args:
             sequences: the units (characters or words, as in training) of each sequence.
             batch_tokens: positions encoded at once.
-            look_ahead: sequences read before the first is answered.
+            look_ahead: sequences read ahead.
             scores: whether to compute the entities' probabilities; without, `Tagging.scores` is empty.
 
         Raises:

@@ -28,7 +28,7 @@ def main() -> None:
         sys.exit(status if isinstance(status, int) else 0)
     except _UsageError as error:
         sys.exit(_show_usage_error(error))
-    except BrokenPipeError:  # `pybert-crf predict … | head`: nobody reads on
+    except BrokenPipeError:  # `pybert-crf predict … | head`: the reader has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except typer.Abort:

@@ -50,7 +50,7 @@ def _lines(file: str) -> Iterator[str]:
         with Path(file).open(encoding="utf-8", newline="\n") as stream:
             yield from _strip(stream)
         return
-    # Only \n ends a line: U+2028 and friends are characters of the text.
+    # Only \n ends a line: U+2028 and the like are characters of the text.
     assert hasattr(sys.stdin, "reconfigure")
     sys.stdin.reconfigure(encoding="utf-8", newline="\n")
     yield from _strip(sys.stdin)

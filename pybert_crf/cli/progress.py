@@ -1,4 +1,4 @@
-"""What a person sees of a run: a progress bar, and a line for each epoch."""
+"""Progress of a run on the terminal: a bar, and a line for each epoch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person sees: tables of figures, entities in colour."""
+"""Figures as tables and entities in colour, for the terminal."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def show_report(report: Report, console: Console | None = None) -> None:
 
 
 def highlight(text: str, entities: Sequence[Entity], labels: Sequence[str], *, colour: bool) -> Text:
-    """`text` with its entities marked: in colour, or as ``[text|LABEL]`` where there is no colour."""
+    """`text` with its entities marked: in colour, or as ``[text|LABEL]`` without colour."""
     shown = Text()
     end = 0
     for entity in entities:

@@ -82,7 +82,7 @@ class DemoCorpus(NamedTuple):
     def write(self, directory: str | Path) -> tuple[Path, Path, Path]:
         """Write train.txt, dev.txt and test.txt; return their paths.
 
-        The directory is made if missing, and each file appears whole or not at all. Raises OSError where it
+        The directory is made if missing, and each file appears whole or not at all. Raises OSError if it
         cannot be written.
         """
         folder = Path(directory)
@@ -102,7 +102,7 @@ def make_corpus(seed: int = 0, sizes: tuple[int, int, int] = (4000, 400, 600)) -
     if len(sizes) != len(PARTS) or min(sizes) < 0:
         raise ValueError(f"sizes must be three counts >= 0 (train, dev, test), got {sizes}")
     owner: dict[str, str] = {}  # entity -> the part it occurs in
-    written: set[str] = set()  # asked for membership only: the order of a set is not the same in every run
+    written: set[str] = set()  # for membership only: the order of a set differs from run to run
     corpus: list[list[TaggedSentence]] = []
     for part, size in zip(PARTS, sizes, strict=True):
         dice = Dice(Random(f"pybert-crf demo, seed {seed}, {part}"))

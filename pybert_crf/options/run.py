@@ -26,7 +26,7 @@ class RunOptions(Options):
 
     absent: ClassVar[dict[str, str]] = dict.fromkeys(
         ("device", "gpu", "gpus", "gpu-id", "cuda", "no-cuda", "use-gpu", "local-rank"),
-        "a GPU is used where there is one (CUDA_VISIBLE_DEVICES hides it), several with torchrun",
+        "a GPU is used if there is one (CUDA_VISIBLE_DEVICES hides it), several with torchrun",
     )
 
     model: str = option(

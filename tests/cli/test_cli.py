@@ -85,10 +85,17 @@ def test_the_package_imports_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_crf_brings_no_numba_or_tokenizer() -> None:
+@pytest.mark.parametrize(
+    ("name", "absent"),
+    [
+        ("CRF", "numba tokenizers accelerate rich typer huggingface_hub torch._dynamo"),
+        ("Tagger", "numba accelerate rich typer huggingface_hub transformers torch._dynamo"),
+        ("train", "numba accelerate rich typer huggingface_hub transformers torch._dynamo"),
+    ],
+)
+def test_importing_a_name_brings_nothing_that_it_does_not_use(name: str, absent: str) -> None:
     code = (
-        "import sys; from pybert_crf import CRF; "
-        "print(sorted({'numba', 'tokenizers', 'accelerate', 'rich', 'typer'} & set(sys.modules)))"
+        f"import sys; from pybert_crf import {name}; print(sorted(set({absent.split()}) & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

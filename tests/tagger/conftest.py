@@ -1,4 +1,4 @@
-"""Small taggers with random weights: what they find means nothing, how they say it does."""
+"""Small taggers with random weights, for tests of offsets, order, probabilities and files."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Ids = NDArray[np.int32]
-HELD_OUT, TRAINING = 0, 1  # streams of random numbers that have nothing in common
+HELD_OUT, TRAINING = 0, 1  # independent streams of random numbers
 
 
 class Masked(NamedTuple):
@@ -59,7 +59,7 @@ class Masking:
             ids: (L,) its pieces.
             groups: (L,) the number of each piece's group (word, character …), ascending along the window;
                 pieces of one group are masked together. Below 0: never masked.
-            epoch: from 1; what static masking and the held-out part pass over.
+            epoch: from 1; ignored by static masking and for the held-out part.
             stream: `TRAINING` or `HELD_OUT`.
         """
         varying = epoch if self.dynamic and stream == TRAINING else 0
@@ -75,9 +75,9 @@ class Masking:
         return Masked(masked, places, targets)
 
     def _choose(self, groups: Ids, random: np.random.Generator) -> NDArray[np.int64]:
-        """Groups in random order, those that still fit, up to the rate; at least one.
+        """The masked positions: groups in random order, skipping those that no longer fit, up to the rate.
 
-        Where every group is larger than the rate allows (a line of one long word), the first drawn is taken.
+        If every group is larger than the rate allows (a line of one long word), the first one drawn is taken.
         """
         starts = np.flatnonzero(np.diff(groups, prepend=groups[:1] - 1))
         lengths = np.diff(starts, append=len(groups))

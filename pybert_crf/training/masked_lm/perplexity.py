@@ -1,4 +1,4 @@
-"""How well masked pieces are predicted, with the same masks at every call."""
+"""Loss, perplexity and accuracy on masked pieces, with the same masks at every call."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class MaskedReport:
     Attributes:
         pieces: how many pieces were masked and predicted.
         loss: their mean negative log-likelihood, in nats.
-        accuracy: the share whose most probable prediction was right.
+        accuracy: the share whose most probable prediction is correct.
     """
 
     pieces: int
@@ -32,7 +32,7 @@ class MaskedReport:
 
     @property
     def perplexity(self) -> float:
-        """``exp(loss)``: among how many equally probable pieces the model hesitates."""
+        """``exp(loss)``: how many equally probable pieces would have this loss."""
         return math.exp(self.loss) if self.loss < 700 else math.inf  # exp(710) overflows
 
     def to_dict(self) -> dict[str, Any]:

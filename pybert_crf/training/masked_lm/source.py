@@ -1,4 +1,4 @@
-"""The files of a run, read and split into a training and a held-out part, before there is a tokenizer."""
+"""The files of a run, read and split into a training and a held-out part, before a tokenizer exists."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from pybert_crf.text.corpora.passages import (
 
 @dataclass(frozen=True)
 class Source:
-    """Where the passages of a run come from: read anew whenever they are wanted, not kept.
+    """The passages of a run, read from their files at each use and not kept in memory.
 
     Attributes:
         unit: ``char`` or ``word``; mask_unit: ``piece``, ``char`` or ``word``.
-        held_out: numbers of the passages of `text`, all files counted through, that are held out.
+        held_out: numbers of the held-out passages of `text`, counted over all files.
         notes: what the user should know about the text.
     """
 
@@ -39,7 +39,7 @@ class Source:
         return (p for number, p in enumerate(self._read(self.options.text)) if number not in self.held_out)
 
     def dev(self) -> Iterator[Passage]:
-        """The passages to be judged on."""
+        """The passages to evaluate on, read anew at each call."""
         if self.options.dev:
             return self._read(self.options.dev)
         return (p for number, p in enumerate(self._read(self.options.text)) if number in self.held_out)
@@ -66,7 +66,7 @@ def open_source(options: PretrainOptions) -> Source:
     if not options.dev:
         if lines < 2:
             raise ValueError(
-                f"{', '.join(options.text)}: one line, of which none can be held out; give a dev file"
+                f"{', '.join(options.text)}: only one line, so none can be held out; give a dev file"
             )
         count = min(lines - 1, max(1, round(lines * options.held_out)))
         held_out = frozenset(Random(options.seed).sample(range(lines), count))
@@ -77,7 +77,7 @@ def open_source(options: PretrainOptions) -> Source:
 
 
 class _Survey(NamedTuple):
-    """How many passages a file has, and how many of several units are but one word."""
+    """The number of passages of a file, and of those whose several units are one word."""
 
     lines: int
     undivided: int
@@ -96,9 +96,7 @@ def _survey(path: str, unit: str, columns: bool) -> _Survey:
 def _word_notes(surveys: dict[str, _Survey]) -> Iterator[str]:
     lines, undivided = (sum(column) for column in zip(*surveys.values(), strict=True))
     if lines == undivided:
-        raise ValueError(
-            "mask_unit must be char or piece, got 'word', where no line has spaces between words"
-        )
+        raise ValueError("mask_unit must be char or piece, got 'word': no line has spaces between words")
     if undivided:
         yield f"{undivided:,} lines have no space: each is taken for one word, and masked as a whole"
 
@@ -107,7 +105,7 @@ def _mask_unit(options: PretrainOptions, unit: str) -> str:
     if options.mask_unit == "auto":
         return unit
     if options.mask_unit == "char" and unit == "word":
-        raise ValueError("mask_unit must be word or piece, got 'char', where the text is read by word")
+        raise ValueError("mask_unit must be word or piece, got 'char': the text is read by word")
     if options.mask_unit == "word" and unit == "char" and options.columns:
         raise ValueError(
             "mask_unit must be char or piece, got 'word': a column file of characters has no words"

@@ -1,4 +1,4 @@
-"""The text of a run, encoded and cut into windows."""
+"""The text of a run, encoded and cut into windows of pieces."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from pybert_crf.text.tokenizer import UnitTokenizer
 from pybert_crf.text.windows import split_evenly
 from pybert_crf.training.masked_lm.masking import Ids
 
-_KNOWN_ENOUGH = 0.01  # share of unknown pieces that needs no word
+_KNOWN_ENOUGH = 0.01  # share of unknown pieces that is not worth a note
 
 
 @dataclass(frozen=True)
 class EncodedText:
-    """A part of a run, encoded: all its pieces in one array, as many as fit into memory at 8 bytes each.
+    """An encoded part of a run: all its pieces in one array, at 8 bytes a piece in all.
 
     Attributes:
         lines: how many passages it was made of.
@@ -47,7 +47,7 @@ class EncodedText:
 def encode_text(
     passages: Iterable[Passage], tokenizer: UnitTokenizer, mask_unit: str, layout: WindowLayout
 ) -> EncodedText:
-    """Encode passages and cut them into windows that begin, where they can, with a group."""
+    """Encode passages and cut them into windows that begin with a group if possible."""
     parts: list[Ids] = []
     grouped: list[Ids] = []
     windows: list[tuple[int, int]] = []
@@ -107,6 +107,6 @@ def text_notes(name: str, text: EncodedText, layout: WindowLayout) -> Iterator[s
 
 
 def check_text(name: str, text: EncodedText) -> None:
-    """Raise ``ValueError`` where nothing of a part can be masked."""
+    """Raise ``ValueError`` if nothing of a part can be masked."""
     if not text.windows:
         raise ValueError(f"the {name} part holds nothing to predict: the vocabulary knows none of its pieces")

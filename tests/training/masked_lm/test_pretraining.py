@@ -60,7 +60,7 @@ def test_events_tell_the_whole_story(options: Make) -> None:
 
 
 class _Killed(BaseException):
-    """Not an Exception, as a signal's KeyboardInterrupt is not."""
+    """A BaseException, like the KeyboardInterrupt of a signal."""
 
 
 @pytest.mark.parametrize(("epoch", "step"), [(1, 3), (3, 1), (3, 5)])

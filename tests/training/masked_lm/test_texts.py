@@ -1,4 +1,4 @@
-"""The text of a run: what is read, held out, split and told; nothing is dropped without a word."""
+"""The text of a run: reading, holding out, splitting, notes; nothing is dropped silently."""
 
 from __future__ import annotations
 
