@@ -11,7 +11,7 @@ from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hi
 import typer
 
 from pybert_crf.options import Options, RunOptions, merge_options, read_options
-from pybert_crf.options.names import flag
+from pybert_crf.options.elsewhere import flag
 from pybert_crf.options.option import help_line, in_order, option_of
 
 

@@ -7,8 +7,8 @@ from dataclasses import MISSING, Field
 from typing import Any, NamedTuple
 
 from pybert_crf.options.base import Options
+from pybert_crf.options.elsewhere import flag
 from pybert_crf.options.inference import EvaluateOptions, PredictOptions
-from pybert_crf.options.names import flag
 from pybert_crf.options.option import default_words, in_order, option_of
 from pybert_crf.options.pretrain import PretrainOptions
 from pybert_crf.options.train import TrainOptions

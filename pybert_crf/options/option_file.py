@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pybert_crf.options.base import Options
-from pybert_crf.options.names import explain_unknown
+from pybert_crf.options.elsewhere import explain_unknown
 
 if sys.version_info >= (3, 11):
     import tomllib
