@@ -4,7 +4,7 @@
 
 Each contender is first proved equal to the others at each shape; one that disagrees fails and is not timed.
 They take turns, so that a change in the machine's speed meets all of them. With `--device cuda` it times our
-kernels and pytorch-crf on the GPU, from an idle device to an idle device.
+kernels and pytorch-crf on the GPU, from an idle device to an idle device again.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Call = Callable[[], Any]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """The cases, in the order in which they run: contenders innermost, then turns."""
+    """Parametrize by shape, threads, operation, turn and contender; contenders change fastest."""
     option = metafunc.config.getoption
     on_gpu = option("--device") != "cpu"
     shapes = QUICK_SHAPES if option("--quick") else GPU_SHAPES if on_gpu else SHAPES
@@ -53,7 +53,7 @@ def test_speed(
     turn: int,
     kind: type[Contender],
 ) -> None:
-    """One operation of one contender at one shape with one number of threads."""
+    """Time one operation of one contender at one shape with one number of threads."""
     device = pytestconfig.getoption("--device")
     if why := kind.missing(device):
         pytest.skip(f"{kind.name}: {why}")
@@ -72,12 +72,12 @@ def exam(shape: Shape, device: str) -> Exam:
 
 @functools.cache
 def prove(kind: type[Contender], shape: Shape, device: str) -> Errors:
-    """The contender's float32 errors; DisagreementError unless it agrees at this shape."""
+    """Return the contender's float32 errors; raise DisagreementError unless it agrees at this shape."""
     return exam(shape, device).prove(kind)
 
 
 def waited(call: Call, device: str) -> Call:
-    """The call, and on a GPU the wait until the device is done."""
+    """Wrap a call so that on a GPU it waits for the device."""
 
     def run() -> None:
         call()

@@ -58,7 +58,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """The cases, in the order in which they run: sides innermost, then turns."""
+    """Parametrize by family, shape, operation, turn and side; sides change fastest."""
     shapes = QUICK_SHAPES if metafunc.config.getoption("--quick") else SHAPES
     names = "family", "shape", "operation", "turn", "side"
     metafunc.parametrize(names, [*product(FAMILIES, shapes, OPERATIONS, range(TURNS), SIDES)], ids=str)
@@ -68,7 +68,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def test_speed(
     benchmark: Any, pytestconfig: pytest.Config, family: str, shape: Any, operation: str, turn: int, side: str
 ) -> None:
-    """A forward or a training step of one side."""
+    """Time a forward or a training step of one side."""
     size, number = SIZES[pytestconfig.getoption("--quick")], pytestconfig.getoption("--threads")[0]
     both, batch, error = proved(family, size, shape)
     benchmark.group = f"{operation}, {number} threads"

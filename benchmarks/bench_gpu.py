@@ -1,4 +1,4 @@
-"""What the CRF costs on a GPU: our kernels without Python, and the share of a training step of BERT.
+"""The cost of the CRF on a GPU: our kernels without Python, and the share of a training step of BERT.
 
     pytest benchmarks/bench_crf.py benchmarks/bench_gpu.py --device cuda --benchmark-json gpu.json
     pytest benchmarks/bench_gpu.py --quick  # tries it out on the CPU
@@ -36,7 +36,7 @@ Loss = Callable[[Tensor], Tensor]  # of emissions
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """The cases, in the order in which they run: losses innermost, then turns."""
+    """Parametrize the training step by shape, turn and loss; losses change fastest."""
     if "loss" in metafunc.fixturenames:
         shapes = QUICK_STEPS if metafunc.config.getoption("--quick") else STEPS
         names = (WITHOUT, *(kind.name for kind in LAYERS))
@@ -47,7 +47,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def test_step(
     benchmark: Any, pytestconfig: pytest.Config, shape: tuple[int, int], turn: int, loss: str
 ) -> None:
-    """A training step with one loss."""
+    """Time a training step with one loss."""
     device = pytestconfig.getoption("--device")
     size = "tiny" if pytestconfig.getoption("--quick") else "base"
     for kind in LAYERS:
@@ -64,7 +64,7 @@ def test_step(
 def test_graph(
     benchmark: Any, pytestconfig: pytest.Config, shape: tuple[int, int, int], operation: str
 ) -> None:
-    """The replay of an operation's CUDA graph; of (1, 2048, 9) it gives the time of a position."""
+    """Time the replay of an operation's CUDA graph; (1, 2048, 9) gives the time of a position."""
     device = pytestconfig.getoption("--device")
     if device == "cpu" or (why := Native.missing(device)):
         pytest.skip("there are no CUDA graphs on the CPU" if device == "cpu" else f"native: {why}")
@@ -75,7 +75,7 @@ def test_graph(
 
 
 def graph_of(call: Callable[[], Any]) -> Callable[[], None]:
-    """The call's work on the device, captured, to be replayed."""
+    """Capture the work of a call on the device, to be replayed."""
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):

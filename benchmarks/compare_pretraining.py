@@ -16,6 +16,7 @@ import json
 import os
 import tempfile
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from pybert_crf.files import write_json
 SIZE = "small"
 WNUT = TASKS["wnut17"]
 TEXT = (TASKS["resume"].train, TASKS["peoples_daily"].train, WNUT.train, WNUT.dev, WNUT.test)
+NAMES = ("resume", "peoples_daily")
 STARTS = ("scratch", "pretrained")
 RATES = {"learning_rate": 5e-4, "head_learning_rate": 5e-3}  # the same from every start
 
@@ -38,14 +40,8 @@ def pretrained(data: Path, encoder: Path, epochs: int, batch_tokens: int) -> dic
     """Pretrain into `encoder`, or resume or use the run that is there; returns its metrics."""
     if not (encoder / "metrics.json").is_file():
         text = tuple(str(data / name) for name in TEXT if name)
-        options = {
-            "columns": True,
-            "model": SIZE,
-            "epochs": epochs,
-            "batch_tokens": batch_tokens,
-            "resume": True,
-        }
-        pretrain(PretrainOptions(text=text, out=str(encoder), **options), _show)
+        sizes = {"model": SIZE, "epochs": epochs, "batch_tokens": batch_tokens}
+        pretrain(PretrainOptions(text=text, out=str(encoder), columns=True, resume=True, **sizes), _show)
     metrics: dict[str, Any] = json.loads((encoder / "metrics.json").read_text(encoding="utf-8"))
     for name in ("text", "out", "resume"):
         metrics["options"].pop(name)
@@ -92,9 +88,7 @@ def main(words: Sequence[str] | None = None) -> None:
         results["pretraining"] = pretrained(
             given.data, work / "encoder", given.pretraining_epochs, given.pretraining_batch_tokens
         )
-        for seed, name, start in (
-            (s, n, st) for s in given.seeds for n in TASKS if n != "wnut17" for st in STARTS
-        ):
+        for seed, name, start in product(given.seeds, NAMES, STARTS):
             runs.append(fine_tuned(name, start, given.data, work, seed, given.epochs))
             if given.out:
                 write_json(given.out, {**results, "runs": runs})

@@ -57,7 +57,7 @@ TASKS = {
 
 
 def options_of(task: Task, data: Path, **more: Any) -> TrainOptions:
-    """Our training options; `more` of them on top."""
+    """Our training options for a task; `more` overrides them."""
     parts = {"train": str(data / task.train), "dev": str(data / task.dev)}
     if task.test:
         parts["test"] = str(data / task.test)
@@ -67,7 +67,7 @@ def options_of(task: Task, data: Path, **more: Any) -> TrainOptions:
 
 
 class Comparison:
-    """One seed of one task; called with the events of our run, it lets the peer take its turns."""
+    """One seed of one task: an observer of our run that trains the peer after each of our epochs."""
 
     def __init__(self, options: TrainOptions) -> None:
         self.options = options
@@ -85,7 +85,7 @@ class Comparison:
             self._turn(event)
 
     def _peer(self) -> PeerRun:
-        """The other side, with the pieces, the sizes and the steps of ours."""
+        """Build the peer, with the pieces, the sizes and the steps of our side."""
         ours = Tagger.from_pretrained(self.options.out)
         examples = encode_corpus(self.data.train, ours)
         with torch.random.fork_rng():

@@ -1,4 +1,4 @@
-"""Options of the benchmarks, and what their JSON holds: medians, with the machine and the versions."""
+"""Options of the benchmarks, and their JSON: medians, with the machine and the versions."""
 
 from __future__ import annotations
 
@@ -19,12 +19,17 @@ BEGUN = time.perf_counter()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The options of all `bench_*.py`."""
+    """Add the options of all `bench_*.py`."""
     group = parser.getgroup("benchmarks")
     group.addoption("--device", default="cpu", help="cpu or cuda")
     group.addoption("--threads", type=int, nargs="+", default=[2, 1], help="on the CPU")
     group.addoption("--quick", action="store_true", help="tiny shapes, to try the benchmarks out")
-    group.addoption("--limit", type=float, default=float("inf"), help="begin nothing after so many seconds")
+    group.addoption(
+        "--limit",
+        type=float,
+        default=float("inf"),
+        help="skip cases that have not begun after so many seconds",
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -35,12 +40,12 @@ def _in_time(request: pytest.FixtureRequest) -> None:
 
 
 def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
-    """Nothing that tells whose machine it is."""
+    """Remove what identifies the machine."""
     machine_info.clear()
 
 
 def pytest_benchmark_update_json(output_json: dict[str, Any]) -> None:
-    """One row for each contender in each group, over all its turns, in place of every single time."""
+    """Write one row for each contender in each group, over all its turns, instead of every time."""
     turns: dict[str, list[dict[str, Any]]] = {}
     for each in output_json["benchmarks"]:
         turns.setdefault(f"{each['group']}/{each['extra_info']}", []).append(each)

@@ -115,7 +115,7 @@ reduced() {
 
 benchmark() {
   local options=(--device "$device" --benchmark-json "$work/benchmark.json" --limit 75)
-  [ "$dry" ] && options+=(--quick --benchmark-max-time 0.001 -k 'step or loss_backward')
+  [ "$dry" ] && options+=(--quick --benchmark-max-time 0.001 -k 'step or loss_backward and native')
   run_tests benchmark -- "$repo"/benchmarks/bench_{gpu,crf}.py "${options[@]}"
 }
 export -f packages build run_tests one_file suite reduced benchmark

@@ -1,4 +1,4 @@
-"""Where figures come from: the machine, the versions and the threads of a run."""
+"""Provenance of figures: the machine, the versions and the threads of a run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def provenance() -> dict[str, Any]:
 
 
 def machine() -> dict[str, Any]:
-    """What the figures depend on, and nothing that tells whose machine it is.
+    """Hardware and settings that the figures depend on; nothing in it identifies the machine.
 
     The load is the number of processes that wanted a core in the last minute: near 0 on a quiet machine.
     """
@@ -41,7 +41,7 @@ def machine() -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Of Python and of the packages that take part, as far as they are installed."""
+    """Versions of Python and of those of `PACKAGES` that are installed."""
     found = {"python": platform.python_version()}
     for package in PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
@@ -51,7 +51,7 @@ def versions() -> dict[str, str]:
 
 @contextlib.contextmanager
 def threads(number: int) -> Iterator[None]:
-    """Run with this many threads in torch and in every backend."""
+    """Use this number of threads in torch and in every backend."""
     before = torch.get_num_threads()
     torch.set_num_threads(number)
     try:

@@ -1,4 +1,4 @@
-"""What a contender is, and ours: the CRF layer with each backend."""
+"""The base class of the contenders, and ours: the CRF layer with each backend."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Contender:
 
     @classmethod
     def load(cls) -> Any:
-        """What it needs, imported; ImportError says why it cannot take part."""
+        """Import the package; ImportError says why the contender cannot take part."""
         raise NotImplementedError
 
     @classmethod
@@ -54,7 +54,7 @@ class Contender:
         self.negative_log_likelihood().backward()
 
     def gradients(self) -> Gradients:
-        """What the last `loss_backward` left."""
+        """The gradients of the last `loss_backward`."""
         return tuple(leaf.grad for leaf in (self.emissions, *self.parameters) if leaf.grad is not None)
 
     @torch.no_grad()

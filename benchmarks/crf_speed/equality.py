@@ -1,4 +1,4 @@
-"""The proof that comes before any timing: all contenders compute the same values.
+"""The proof, before any timing, that all contenders compute the same values.
 
 The answers are those of pytorch-crf in float64, or, if it is not installed, of our reference backend. Every
 contender is held to them twice: in float64, where agreement shows that it solves the same problem, and in
@@ -69,7 +69,7 @@ class Exam:
         self.answer_of_beginning = answer(self.beginning)
 
     def prove(self, kind: type[Contender]) -> Errors:
-        """Its float32 errors; DisagreementError if those, or its float64 errors, are too large."""
+        """Return its float32 errors; raise DisagreementError if those or its float64 errors are too large."""
         if kind.double:
             exact = errors(kind(self.beginning), self.answer_of_beginning)
             self._judge(kind.name, "float64", exact, EXACT)
@@ -124,13 +124,13 @@ def _padded(case: Problem, paths: list[list[int]], name: str) -> Tensor:
 
 
 def _gradient_errors(found: Gradients, expected: Gradients) -> tuple[float, float]:
-    """That of the emissions' gradient, and the greatest of the parameters'."""
+    """The error of the emissions' gradient, and the greatest error of the parameters' gradients."""
     apart = [(a.detach().double() - b).abs().max() for a, b in zip(found, expected, strict=True)]
     sizes = [b.abs().max() for b in expected]
     return apart[0].item(), max((a / b).item() for a, b in zip(apart[1:], sizes[1:], strict=True))
 
 
 def _lost(case: Problem, tags: Tensor, expected: Answer) -> float:
-    """By how much the worst path falls short of the best; or exceeds it, which no path can."""
+    """Greatest relative difference between the scores of the decoded and of the best paths."""
     scores = path_scores(case.double(), tags)
     return ((scores - expected.best).abs() / expected.best.abs()).max().item()

@@ -44,7 +44,7 @@ class Bert4torch(Layer):
     @classmethod
     @functools.cache
     def load(cls) -> Any:
-        """The layer's file, without its package, which would import a trainer and more.
+        """Import the layer's file without its package, which would import a trainer and more.
 
         Of the package the file uses one function, a `torch.div` for every version of torch.
         """
@@ -108,7 +108,7 @@ PEERS: tuple[type[Contender], ...] = (PytorchCRF, Bert4torch, Torbi)
 
 
 def _folder(package: str) -> Path:
-    """Where a package lies, found without importing it; ImportError if it is not installed."""
+    """The directory of a package, without importing it; ImportError if it is not installed."""
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         raise ImportError(f"No module named {package!r}")
@@ -116,7 +116,7 @@ def _folder(package: str) -> Path:
 
 
 def _load_alone(path: Path) -> types.ModuleType:
-    """A module from its file, without its package."""
+    """Import a module from its file, without its package."""
     spec = importlib.util.spec_from_file_location(f"{path.parent.name}_{path.stem}_alone", path)
     if spec is None or spec.loader is None:
         raise ImportError(f"no Python file at {path.name}")

@@ -23,11 +23,11 @@ QUICK_SHAPES: tuple[Shape, ...] = ((3, 16, 5), (2, 8, 9))
 
 
 class Problem(NamedTuple):
-    """A batch as a model hands it to its CRF layer, and the layer's parameters."""
+    """The inputs of a CRF layer, and its parameters."""
 
     emissions: Tensor  # (B, T, K)
     tags: Tensor  # (B, T) int64, in range everywhere: some peers look at masked positions too
-    mask: Tensor  # (B, T) bool, padded on the right, the one form that all contenders take
+    mask: Tensor  # (B, T) bool, padded on the right: the one form that all contenders take
     lengths: Tensor  # (B,) int64
     start: Tensor  # (K,)
     transitions: Tensor  # (K, K), from row to column
@@ -40,7 +40,7 @@ class Problem(NamedTuple):
 
     @property
     def scores(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """What a loss is differentiated by."""
+        """The scores that a loss is differentiated by."""
         return self.emissions, self.start, self.transitions, self.end
 
     def with_scores(self, emissions: Tensor, start: Tensor, transitions: Tensor, end: Tensor) -> Problem:
