@@ -97,7 +97,8 @@ run_tests() {
 # A process for each file: they share the GPU.
 one_file() { run_tests "tests.$(basename "$1" .py)" -- "$1"; }
 suite() {
-  local files=("$repo"/tests/crf/test_*.py)
+  local files
+  mapfile -t files < <(find "$repo/tests/crf" -name "test_*.py" | sort)
   [ "$dry" ] && files=("$repo"/tests/crf/test_constraints.py)
   printf '%s\0' "${files[@]}" | xargs -0 -P "$jobs" -I {} bash -uc 'one_file "$1"' - {}
 }
@@ -106,8 +107,8 @@ suite() {
 reduced() {
   local tool=$1 prefix=() files=()
   [ "$dry" ] || prefix=(compute-sanitizer --error-exitcode 1 --tool "$tool")
-  mapfile -t files < <(grep -l 'mark\.reduced' "$repo"/tests/crf/test_*.py)
-  [ "$dry" ] && files=("$repo"/tests/crf/test_ops.py)
+  mapfile -t files < <(grep -rl --include="test_*.py" 'mark\.reduced' "$repo/tests/crf" | sort)
+  [ "$dry" ] && files=("$repo"/tests/crf/library/test_ops.py)
   # Torch's own allocator hands out parts of larger blocks, in which overruns are not seen.
   [ "$tool" = memcheck ] && export PYTORCH_NO_CUDA_MEMORY_CACHING=1
   run_tests "$tool" "${prefix[@]}" -- -m reduced -k 'not reference' "${files[@]}"

@@ -109,7 +109,7 @@ def answer(case: Problem, backend: str) -> Answer:
 
 
 def check_bounds(case: Problem, found: Answer, expected: Answer) -> None:
-    """The bounds of docs/crf.md, section 19; beyond scores of 100, the rounding of a float32 of that size.
+    """The bounds of docs/crf/numbers.md; beyond scores of 100, the rounding of a float32 of that size.
 
     The parameters' gradients are sums of marginals, in which the same relative error stays.
     """

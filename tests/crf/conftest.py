@@ -1,8 +1,8 @@
 """The tests of this folder on another device than the CPU: `PYBERT_CRF_TEST_DEVICE=cuda pytest tests/crf`.
 
-There every tensor is made on that device, and a test runs with each backend that has kernels for it. What is
-about the CPU alone is skipped, with the reason. A GPU's own tests are in `test_device.py`; `-m reduced` is a
-small selection of all, every operation at tiny sizes, for tools that slow a program down (compute-sanitizer).
+There every tensor is made on that device, and a test runs with each backend that has kernels for it. Tests of
+the CPU alone are skipped, with the reason. `backends/test_device.py` holds a GPU's own tests. `-m reduced` is
+a small selection, every operation at tiny sizes, for tools that slow a program down (compute-sanitizer).
 """
 
 from __future__ import annotations
@@ -23,28 +23,28 @@ REDUCED = "reduced: a small selection with every operation, for compute-sanitize
 
 # Files, and tests as FILE::FUNCTION, with the reason.
 CPU_ONLY = {
-    "test_backends.py": "what is chosen for tensors on the CPU",
-    "test_native_bound.py": "the CPU's kernels: its instruction sets, and which rows they scale",
-    "test_native_calls.py": "the CPU's kernels called directly: threads, fork, memory",
-    "test_numba.py": "the CPU's Numba kernels called directly: threads, fork",
-    "test_numpy.py": "arrays are on the CPU",
-    "test_numpy_calls.py": "arrays are on the CPU",
+    "backends/test_registry.py": "what is chosen for tensors on the CPU",
+    "backends/test_native_bound.py": "the CPU's kernels: its instruction sets, and which rows they scale",
+    "backends/test_native_calls.py": "the CPU's kernels called directly: threads, fork, memory",
+    "backends/test_numba.py": "the CPU's Numba kernels called directly: threads, fork",
+    "on_numpy/test_numpy.py": "arrays are on the CPU",
+    "on_numpy/test_numpy_calls.py": "arrays are on the CPU",
     "test_onnx.py": "onnxruntime runs on the CPU here",
     "test_workers.py::test_workers_after_a_parallel_call": "a device cannot be used in a forked process",
     "test_workers.py::test_distributed_data_parallel": "two processes with one device, and gloo",
     "test_errors.py::test_a_tag_out_of_range_is_named_with_its_place": "an assertion there: test_device.py",
-    "test_compile.py::test_the_reference_compiles_for_the_sizes_it_is_given": "plain PyTorch",
+    "library/test_compile.py::test_the_reference_compiles_for_the_sizes_it_is_given": "plain PyTorch",
 }
 
 # These run under torch.compile, which is not to see `MadeOnDevice`: they name the device themselves.
-COMPILED_FILES = ("test_compile.py",)
+COMPILED_FILES = ("library/test_compile.py",)
 
 if DEVICE.type == "cpu":
-    collect_ignore = ["test_device.py"]
+    collect_ignore = ["backends/test_device.py"]
 
 
 class MadeOnDevice(TorchFunctionMode):
-    """A tensor that a test makes is on DEVICE; one that the package makes is where the package says.
+    """Puts the tensors that tests make on DEVICE, and leaves those that the package makes where it puts them.
 
     (torch.set_default_device would hide that the package forgot to.)
     """
@@ -55,13 +55,18 @@ class MadeOnDevice(TorchFunctionMode):
         kwargs = dict(kwargs or {})
         if function in _device_constructors() and "device" not in kwargs:
             caller = Path(sys._getframe(1).f_code.co_filename)
-            if caller.parent == FOLDER:
+            if FOLDER in caller.parents:
                 kwargs["device"] = DEVICE
         return function(*args, **kwargs)
 
 
+def _name(path: Path) -> str:
+    """A path in this folder, as the tables above name it."""
+    return path.relative_to(FOLDER).as_posix() if FOLDER in path.parents else ""
+
+
 def _made_on_device(path: Path) -> contextlib.AbstractContextManager[Any]:
-    plain = DEVICE.type == "cpu" or path.name in COMPILED_FILES
+    plain = DEVICE.type == "cpu" or _name(path) in COMPILED_FILES
     return contextlib.nullcontext() if plain else MadeOnDevice()
 
 
@@ -85,10 +90,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if DEVICE.type == "cpu":
         return
     for item in items:
-        if item.path.parent != FOLDER:
+        if FOLDER not in item.path.parents:
             item.add_marker(pytest.mark.skip(reason="PYBERT_CRF_TEST_DEVICE is for tests/crf"))
             continue
         function = getattr(item, "originalname", item.name)
-        reason = CPU_ONLY.get(item.path.name) or CPU_ONLY.get(f"{item.path.name}::{function}")
+        file = _name(item.path)
+        reason = CPU_ONLY.get(file) or CPU_ONLY.get(f"{file}::{function}")
         if reason:
             item.add_marker(pytest.mark.skip(reason=f"not on {DEVICE}: {reason}"))

@@ -12,7 +12,7 @@ from torch import Tensor
 Path = tuple[int, ...]
 
 
-class Chain(NamedTuple):
+class EveryPath(NamedTuple):
     """Every path over the unmasked positions of one row, and its score."""
 
     paths: list[Path]
@@ -74,7 +74,7 @@ class Chain(NamedTuple):
     def entropy(self) -> float:
         return -sum(p * math.log(p) for p in self.probabilities.tolist() if p > 0)
 
-    def kl_divergence(self, other: Chain) -> float:
+    def kl_divergence(self, other: EveryPath) -> float:
         pairs = zip(self.probabilities.tolist(), other.probabilities.tolist(), strict=True)
         return sum(p * (math.log(p / q) if q > 0 else math.inf) for p, q in pairs if p > 0)
 
@@ -127,7 +127,7 @@ def enumerate_chain(
     transitions: Tensor,
     end: Tensor,
     pairwise: Tensor | None = None,
-) -> Chain:
+) -> EveryPath:
     """All paths of one row: emissions (T, K), mask (T,) bool, pairwise (T - 1, K, K), in float64."""
     K = len(start)
     if pairwise is None:
@@ -143,4 +143,4 @@ def enumerate_chain(
         score += sum(kept[position][tag] for position, tag in enumerate(path))
         score += sum(step[i][j] for step, (i, j) in zip(steps, itertools.pairwise(path), strict=True))
         scores.append(score)
-    return Chain(paths, torch.tensor(scores, dtype=torch.float64))
+    return EveryPath(paths, torch.tensor(scores, dtype=torch.float64))

@@ -6,7 +6,7 @@ import torch
 from cases import DEVICE, Problem, problem
 from hypothesis import settings
 from hypothesis import strategies as st
-from oracle import Chain, enumerate_chain
+from oracle import EveryPath, enumerate_chain
 from torch import Tensor
 
 
@@ -37,7 +37,7 @@ def forbid(case: Problem, share: float, seed: int) -> None:
         scores[share_of < share] = -torch.inf
 
 
-def rows(case: Problem, pairwise: Tensor | None = None) -> list[Chain]:
+def rows(case: Problem, pairwise: Tensor | None = None) -> list[EveryPath]:
     """Every path of every row."""
     parameters = (case.start, case.transitions, case.end)
     own = [None] * len(case.mask) if pairwise is None else list(pairwise)

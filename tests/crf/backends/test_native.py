@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from native_chains import Chain, native, random_chain, run
+from native_chains import CastableChain, native, random_chain, run
 from oracle import enumerate_chain
 from torch import Tensor
 
@@ -15,7 +15,7 @@ TOLERANCE = {torch.float32: 1e-6, torch.float64: 1e-12}
 TAG_COUNTS = [1, 2, 7, 8, 9, 31, 32, 33, 64, 97, 128, 257]
 
 
-def expected_by_autograd(chain: Chain, grad: Tensor) -> tuple[Tensor, list[Tensor]]:
+def expected_by_autograd(chain: CastableChain, grad: Tensor) -> tuple[Tensor, list[Tensor]]:
     """log Z (B,) in float64 and the gradients of (grad * log Z).sum() by autograd; needs finite scores."""
     mask = chain.mask
     leaves = [tensor.clone().requires_grad_() for tensor in chain if tensor.dtype != torch.bool]
@@ -32,7 +32,7 @@ def expected_by_autograd(chain: Chain, grad: Tensor) -> tuple[Tensor, list[Tenso
     return log_z.detach(), list(gradients)
 
 
-def forbid(chain: Chain, what: str) -> Chain:
+def forbid(chain: CastableChain, what: str) -> CastableChain:
     K = chain.start.shape[0]
     transitions, start = chain.transitions.clone(), chain.start.clone()
     if what == "entry":
@@ -83,7 +83,7 @@ def test_ties_go_to_the_lowest_tag(num_tags: int) -> None:
     torch.manual_seed(num_tags)
     K, T = num_tags, 3 if num_tags == 9 else 5
     whole = [torch.randint(-1, 2, shape).double() for shape in ((6, T, K), (K,), (K, K), (K,))]
-    chain = Chain(whole[0], torch.ones(6, T, dtype=torch.bool), *whole[1:])
+    chain = CastableChain(whole[0], torch.ones(6, T, dtype=torch.bool), *whole[1:])
     tags, _ = native.viterbi(chain.to(torch.float32))
     for row in range(6):
         every = enumerate_chain(chain.emissions[row], chain.mask[row], *chain[2:])

@@ -10,7 +10,7 @@ import torch
 from cases import DEVICE, USABLE
 from torch import Tensor
 
-from pybert_crf.crf import problem as problems
+from pybert_crf.crf.problem import Chain
 
 
 def _by_ops() -> SimpleNamespace:
@@ -39,16 +39,16 @@ native: Any = (
 )
 
 
-class Chain(problems.Chain):
-    """What the kernels take, in their order, and in other dtypes."""
+class CastableChain(Chain):
+    """A chain that can be converted to another dtype."""
 
-    def to(self, dtype: torch.dtype) -> Chain:
-        return Chain(*(tensor if tensor.dtype == torch.bool else tensor.to(dtype) for tensor in self))
+    def to(self, dtype: torch.dtype) -> CastableChain:
+        return CastableChain(*(tensor if tensor.dtype == torch.bool else tensor.to(dtype) for tensor in self))
 
 
 def random_chain(
     batch: int, time: int, num_tags: int, *, kept: float = 0.7, scale: float = 1.0, seed: int = 0
-) -> Chain:
+) -> CastableChain:
     """Scores that float32 holds exactly, in float64; each position is kept with probability `kept`."""
     B, T, K = batch, time, num_tags
     torch.manual_seed(seed)
@@ -56,7 +56,7 @@ def random_chain(
         mask = torch.rand(B, T) < kept
         scores = (torch.randn(B, T, K) * scale, torch.randn(K), torch.randn(K, K), torch.randn(K))
     emissions, start, transitions, end = (tensor.double() for tensor in scores)
-    return Chain(*(part.to(DEVICE) for part in (emissions, mask, start, transitions, end)))
+    return CastableChain(*(part.to(DEVICE) for part in (emissions, mask, start, transitions, end)))
 
 
 def run(problem: Chain, grad: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:

@@ -1,4 +1,4 @@
-"""The native backend's fast path: taken up to its bound (docs/crf.md, section 9) and not beyond, right on
+"""The native backend's fast path: taken up to its bound (docs/crf/numbers.md) and not beyond, right on
 both sides, with every instruction set."""
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ for num_tags in (1, 2, 7, 9, 16, 17, 29, 33, 70):
 
 
 def run_with(name: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", PROGRAM, str(Path(__file__).parent)]
+    command = [sys.executable, "-c", PROGRAM, str(Path(__file__).parents[1])]
     environment = {**os.environ, "PYBERT_CRF_ISA": name}
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
 

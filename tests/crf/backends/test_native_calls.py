@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from native_chains import Chain, native, random_chain, run
+from native_chains import CastableChain, native, random_chain, run
 from torch import Tensor
 
 from pybert_crf.crf import CRF
@@ -30,7 +30,7 @@ def threads() -> Iterator[None]:
 def test_any_strides() -> None:
     chain = random_chain(5, 7, 11).to(torch.float32)
     ones = torch.ones(5)
-    odd = Chain(
+    odd = CastableChain(
         chain.emissions.permute(2, 1, 0).contiguous().permute(2, 1, 0),
         chain.mask.t().contiguous().t(),
         torch.stack([chain.start, chain.end], 1)[:, 0],

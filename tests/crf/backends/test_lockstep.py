@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-ROOM = Path(__file__).parent
+ROOM = Path(__file__).parents[1]
 # Every operation on every kind of problem; left out are files about one CPU matter (threads, workers, NumPy).
 FILES = (
     "test_accuracy.py",
@@ -22,10 +22,10 @@ FILES = (
     "test_gradients.py",
     "test_hostile.py",
     "test_masks.py",
-    "test_native.py",
-    "test_native_bound.py",
-    "test_objectives.py",
-    "test_posterior.py",
+    "backends/test_native.py",
+    "backends/test_native_bound.py",
+    "posterior/test_objectives.py",
+    "posterior/test_posterior.py",
 )
 LOCKSTEP = os.environ | {"PYBERT_CRF_ISA": "lockstep"}
 
@@ -47,7 +47,7 @@ def is_built() -> None:
 def test_the_compiled_backends_tests(tmp_path: Path) -> None:
     report = tmp_path / "report.xml"
     words = ["-q", "-k", "native or Native", "-p", "no:cacheprovider", f"--junitxml={report}"]
-    words += ["-c", str(ROOM.parent.parent / "pyproject.toml")]
+    words += ["-c", str(ROOM.parents[1] / "pyproject.toml")]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *words, *(str(ROOM / name) for name in FILES)],
         env=LOCKSTEP,
