@@ -1,4 +1,4 @@
-"""From encoded sentences to padded tensors: windows, batches under a token budget, and their order.
+"""From encoded sentences to padded tensors: windows, and batches under a budget of encoder positions.
 
 A sentence longer than the encoder's window is cut into overlapping windows; `Batch.first` says, for every
 unit (character or word), where its first piece stands among all windows, so that one CRF pass sees the
@@ -7,11 +7,8 @@ whole sentence whatever its length. Nothing is truncated.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import cycle, islice
-from random import Random
 from typing import NamedTuple
 
 import torch
@@ -177,29 +174,3 @@ def cut(lengths: Sequence[int], order: Sequence[int], budget: int) -> Iterator[l
 def by_length(lengths: Sequence[int], budget: int) -> list[list[int]]:
     """Batches of neighbouring lengths, shortest first: for evaluation and prediction."""
     return list(cut(lengths, sorted(range(len(lengths)), key=lengths.__getitem__), budget))
-
-
-class Schedule:
-    """The batches of each training epoch: near-equal lengths together, order drawn from seed and epoch.
-
-    Sorting by length leaves about 8 % padding where file order leaves half; lengths are jittered by up to
-    a tenth so that the same sentences do not meet in every epoch. With several processes each one gets
-    every `world`-th batch, and the first batches are repeated so that all have equally many: no process
-    waits for a step that another does not take, and no sentence is dropped.
-    """
-
-    def __init__(self, lengths: Sequence[int], budget: int, seed: int, rank: int = 0, world: int = 1) -> None:
-        self.lengths = lengths
-        self.budget = budget
-        self.seed = seed
-        self.rank = rank
-        self.world = world
-
-    def epoch(self, epoch: int) -> list[list[int]]:
-        """The batches, as lists of indices, that this process takes in `epoch`."""
-        random = Random(f"{self.seed}/{epoch}")
-        keys = [length * (1 + 0.1 * random.random()) for length in self.lengths]
-        batches = list(cut(self.lengths, sorted(range(len(keys)), key=keys.__getitem__), self.budget))
-        random.shuffle(batches)
-        steps = math.ceil(len(batches) / self.world)
-        return list(islice(cycle(batches), self.rank, steps * self.world, self.world))

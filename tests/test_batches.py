@@ -1,4 +1,4 @@
-"""Padding, windows and the order of batches."""
+"""Padding, windows, and batches under a budget."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pybert_crf.batches import Example, Schedule, WindowLayout, by_length, collate, cut, make_example
+from pybert_crf.batches import Example, WindowLayout, by_length, collate, cut, make_example
 from pybert_crf.text.tokenizer import Encoded
 
 LAYOUT = WindowLayout(cls_id=101, sep_id=102, pad_id=0, max_positions=13)  # 11 pieces fit
@@ -72,30 +72,6 @@ def test_positions_count_every_window() -> None:
     assert example(4).positions == 6
     assert example(11).positions == 13
     assert example(12).positions == 26
-
-
-@pytest.mark.parametrize("world", [1, 2, 3, 7])
-def test_every_process_takes_equally_many_batches_and_all_sentences_are_seen(world: int) -> None:
-    lengths = [3 + i % 17 for i in range(101)]
-    shares = [Schedule(lengths, 64, 5, rank, world).epoch(2) for rank in range(world)]
-    assert len({len(share) for share in shares}) == 1
-    seen = [index for share in shares for batch in share for index in batch]
-    assert set(seen) == set(range(101))
-    assert world > 1 or len(seen) == 101
-
-
-def test_an_epoch_is_repeatable_and_the_next_differs() -> None:
-    lengths = [3 + i % 17 for i in range(101)]
-    assert Schedule(lengths, 64, 5).epoch(2) == Schedule(lengths, 64, 5).epoch(2)
-    assert Schedule(lengths, 64, 5).epoch(2) != Schedule(lengths, 64, 5).epoch(3)
-    assert Schedule(lengths, 64, 5).epoch(2) != Schedule(lengths, 64, 6).epoch(2)
-
-
-def test_bucketing_leaves_little_padding() -> None:
-    lengths = [3 + (i * 37) % 90 for i in range(2000)]
-    batches = Schedule(lengths, 512, 0).epoch(1)
-    padded = sum(len(batch) * max(lengths[i] for i in batch) for batch in batches)
-    assert padded < 1.15 * sum(lengths)
 
 
 def test_a_batch_moves_as_one() -> None:

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from pybert_crf.batches import Schedule
 from pybert_crf.options import RunOptions
+from pybert_crf.training.batch_order import BatchOrder
 from pybert_crf.training.checkpoints import (
     find_checkpoint,
     load_progress,
@@ -85,7 +85,7 @@ class TrainingLoop(ABC, Generic[BatchT, ReportT]):
         self.tell: Observer = _ignore
         if observer is not None and accelerator.is_main_process:
             self.tell = observer
-        self.schedule = Schedule(
+        self.order = BatchOrder(
             lengths,
             options.batch_tokens,
             options.seed,
@@ -181,7 +181,7 @@ class TrainingLoop(ABC, Generic[BatchT, ReportT]):
         return 1 + max(range(len(quality)), key=quality.__getitem__, default=-1)
 
     def _steps(self) -> int:
-        batches = (len(self.schedule.epoch(epoch)) for epoch in range(1, self.options.epochs + 1))
+        batches = (len(self.order.epoch(epoch)) for epoch in range(1, self.options.epochs + 1))
         return sum(math.ceil(count / self.options.accumulate) for count in batches)
 
     def _resume(self) -> None:
@@ -196,7 +196,7 @@ class TrainingLoop(ABC, Generic[BatchT, ReportT]):
     def _fingerprint(self) -> dict[str, int]:
         """What a resumed run must have in common: the examples' lengths, and the number of processes that
         share them."""
-        lengths = torch.tensor(self.schedule.lengths, dtype=torch.int64).numpy().tobytes()
+        lengths = torch.tensor(self.order.lengths, dtype=torch.int64).numpy().tobytes()
         return {"lengths": crc32(lengths), "processes": self.accelerator.num_processes}
 
     def _check_same(self, then: dict[str, int]) -> None:
@@ -222,7 +222,7 @@ class TrainingLoop(ABC, Generic[BatchT, ReportT]):
 
     def _train_epoch(self, epoch: int) -> None:
         self.model.train()
-        batches = self.schedule.epoch(epoch)
+        batches = self.order.epoch(epoch)
         size = self.options.accumulate
         groups = [batches[i : i + size] for i in range(0, len(batches), size)]
         position, every = self._position, self.options.checkpoint_steps
