@@ -1,4 +1,4 @@
-"""The verbs, gathered. Each imports what it works with when it is called, so that ``--help`` is quick."""
+"""All verbs as one application. A verb imports its work when it is called, so that ``--help`` is quick."""
 
 from __future__ import annotations
 

@@ -71,9 +71,7 @@ def _open(source: Source) -> tuple[MaskedLM, UnitTokenizer]:
 
 def _masking(options: PretrainOptions, tokenizer: UnitTokenizer) -> Masking:
     if tokenizer.mask_id is None:
-        raise ValueError(
-            f"the vocabulary of {options.model} has no piece that stands for a masked one ([MASK])"
-        )
+        raise ValueError(f"the vocabulary of {options.model} has no mask piece ([MASK])")
     return Masking(
         options.mask_rate,
         options.mask_share,
@@ -89,4 +87,4 @@ def _model_notes(model: MaskedLM, options: PretrainOptions) -> Iterator[str]:
     if model.head_is_new and not options.from_scratch:
         yield f"{options.model} holds no MLM head; a new one is trained"
     if model.left_out:
-        yield f"what else {options.model} holds is not carried over: {', '.join(model.left_out)}"
+        yield f"tensors of {options.model} that are not carried over: {', '.join(model.left_out)}"

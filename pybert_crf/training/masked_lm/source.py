@@ -121,4 +121,5 @@ def _notes(options: PretrainOptions, files: tuple[str, ...]) -> Iterator[str]:
         yield f"{empty:,} empty lines are skipped"
     for path in files:
         if looks_like_columns(path):
-            yield f"{path} looks like a column file but is read as plain text, tags and all: see --columns"
+            told = "looks like a column file but is read as plain text, including its tags"
+            yield f"{path} {told}: see --columns"

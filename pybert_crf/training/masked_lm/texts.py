@@ -99,8 +99,8 @@ def text_notes(name: str, text: EncodedText, layout: WindowLayout) -> Iterator[s
         told = f"{text.split:,} lines of {name} are longer than {layout.capacity} pieces"
         yield f"{told}, and are split into windows"
     if text.unmaskable:
-        told = f"{text.unmaskable:,} windows of {name} hold no piece that could be masked (unknown or special"
-        yield f"{told} pieces alone); they are left out"
+        told = f"{text.unmaskable:,} windows of {name} hold only unknown or special pieces, which are never"
+        yield f"{told} masked; they are left out"
     share = text.unknown / max(1, len(text.ids))
     if share > _KNOWN_ENOUGH:
         yield f"{share:.1%} of the pieces of {name} are unknown to the vocabulary; they are never masked"

@@ -153,7 +153,9 @@ def test_what_a_user_should_know_is_told(options: Make, write: Callable[[str], s
     assert "50.0% of the pieces of dev are unknown to the vocabulary; they are never masked" in notes
     columns = write("甲 B-PER\n乙 I-PER\n\n甲 O\n")
     (note,) = [n for n in open_source(options(text=columns)).notes if "column" in n]
-    assert note.endswith("looks like a column file but is read as plain text, tags and all: see --columns")
+    assert note.endswith(
+        "looks like a column file but is read as plain text, including its tags: see --columns"
+    )
 
 
 def write_dev(beside: str) -> str:
