@@ -1,18 +1,14 @@
 // The only file that knows Python: addresses, sizes and strides come in, structs go on, the GIL is released.
 //
 // A tensor is a tuple (address, stride, ...), strides in elements; outputs are contiguous, and an address
-// alone. Nothing is checked here: the caller has allocated and validated everything
-// (pybert_crf/crf/native.py, pybert_crf/crf/numpy.py).
+// alone. Nothing is checked here: the caller has allocated and validated everything.
 #include <pybind11/pybind11.h>
 
 #include <cstddef>
 #include <cstdint>
 #include <string>
 
-#include "chain.hpp"
-#if defined(PYBERT_CRF_CUDA)
-#include "cuda/operations.hpp"
-#endif
+#include "operations.hpp"
 
 namespace py = pybind11;
 
@@ -59,136 +55,85 @@ Paths paths_of(const py::object& paths) {
   return view_of<const std::int64_t, 2>(paths);
 }
 
-template <class Real>
-void define_operations(py::module_& module, const std::string& suffix) {
-  using Problem = const py::tuple&;
-  module.def(("log_partition_" + suffix).c_str(), [](Problem problem, const py::object& paths, Address value,
-                                                     Address log_z, Address messages, int threads) {
-    const auto chains = chains_of<Real>(problem);
-    const Paths given = paths_of(paths);
-    const LogPartition<Real> out{pointer<Real>(value), pointer<Real>(log_z), pointer<Real>(messages)};
-    const auto& operations = cpu::operations<Real>();
-    const py::gil_scoped_release unlocked;
-    return operations.log_partition(chains, given, out, threads);
-  });
-  module.def(("gradient_" + suffix).c_str(),
-             [](Problem problem, const py::object& paths, Address grad, Address messages, Address log_z,
-                Address d_emissions, Address d_start, Address d_transitions, Address d_end, int threads) {
-               const auto chains = chains_of<Real>(problem);
-               const Paths given = paths_of(paths);
-               const Gradient<Real> out{pointer<Real>(d_emissions), pointer<Real>(d_start),
-                                        pointer<Real>(d_transitions), pointer<Real>(d_end)};
-               const auto& operations = cpu::operations<Real>();
-               const py::gil_scoped_release unlocked;
-               operations.gradient(chains, given, pointer<const Real>(grad), pointer<const Real>(messages),
-                                   pointer<const Real>(log_z), out, threads);
-             });
-  module.def(("value_and_gradient_" + suffix).c_str(),
-             [](Problem problem, const py::object& paths, Address grad, Address value, Address d_emissions,
-                Address d_start, Address d_transitions, Address d_end, int threads) {
-               const auto chains = chains_of<Real>(problem);
-               const Paths given = paths_of(paths);
-               const Gradient<Real> out{pointer<Real>(d_emissions), pointer<Real>(d_start),
-                                        pointer<Real>(d_transitions), pointer<Real>(d_end)};
-               const auto& operations = cpu::operations<Real>();
-               const py::gil_scoped_release unlocked;
-               return operations.value_and_gradient(chains, given, pointer<const Real>(grad),
-                                                    pointer<Real>(value), out, threads);
-             });
-  module.def(("viterbi_" + suffix).c_str(), [](Problem problem, Address tags, Address scores, int threads) {
-    const auto chains = chains_of<Real>(problem);
-    const BestPaths<Real> out{1, pointer<std::int64_t>(tags), pointer<Real>(scores)};
-    const auto& operations = cpu::operations<Real>();
-    const py::gil_scoped_release unlocked;
-    operations.viterbi(chains, out, threads);
-  });
-  module.def(("k_best_" + suffix).c_str(),
-             [](std::ptrdiff_t k, Problem problem, Address tags, Address scores, int threads) {
-               const auto chains = chains_of<Real>(problem);
-               const BestPaths<Real> out{k, pointer<std::int64_t>(tags), pointer<Real>(scores)};
-               const auto& operations = cpu::operations<Real>();
-               const py::gil_scoped_release unlocked;
-               operations.k_best(chains, out, threads);
-             });
-  module.def(("log_alphas_" + suffix).c_str(), [](Problem problem, Address alphas, int threads) {
-    const auto chains = chains_of<Real>(problem);
-    const auto& operations = cpu::operations<Real>();
-    const py::gil_scoped_release unlocked;
-    operations.log_alphas(chains, pointer<Real>(alphas), threads);
-  });
-  module.def(("sample_" + suffix).c_str(),
-             [](std::ptrdiff_t n, Problem problem, const py::tuple& uniforms, Address tags, int threads) {
-               const auto chains = chains_of<Real>(problem);
-               const Samples out{n, view_of<const double, 3>(uniforms), pointer<std::int64_t>(tags)};
-               const auto& operations = cpu::operations<Real>();
-               const py::gil_scoped_release unlocked;
-               operations.sample(chains, out, threads);
-             });
+template <class Executor>
+Executor executor_of(const py::object& executor);
+
+// The number of threads.
+template <>
+cpu::Threads executor_of(const py::object& executor) {
+  return {executor.cast<int>()};
 }
 
 #if defined(PYBERT_CRF_CUDA)
 // (device, stream, workspace)
-cuda::Place place_of(const py::tuple& place) {
-  if (place.size() != 3) throw py::value_error("a place is (device, stream, workspace)");
-  return {place[0].cast<int>(), pointer<void>(place[1].cast<Address>()),
-          pointer<void>(place[2].cast<Address>())};
+template <>
+cuda::Stream executor_of(const py::object& executor) {
+  const auto parts = executor.cast<py::tuple>();
+  if (parts.size() != 3) throw py::value_error("a stream is (device, stream, workspace)");
+  return {parts[0].cast<int>(), pointer<void>(parts[1].cast<Address>()),
+          pointer<void>(parts[2].cast<Address>())};
 }
+#endif
 
-// The same operations on a GPU's memory: instead of threads they take a place, and return how many bytes of
-// workspace they need where that has none.
-template <class Real>
-void define_cuda_operations(py::module_& module, const std::string& suffix) {
+// Defines PREFIX + operation + SUFFIX for each operation of a table; the last argument is the executor.
+template <class Real, class Executor>
+void define_operations(py::module_& module, const std::string& prefix, const std::string& suffix,
+                       const Operations<Real, Executor>& (*table)()) {
   using Problem = const py::tuple&;
-  using PlaceTuple = const py::tuple&;
-  module.def(
-      ("cuda_log_partition_" + suffix).c_str(), [](Problem problem, const py::object& paths, Address value,
-                                                   Address log_z, Address messages, PlaceTuple place) {
-        const LogPartition<Real> out{pointer<Real>(value), pointer<Real>(log_z), pointer<Real>(messages)};
-        return cuda::value_operations<Real>().log_partition(chains_of<Real>(problem), paths_of(paths), out,
-                                                            place_of(place));
-      });
-  module.def(("cuda_gradient_" + suffix).c_str(), [](Problem problem, const py::object& paths, Address grad,
-                                                     Address messages, Address log_z, Address d_emissions,
-                                                     Address d_start, Address d_transitions, Address d_end,
-                                                     PlaceTuple place) {
-    const Gradient<Real> out{pointer<Real>(d_emissions), pointer<Real>(d_start), pointer<Real>(d_transitions),
-                             pointer<Real>(d_end)};
-    return cuda::value_operations<Real>().gradient(chains_of<Real>(problem), paths_of(paths),
-                                                   pointer<const Real>(grad), pointer<const Real>(messages),
-                                                   pointer<const Real>(log_z), out, place_of(place));
+  using Object = const py::object&;
+  using Table = Operations<Real, Executor>;
+  const auto run = [table](auto operation, Object executor, const auto&... arguments) {
+    const auto kernel = table().*operation;
+    const Executor given = executor_of<Executor>(executor);
+    const py::gil_scoped_release unlocked;
+    return kernel(arguments..., given);
+  };
+  const auto define = [&](const char* name, const auto& function) {
+    module.def((prefix + name + suffix).c_str(), function);
+  };
+  const auto gradient_at = [](Address emissions, Address start, Address transitions, Address end) {
+    return Gradient<Real>{pointer<Real>(emissions), pointer<Real>(start), pointer<Real>(transitions),
+                          pointer<Real>(end)};
+  };
+  define("log_partition",
+         [=](Problem problem, Object paths, Address value, Address log_z, Address messages, Object executor) {
+           const LogPartition<Real> out{pointer<Real>(value), pointer<Real>(log_z), pointer<Real>(messages)};
+           return run(&Table::log_partition, executor, chains_of<Real>(problem), paths_of(paths), out);
+         });
+  define("gradient",
+         [=](Problem problem, Object paths, Address grad, Address messages, Address log_z,
+             Address d_emissions, Address d_start, Address d_transitions, Address d_end, Object executor) {
+           return run(&Table::gradient, executor, chains_of<Real>(problem), paths_of(paths),
+                      pointer<const Real>(grad), pointer<const Real>(messages), pointer<const Real>(log_z),
+                      gradient_at(d_emissions, d_start, d_transitions, d_end));
+         });
+  define("value_and_gradient",
+         [=](Problem problem, Object paths, Address grad, Address value, Address d_emissions, Address d_start,
+             Address d_transitions, Address d_end, Object executor) {
+           return run(&Table::value_and_gradient, executor, chains_of<Real>(problem), paths_of(paths),
+                      pointer<const Real>(grad), pointer<Real>(value),
+                      gradient_at(d_emissions, d_start, d_transitions, d_end));
+         });
+  define("viterbi", [=](Problem problem, Address tags, Address scores, Object executor) {
+    const BestPaths<Real> out{1, pointer<std::int64_t>(tags), pointer<Real>(scores)};
+    return run(&Table::viterbi, executor, chains_of<Real>(problem), out);
   });
-  module.def(("cuda_value_and_gradient_" + suffix).c_str(),
-             [](Problem problem, const py::object& paths, Address grad, Address value, Address d_emissions,
-                Address d_start, Address d_transitions, Address d_end, PlaceTuple place) {
-               const Gradient<Real> out{pointer<Real>(d_emissions), pointer<Real>(d_start),
-                                        pointer<Real>(d_transitions), pointer<Real>(d_end)};
-               return cuda::value_operations<Real>().value_and_gradient(
-                   chains_of<Real>(problem), paths_of(paths), pointer<const Real>(grad), pointer<Real>(value),
-                   out, place_of(place));
-             });
-  module.def(("cuda_viterbi_" + suffix).c_str(),
-             [](Problem problem, Address tags, Address scores, PlaceTuple place) {
-               const BestPaths<Real> out{1, pointer<std::int64_t>(tags), pointer<Real>(scores)};
-               return cuda::path_operations<Real>().viterbi(chains_of<Real>(problem), out, place_of(place));
-             });
-  module.def(("cuda_k_best_" + suffix).c_str(),
-             [](std::ptrdiff_t k, Problem problem, Address tags, Address scores, PlaceTuple place) {
-               const BestPaths<Real> out{k, pointer<std::int64_t>(tags), pointer<Real>(scores)};
-               return cuda::path_operations<Real>().k_best(chains_of<Real>(problem), out, place_of(place));
-             });
-  module.def(("cuda_log_alphas_" + suffix).c_str(), [](Problem problem, Address alphas, PlaceTuple place) {
-    return cuda::path_operations<Real>().log_alphas(chains_of<Real>(problem), pointer<Real>(alphas),
-                                                    place_of(place));
+  define("k_best", [=](std::ptrdiff_t k, Problem problem, Address tags, Address scores, Object executor) {
+    const BestPaths<Real> out{k, pointer<std::int64_t>(tags), pointer<Real>(scores)};
+    return run(&Table::k_best, executor, chains_of<Real>(problem), out);
   });
-  module.def(
-      ("cuda_sample_" + suffix).c_str(),
-      [](std::ptrdiff_t n, Problem problem, const py::tuple& uniforms, Address tags, PlaceTuple place) {
-        const Samples out{n, view_of<const double, 3>(uniforms), pointer<std::int64_t>(tags)};
-        return cuda::path_operations<Real>().sample(chains_of<Real>(problem), out, place_of(place));
-      });
+  define("log_alphas", [=](Problem problem, Address alphas, Object executor) {
+    return run(&Table::log_alphas, executor, chains_of<Real>(problem), pointer<Real>(alphas));
+  });
+  define("sample",
+         [=](std::ptrdiff_t n, Problem problem, const py::tuple& uniforms, Address tags, Object executor) {
+           const Samples out{n, view_of<const double, 3>(uniforms), pointer<std::int64_t>(tags)};
+           return run(&Table::sample, executor, chains_of<Real>(problem), out);
+         });
 }
 
-// (how many GPUs there are, CUDA's word for it)
+#if defined(PYBERT_CRF_CUDA)
+// (how many GPUs there are, CUDA's message)
 py::tuple cuda_devices() {
   const char* why = "";
   const int count = cuda::device_count(&why);
@@ -201,14 +146,15 @@ py::tuple cuda_devices() {
 }  // namespace pybert_crf
 
 PYBIND11_MODULE(_native, module) {
-  module.doc() = "The linear-chain CRF in C++; use it through pybert_crf.crf.native.";
-  module.def("instruction_set", &pybert_crf::cpu::instruction_set);
-  pybert_crf::define_operations<float>(module, "float32");
-  pybert_crf::define_operations<double>(module, "float64");
+  using namespace pybert_crf;  // NOLINT: the names of this file
+  module.doc() = "The operations of a linear-chain CRF in C++ and CUDA, on raw memory.";
+  module.def("instruction_set", &cpu::instruction_set);
+  define_operations(module, "", "_float32", &cpu::operations<float>);
+  define_operations(module, "", "_float64", &cpu::operations<double>);
 #if defined(PYBERT_CRF_CUDA)
-  module.attr("cuda_most_tags") = pybert_crf::cuda::most_tags;
-  module.def("cuda_devices", &pybert_crf::cuda_devices);
-  pybert_crf::define_cuda_operations<float>(module, "float32");
-  pybert_crf::define_cuda_operations<double>(module, "float64");
+  module.attr("cuda_most_tags") = cuda::most_tags;
+  module.def("cuda_devices", &cuda_devices);
+  define_operations(module, "cuda_", "_float32", &cuda::operations<float>);
+  define_operations(module, "cuda_", "_float64", &cuda::operations<double>);
 #endif
 }

@@ -4,8 +4,8 @@
 
 #include <cstddef>
 
-#include "chain/propagate.hpp"
 #include "chain/scaled.hpp"
+#include "chain/table.hpp"
 
 namespace pybert_crf::PYBERT_CRF_TARGET {
 
@@ -57,45 +57,14 @@ PYBERT_CRF_INLINE void advance(const Weights<Lanes>& weights, bool at_boundary, 
   Lanes::store_one(half.stretch.scales + step + 1, scale_to_one(Lanes::greatest(peak)));
 }
 
-// The products of vectors with a table of one block where it lies.
-template <class Lanes>
-struct BlockInMemory {
-  const Shape<Lanes>& shape;
-  const typename Lanes::Work* table;
-
-  PYBERT_CRF_INLINE typename Lanes::Values times(const typename Lanes::Cell* vector) const {
-    return propagate(shape, vector, table, 0);
-  }
-};
-
-// The same with a table that fits the registers (Lanes::keeps_table), for many steps.
-template <class Lanes, int rows>
-struct BlockInRegisters {
-  typename Lanes::Values row[rows];
-
-  BlockInRegisters(const Shape<Lanes>&, const typename Lanes::Work* table) {
-    PYBERT_CRF_UNROLL
-    for (int i = 0; i < rows; ++i) row[i] = Lanes::load(table + i * Lanes::width);
-  }
-
-  PYBERT_CRF_INLINE typename Lanes::Values times(const typename Lanes::Cell* vector) const {
-    Partials<Lanes> partial;
-    auto& sums = partial.sums;
-    PYBERT_CRF_UNROLL
-    for (int i = 0; i < rows; ++i)
-      sums[i % Lanes::partials] = Lanes::fma(Lanes::all(vector[i]), row[i], sums[i % Lanes::partials]);
-    return partial.total();
-  }
-};
-
 // The steps first..stop-1, none of them at a boundary, of sweeps whose tags fill one block: what changes from
 // step to step stays in registers. Of several, the even ones come from one end and the odd ones from the
 // other.
-template <class Lanes, class Block, int number, class AnyHalf>
+template <class Lanes, class Table, int number, class AnyHalf>
 PYBERT_CRF_FUNCTION void advance_block(const Weights<Lanes>& weights, AnyHalf* const (&halves)[number],
                                        std::ptrdiff_t first, std::ptrdiff_t stop) {
   using Values = typename Lanes::Values;
-  const Block blocks[2] = {{weights.shape, weights.table[halves[0]->start]},
+  const Table tables[2] = {{weights.shape, weights.table[halves[0]->start]},
                            {weights.shape, weights.table[halves[number - 1]->start]}};
   Stretch<Lanes> stretches[number];
   Course<Lanes> courses[number];
@@ -107,7 +76,7 @@ PYBERT_CRF_FUNCTION void advance_block(const Weights<Lanes>& weights, AnyHalf* c
   for (std::ptrdiff_t step = first; step < stop; ++step) {
     PYBERT_CRF_UNROLL
     for (int h = 0; h < number; ++h) {
-      const Values reached = blocks[h % 2].times(stretches[h].vectors + step * Lanes::width);
+      const Values reached = tables[h % 2].sum(stretches[h].vectors + step * Lanes::width, 0);
       const Values scale = Lanes::all(scale_of_step(stretches[h], step, courses[h]));
       Values peak = Lanes::all(0);
       settle(stretches[h], step, 0, Lanes::width, reached, scale, courses[h].least, peak);
@@ -172,12 +141,12 @@ PYBERT_CRF_INLINE void advance_all(const Weights<Lanes>& weights, AnyHalf* const
   if constexpr (OneBlock && Lanes::keeps_table) {
     constexpr int few = Lanes::partials;
     if (weights.shape.rows == few) {
-      advance_block<Lanes, BlockInRegisters<Lanes, few>>(weights, halves, first, stop);
+      advance_block<Lanes, TableInRegisters<Lanes, few>>(weights, halves, first, stop);
     } else {
-      advance_block<Lanes, BlockInRegisters<Lanes, Lanes::width>>(weights, halves, first, stop);
+      advance_block<Lanes, TableInRegisters<Lanes, Lanes::width>>(weights, halves, first, stop);
     }
   } else if constexpr (OneBlock) {
-    advance_block<Lanes, BlockInMemory<Lanes>>(weights, halves, first, stop);
+    advance_block<Lanes, TableInMemory<Lanes>>(weights, halves, first, stop);
   } else {
     for (std::ptrdiff_t step = first; step < stop; ++step) {
       if constexpr (number == rows_together) {

@@ -100,13 +100,13 @@ PYBERT_CRF_FUNCTION void k_best_paths(const Chains<Real>& chains, const Row<Real
   Lanes::sync();
 }
 
-// The k best paths of the row `index` of a batch, as BestPaths has them.
+// The k best paths of a row of a batch, as BestPaths has them.
 template <class Lanes, class Real>
-PYBERT_CRF_FUNCTION void k_best_of_row(const Chains<Real>& chains, const Row<Real>& row, std::ptrdiff_t index,
+PYBERT_CRF_FUNCTION void k_best_of_row(const Chains<Real>& chains, const Row<Real>& row,
                                        const BestPaths<Real>& out, const KBestScratch<Lanes>& scratch) {
   const std::ptrdiff_t k = out.count;
   const auto path = [&](std::ptrdiff_t rank) {
-    return out.tags + (rank * chains.batch + index) * chains.time;
+    return out.tags + (rank * chains.batch + row.index) * chains.time;
   };
   Lanes::each(k, [&](std::ptrdiff_t rank) {
     for (std::ptrdiff_t t = 0; t < chains.time; ++t) path(rank)[t] = -1;
@@ -122,7 +122,7 @@ PYBERT_CRF_FUNCTION void k_best_of_row(const Chains<Real>& chains, const Row<Rea
       score = path_score<Lanes>(chains, row, [&](std::ptrdiff_t i) {
         return static_cast<std::ptrdiff_t>(path(rank)[row.positions[i]]);
       });
-    Lanes::in_lane_of(rank, [&] { out.scores[rank * chains.batch + index] = static_cast<Real>(score); });
+    Lanes::in_lane_of(rank, [&] { out.scores[rank * chains.batch + row.index] = static_cast<Real>(score); });
   }
 }
 

@@ -11,9 +11,10 @@
 #include <cstddef>
 #include <limits>
 
+#include "chain/counts.hpp"
 #include "chain/parameters.hpp"
-#include "chain/propagate.hpp"
 #include "chain/row.hpp"
+#include "chain/table.hpp"
 
 namespace pybert_crf::PYBERT_CRF_TARGET {
 
@@ -25,6 +26,11 @@ struct LogChain {
   View<const Real, 1> start;
   View<const Real, 1> end;
 };
+
+template <class Real>
+PYBERT_CRF_INLINE LogChain<Real> log_chain(const Chains<Real>& chains) {
+  return {chains.transitions, chains.start, chains.end};
+}
 
 // Working memory, in double: (padded) each.
 template <class Lanes>
@@ -124,14 +130,18 @@ PYBERT_CRF_FUNCTION double log_forward(const Weights<Lanes>& weights, const LogC
   return offset + top + std::log(sum);
 }
 
-// Expected counts of several rows, in double: thousands of small numbers go into each. What stands in row i
-// is added to by the lane that owns tag i.
-struct Counts {
-  double* start;     // (padded)
-  double* end;       // (padded)
-  double* products;  // a table of Shape: pairs, yet to be multiplied by W
-  double* direct;    // (tags, tags): pairs
-};
+// The alphas (time, tags) of a row, as Operations::log_alphas has them.
+template <class Lanes, class Real>
+PYBERT_CRF_FUNCTION void log_alphas_of_row(const Weights<Lanes>& weights, const Chains<Real>& chains,
+                                           const Row<Real>& row, const LogScratch<Lanes>& scratch,
+                                           Real* alphas) {
+  fill_masked<Lanes>(row, chains.time, row.tags, alphas, Real{0});
+  if (row.length == 0) return;
+  log_forward(weights, log_chain(chains), row, scratch,
+              [&](std::ptrdiff_t i, std::ptrdiff_t j, double alpha) {
+                alphas[row.positions[i] * row.tags + j] = static_cast<Real>(alpha);
+              });
+}
 
 // The gradient of weight * log_z of a row with a legal path, given its alphas (length, tags), by conditionals
 // from right to left (eq. 20): no second recursion can drift apart from the first.

@@ -10,8 +10,8 @@
 #include <cstddef>
 #include <limits>
 
-#include "chain.hpp"
 #include "lanes/math.hpp"
+#include "problem.hpp"
 
 namespace pybert_crf::PYBERT_CRF_TARGET {
 
@@ -83,6 +83,22 @@ struct Spread {
 
   PYBERT_CRF_INLINE bool within(double bound) const { return !nan && (low > top || low - top >= bound); }
 };
+
+// How many numbers the arrays of Weights and of Scores are.
+template <class Lanes>
+PYBERT_CRF_INLINE std::ptrdiff_t parameter_size(const Shape<Lanes>& shape) {
+  return 2 * shape.table() + 3 * shape.padded;
+}
+
+// Weights or Scores whose arrays are in this memory, one after the other.
+template <class Parameters, class Lanes>
+PYBERT_CRF_INLINE Parameters parameters_at(const Shape<Lanes>& shape, typename Lanes::Work* memory) {
+  Parameters parameters{shape};
+  for (int side = left; side <= right; ++side, memory += shape.table()) parameters.table[side] = memory;
+  for (int side = left; side <= right; ++side, memory += shape.padded) parameters.boundary[side] = memory;
+  parameters.beyond = memory;
+  return parameters;
+}
 
 // Rows first..stop-1 of a table: score(i, j), and -inf in the rows and lanes beyond the last tag.
 template <class Lanes, class Score>

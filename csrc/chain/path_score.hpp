@@ -4,11 +4,22 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "chain.hpp"
-#include "chain/log_semiring.hpp"
+#include "chain/counts.hpp"
 #include "chain/row.hpp"
+#include "problem.hpp"
 
 namespace pybert_crf::PYBERT_CRF_TARGET {
+
+// The tag of a given path at the i-th position of a row.
+template <class Real>
+struct GivenPath {
+  const Paths& paths;
+  const Row<Real>& row;
+
+  PYBERT_CRF_INLINE std::ptrdiff_t operator()(std::ptrdiff_t i) const {
+    return static_cast<std::ptrdiff_t>(paths(row.index, row.positions[i]));
+  }
+};
 
 // In double: exact to one rounding however long the chain is (docs/crf.md, eq. 1). tag(i) is the tag of the
 // row's i-th position.
@@ -41,21 +52,32 @@ PYBERT_CRF_FUNCTION void add_path(const Row<Real>& row, Tag tag, Real factor, Re
   Lanes::in_lane_of(previous, [&] { counts.end[previous] += times; });
 }
 
-// The first position t of a row whose tag is none of `tags`; -1 if there is none.
+// The first position t of a row whose tag is unmasked and out of range; -1 if there is none.
 PYBERT_CRF_INLINE std::ptrdiff_t find_wrong_tag(const View<const std::int64_t, 1>& path,
                                                 const View<const std::uint8_t, 1>& mask, std::ptrdiff_t time,
                                                 std::ptrdiff_t tags) {
   const auto limit = static_cast<std::uint64_t>(tags);
-  std::uint64_t wrong = 0;
-  if (path.stride[0] == 1 && mask.stride[0] == 1) {  // a loop that the compiler makes vectors of
-    for (std::ptrdiff_t t = 0; t < time; ++t)
-      wrong |= mask.data[t] & std::uint64_t{static_cast<std::uint64_t>(path.data[t]) >= limit};
-  } else {
-    for (std::ptrdiff_t t = 0; t < time; ++t)
-      wrong |= mask(t) & std::uint64_t{static_cast<std::uint64_t>(path(t)) >= limit};
-  }
+  const std::uint64_t wrong = with_stride(path.stride[0], [&](auto path_stride) {
+    return with_stride(mask.stride[0], [&](auto mask_stride) {
+      std::uint64_t any = 0;
+      for (std::ptrdiff_t t = 0; t < time; ++t)
+        any |= mask.data[t * mask_stride] &
+               std::uint64_t{static_cast<std::uint64_t>(path.data[t * path_stride]) >= limit};
+      return any;
+    });
+  });
   for (std::ptrdiff_t t = 0; wrong && t < time; ++t)
     if (mask(t) && (path(t) < 0 || path(t) >= tags)) return t;
+  return -1;
+}
+
+// The flat index of the first unmasked tag of a batch that is out of range; -1 if there is none.
+template <class Real>
+std::ptrdiff_t find_wrong_tag(const Chains<Real>& chains, const Paths& paths) {
+  for (std::ptrdiff_t row = 0; paths.data != nullptr && row < chains.batch; ++row) {
+    const std::ptrdiff_t wrong = find_wrong_tag(paths[row], chains.mask[row], chains.time, chains.tags);
+    if (wrong >= 0) return row * chains.time + wrong;
+  }
   return -1;
 }
 

@@ -1,16 +1,24 @@
-// One row of a batch: which of its positions make the chain, and what is emitted there.
+// One row of a batch: which of its positions make the chain, and the emissions there.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
-#include "chain.hpp"
+#include "problem.hpp"
 
 namespace pybert_crf::PYBERT_CRF_TARGET {
 
+// Calls work(stride) with a type that tells the compiler of a stride of one, whose loop it makes vectors of.
+template <class Work>
+PYBERT_CRF_INLINE auto with_stride(std::ptrdiff_t stride, const Work& work) {
+  return stride == 1 ? work(std::integral_constant<std::ptrdiff_t, 1>{}) : work(stride);
+}
+
 template <class Real>
 struct Row {
+  std::ptrdiff_t index;             // of the row in the batch
   View<const Real, 2> scores;       // (time, tags)
   const std::ptrdiff_t* positions;  // (length): the unmasked positions, in order
   std::ptrdiff_t length;
@@ -60,29 +68,54 @@ PYBERT_CRF_INLINE std::ptrdiff_t find_chain(const View<const std::uint8_t, 1>& m
 
 // How many positions of one row are unmasked.
 PYBERT_CRF_INLINE std::ptrdiff_t count_chain(const View<const std::uint8_t, 1>& mask, std::ptrdiff_t time) {
-  std::ptrdiff_t length = 0;
-  if (mask.stride[0] == 1) {  // a loop that the compiler makes vectors of
-    for (std::ptrdiff_t t = 0; t < time; ++t) length += mask.data[t] != 0;
-  } else {
-    for (std::ptrdiff_t t = 0; t < time; ++t) length += mask(t) != 0;
-  }
-  return length;
+  return with_stride(mask.stride[0], [&](auto stride) {
+    std::ptrdiff_t length = 0;
+    for (std::ptrdiff_t t = 0; t < time; ++t) length += mask.data[t * stride] != 0;
+    return length;
+  });
 }
 
-// Sets `width` numbers to `value` at each position outside the chain.
-template <class T>
-PYBERT_CRF_INLINE void fill_outside(const std::ptrdiff_t* positions, std::ptrdiff_t length,
-                                    std::ptrdiff_t time, std::ptrdiff_t width, T* numbers, T value) {
+// The unmasked positions of all rows of a batch.
+struct ChainPositions {
+  std::ptrdiff_t* positions;  // (batch, time + 1)
+  std::ptrdiff_t* lengths;    // (batch)
+
+  template <class Real>
+  PYBERT_CRF_INLINE Row<Real> row(const Chains<Real>& chains, std::ptrdiff_t index) const {
+    return {index, chains.emissions[index], positions + index * (chains.time + 1), lengths[index],
+            chains.tags};
+  }
+};
+
+// Sets `width` numbers to `value` at each masked position of a row.
+template <class Lanes, class Real, class T>
+PYBERT_CRF_FUNCTION void fill_masked(const Row<Real>& row, std::ptrdiff_t time, std::ptrdiff_t width,
+                                     T* numbers, T value) {
+  const std::ptrdiff_t* const positions = row.positions;
+  const std::ptrdiff_t length = row.length;
+  const auto fill = [&](std::ptrdiff_t first, std::ptrdiff_t stop) {
+    T* const to = numbers + first * width;
+    Lanes::each((stop - first) * width, [&](std::ptrdiff_t at) { to[at] = value; });
+  };
   if (length > 0 && positions[length - 1] - positions[0] == length - 1) {  // the chain has no gaps
-    for (std::ptrdiff_t at = 0; at < positions[0] * width; ++at) numbers[at] = value;
-    for (std::ptrdiff_t at = (positions[0] + length) * width; at < time * width; ++at) numbers[at] = value;
+    fill(0, positions[0]);
+    fill(positions[0] + length, time);
     return;
   }
   std::ptrdiff_t next = 0;  // the first position not yet done
   for (std::ptrdiff_t i = 0; i <= length; ++i) {
     const std::ptrdiff_t stop = i < length ? positions[i] : time;
-    for (std::ptrdiff_t at = next * width; at < stop * width; ++at) numbers[at] = value;
+    fill(next, stop);
     next = stop + 1;
+  }
+}
+
+// Sets `width` numbers to `value` at each unmasked position of a row.
+template <class Lanes, class Real, class T>
+PYBERT_CRF_FUNCTION void fill_chain(const Row<Real>& row, std::ptrdiff_t width, T* numbers, T value) {
+  for (std::ptrdiff_t i = 0; i < row.length; ++i) {
+    T* const to = numbers + row.positions[i] * width;
+    Lanes::each(width, [&](std::ptrdiff_t at) { to[at] = value; });
   }
 }
 

@@ -53,12 +53,12 @@ PYBERT_CRF_FUNCTION void sample_path(const LogChain<Real>& chain, const Row<Real
   }
 }
 
-// All samples of the row `index` of a batch. `alphas` is memory for (length, tags).
+// All samples of a row of a batch. `alphas` is memory for (length, tags).
 template <class Lanes, class Real>
-PYBERT_CRF_FUNCTION void samples_of_row(const Weights<Lanes>& weights, const LogChain<Real>& chain,
-                                        const Row<Real>& row, const Chains<Real>& chains,
-                                        std::ptrdiff_t index, const Samples& out, double* alphas,
+PYBERT_CRF_FUNCTION void samples_of_row(const Weights<Lanes>& weights, const Chains<Real>& chains,
+                                        const Row<Real>& row, const Samples& out, double* alphas,
                                         const LogScratch<Lanes>& scratch) {
+  const LogChain<Real> chain = log_chain(chains);
   constexpr double nothing = -std::numeric_limits<double>::infinity();
   double log_z = nothing;
   if (row.length > 0)
@@ -67,11 +67,11 @@ PYBERT_CRF_FUNCTION void samples_of_row(const Weights<Lanes>& weights, const Log
     });
   Lanes::sync();
   Lanes::each(out.count, [&](std::ptrdiff_t n) {
-    std::int64_t* path = out.tags + (n * chains.batch + index) * chains.time;
+    std::int64_t* path = out.tags + (n * chains.batch + row.index) * chains.time;
     for (std::ptrdiff_t t = 0; t < chains.time; ++t) path[t] = -1;
     if (!(log_z > nothing)) return;
     sample_path(
-        chain, row, alphas, [&](std::ptrdiff_t i) { return out.uniforms(n, index, row.positions[i]); },
+        chain, row, alphas, [&](std::ptrdiff_t i) { return out.uniforms(n, row.index, row.positions[i]); },
         [&](std::ptrdiff_t i, std::ptrdiff_t tag) { path[row.positions[i]] = tag; });
   });
 }

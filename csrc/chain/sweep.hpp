@@ -7,8 +7,8 @@
 #include <limits>
 
 #include "chain/advance.hpp"
-#include "chain/propagate.hpp"
 #include "chain/scaled.hpp"
+#include "chain/table.hpp"
 
 namespace pybert_crf::PYBERT_CRF_TARGET {
 

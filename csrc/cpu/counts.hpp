@@ -3,8 +3,7 @@
 
 #include <cstddef>
 
-#include "chain/log_semiring.hpp"
-#include "chain/parameters.hpp"
+#include "chain/counts.hpp"
 #include "cpu/parallel.hpp"
 
 namespace pybert_crf::PYBERT_CRF_TARGET {
@@ -21,7 +20,7 @@ class ChunkCounts {
   ChunkCounts(std::ptrdiff_t groups, std::ptrdiff_t tags)
       : shape_(tags),
         groups_(groups),
-        size_(2 * shape_.padded + shape_.table() + tags * tags),
+        size_(Counts::size(shape_)),
         chunks_(chunks_for(groups, size_)),
         counts_((chunks_ > 0 ? chunks_ : 1) * size_) {
     fill(counts_.data(), (chunks_ > 0 ? chunks_ : 1) * size_, 0.0);
@@ -30,10 +29,7 @@ class ChunkCounts {
   std::ptrdiff_t chunks() const { return chunks_; }
   std::ptrdiff_t first_of(std::ptrdiff_t chunk) const { return chunk * groups_ / chunks_; }
 
-  Counts operator[](std::ptrdiff_t chunk) const {
-    double* at = counts_.data() + chunk * size_;
-    return {at, at + shape_.padded, at + 2 * shape_.padded, at + 2 * shape_.padded + shape_.table()};
-  }
+  Counts operator[](std::ptrdiff_t chunk) const { return Counts::at(shape_, counts_.data() + chunk * size_); }
 
   // Sums all chunks, in order, into the gradients.
   template <class Real>
@@ -43,16 +39,9 @@ class ChunkCounts {
       const double* more = total + chunk * size_;
       for (std::ptrdiff_t at = 0; at < size_; ++at) total[at] += more[at];
     }
-    const Counts sums = (*this)[0];
-    for (std::ptrdiff_t i = 0; i < shape_.tags; ++i) {
-      out.start[i] = static_cast<Real>(sums.start[i]);
-      out.end[i] = static_cast<Real>(sums.end[i]);
-      for (std::ptrdiff_t j = 0; j < shape_.tags; ++j) {
-        const std::ptrdiff_t at = shape_.at(i, j);
-        out.transitions[i * shape_.tags + j] =
-            static_cast<Real>(sums.products[at] * weights.table[left][at] + sums.direct[i * shape_.tags + j]);
-      }
-    }
+    for (std::ptrdiff_t i = 0; i < shape_.tags; ++i)
+      for (std::ptrdiff_t j = 0; j < shape_.tags; ++j)
+        store_gradient(weights, i, j, [&](std::ptrdiff_t at) { return total[at]; }, out);
   }
 
  private:

@@ -14,8 +14,8 @@ namespace {
 struct InstructionSet {
   const char* name;
   bool usable;
-  const Operations<float>& floats;
-  const Operations<double>& doubles;
+  const Operations<float, Threads>& floats;
+  const Operations<double, Threads>& doubles;
 };
 
 InstructionSet choose() {
@@ -51,12 +51,12 @@ const InstructionSet& chosen() {
 }  // namespace
 
 template <>
-const Operations<float>& operations() {
+const Operations<float, Threads>& operations() {
   return chosen().floats;
 }
 
 template <>
-const Operations<double>& operations() {
+const Operations<double, Threads>& operations() {
   return chosen().doubles;
 }
 

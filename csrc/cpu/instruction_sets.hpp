@@ -1,12 +1,12 @@
 // The instruction sets that operations.cpp is compiled for.
 #pragma once
 
-#include "chain.hpp"
+#include "operations.hpp"
 
-#define PYBERT_CRF_DECLARE(target)                        \
-  namespace pybert_crf::target {                          \
-  extern const cpu::Operations<float> operations_float;   \
-  extern const cpu::Operations<double> operations_double; \
+#define PYBERT_CRF_DECLARE(target)                                 \
+  namespace pybert_crf::target {                                   \
+  extern const Operations<float, cpu::Threads> operations_float;   \
+  extern const Operations<double, cpu::Threads> operations_double; \
   }
 
 PYBERT_CRF_DECLARE(baseline)

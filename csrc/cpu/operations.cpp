@@ -2,7 +2,6 @@
 // name.
 #include <type_traits>
 
-#include "chain.hpp"
 #include "cpu/gradient.hpp"
 #include "cpu/instruction_sets.hpp"
 #include "cpu/log_partition.hpp"
@@ -33,63 +32,76 @@ void with_lanes(std::ptrdiff_t tags, const Run& run) {
 }
 
 template <class Real>
-std::ptrdiff_t first_wrong_tag(const Chains<Real>& chains, const Paths& paths) {
-  for (std::ptrdiff_t row = 0; paths.data != nullptr && row < chains.batch; ++row) {
-    const std::ptrdiff_t wrong = find_wrong_tag(paths[row], chains.mask[row], chains.time, chains.tags);
-    if (wrong >= 0) return row * chains.time + wrong;
-  }
-  return -1;
-}
-
-template <class Real>
 std::ptrdiff_t run_log_partition(const Chains<Real>& chains, const Paths& paths,
-                                 const LogPartition<Real>& out, int threads) {
-  const std::ptrdiff_t wrong = first_wrong_tag(chains, paths);
+                                 const LogPartition<Real>& out, const cpu::Threads& threads) {
+  const std::ptrdiff_t wrong = find_wrong_tag(chains, paths);
   if (wrong >= 0) return wrong;
   with_lanes<double, wide_sum>(chains.tags, [&](auto lanes, auto one_block) {
-    log_partition<decltype(lanes), decltype(one_block)::value>(chains, paths, out, threads);
+    log_partition<decltype(lanes), decltype(one_block)::value>(chains, paths, out, threads.count);
   });
   return -1;
 }
 
 template <class Real>
-void run_gradient(const Chains<Real>& chains, const Paths& paths, const Real* grad, const Real* messages,
-                  const Real* log_z, const Gradient<Real>& out, int threads) {
+std::ptrdiff_t run_gradient(const Chains<Real>& chains, const Paths& paths, const Real* grad,
+                            const Real* messages, const Real* log_z, const Gradient<Real>& out,
+                            const cpu::Threads& threads) {
   with_lanes<double, wide_sum>(chains.tags, [&](auto lanes, auto one_block) {
-    gradient<decltype(lanes), decltype(one_block)::value>(chains, paths, grad, messages, log_z, out, threads);
+    gradient<decltype(lanes), decltype(one_block)::value>(chains, paths, grad, messages, log_z, out,
+                                                          threads.count);
   });
+  return -1;
 }
 
 template <class Real>
 std::ptrdiff_t run_value_and_gradient(const Chains<Real>& chains, const Paths& paths, const Real* grad,
-                                      Real* value, const Gradient<Real>& out, int threads) {
-  const std::ptrdiff_t wrong = first_wrong_tag(chains, paths);
+                                      Real* value, const Gradient<Real>& out, const cpu::Threads& threads) {
+  const std::ptrdiff_t wrong = find_wrong_tag(chains, paths);
   if (wrong >= 0) return wrong;
   with_lanes<double, wide_sum>(chains.tags, [&](auto lanes, auto one_block) {
-    value_and_gradient<decltype(lanes), decltype(one_block)::value>(chains, paths, grad, value, out, threads);
+    value_and_gradient<decltype(lanes), decltype(one_block)::value>(chains, paths, grad, value, out,
+                                                                    threads.count);
   });
   return -1;
 }
 
 template <class Real>
-void run_viterbi(const Chains<Real>& chains, const BestPaths<Real>& out, int threads) {
+std::ptrdiff_t run_viterbi(const Chains<Real>& chains, const BestPaths<Real>& out,
+                           const cpu::Threads& threads) {
   with_lanes<Real, wide_maximum>(chains.tags, [&](auto lanes, auto one_block) {
-    viterbi<decltype(lanes), decltype(one_block)::value>(chains, out, threads);
+    viterbi<decltype(lanes), decltype(one_block)::value>(chains, out, threads.count);
   });
+  return -1;
 }
 
 template <class Real>
-constexpr cpu::Operations<Real> operations = {run_log_partition<Real>,
-                                              run_gradient<Real>,
-                                              run_value_and_gradient<Real>,
-                                              run_viterbi<Real>,
-                                              k_best<CpuLanes<double, 16>, Real>,
-                                              log_alphas<CpuLanes<double, 16>, Real>,
-                                              sample<CpuLanes<double, 16>, Real>};
+std::ptrdiff_t run_k_best(const Chains<Real>& chains, const BestPaths<Real>& out,
+                          const cpu::Threads& threads) {
+  k_best<CpuLanes<double, 16>>(chains, out, threads.count);
+  return -1;
+}
+
+template <class Real>
+std::ptrdiff_t run_log_alphas(const Chains<Real>& chains, Real* alphas, const cpu::Threads& threads) {
+  log_alphas<CpuLanes<double, 16>>(chains, alphas, threads.count);
+  return -1;
+}
+
+template <class Real>
+std::ptrdiff_t run_sample(const Chains<Real>& chains, const Samples& out, const cpu::Threads& threads) {
+  sample<CpuLanes<double, 16>>(chains, out, threads.count);
+  return -1;
+}
+
+template <class Real>
+constexpr Operations<Real, cpu::Threads> operations = {
+    run_log_partition<Real>, run_gradient<Real>, run_value_and_gradient<Real>,
+    run_viterbi<Real>,       run_k_best<Real>,   run_log_alphas<Real>,
+    run_sample<Real>};
 
 }  // namespace
 
-extern const cpu::Operations<float> operations_float = operations<float>;
-extern const cpu::Operations<double> operations_double = operations<double>;
+extern const Operations<float, cpu::Threads> operations_float = operations<float>;
+extern const Operations<double, cpu::Threads> operations_double = operations<double>;
 
 }  // namespace pybert_crf::PYBERT_CRF_TARGET

@@ -5,9 +5,9 @@
 #include <cstddef>
 #include <type_traits>
 
-#include "chain.hpp"
 #include "cpu/memory.hpp"
 #include "cpu/pool.hpp"
+#include "problem.hpp"
 
 namespace pybert_crf::PYBERT_CRF_TARGET {
 

@@ -10,9 +10,10 @@
 #include <type_traits>
 
 #include "chain/parameters.hpp"
-#include "cuda/operations.hpp"
+#include "chain/row.hpp"
 #include "cuda/workspace.hpp"
 #include "lanes/cuda.cuh"
+#include "operations.hpp"
 
 namespace pybert_crf::PYBERT_CRF_TARGET {
 
@@ -60,15 +61,16 @@ void with_lanes(std::ptrdiff_t tags, const Run& run) {
 // Launches a kernel and checks that it was.
 template <class... Parameters, class... Arguments>
 void launch(void (*kernel)(Parameters...), std::ptrdiff_t blocks, int threads, std::size_t shared,
-            void* stream, const Arguments&... arguments) {
+            const cuda::Stream& stream, const Arguments&... arguments) {
   if (blocks == 0) return;
   kernel<<<static_cast<unsigned>(blocks), static_cast<unsigned>(threads), shared,
-           static_cast<cudaStream_t>(stream)>>>(arguments...);
+           static_cast<cudaStream_t>(stream.handle)>>>(arguments...);
   check(cudaGetLastError());
 }
 
-// Somewhere between one worker for each row and as many as memory allows: each has its own part of the
-// workspace and takes every so many-th row. Their number depends on the problem alone, so the bits do too.
+// How many workers share the rows: one for each row, or fewer if their parts of the workspace would be too
+// large; worker w takes the rows w, w + workers, w + 2 workers and so on. The number depends on the problem
+// alone, so the bits do too.
 inline std::ptrdiff_t workers_for(std::ptrdiff_t rows, std::ptrdiff_t bytes_of_one) {
   constexpr std::ptrdiff_t most_bytes = std::ptrdiff_t{1} << 29;
   constexpr std::ptrdiff_t least = 16;
@@ -77,13 +79,12 @@ inline std::ptrdiff_t workers_for(std::ptrdiff_t rows, std::ptrdiff_t bytes_of_o
   return workers < rows ? workers : rows;
 }
 
-// The unmasked positions of a row, by a warp; stops at a tag that is none.
+// The unmasked positions of a row, by a warp; stops at a tag out of range.
 template <class Real>
-__global__ void find_chains(Chains<Real> chains, Paths paths, std::ptrdiff_t* positions,
-                            std::ptrdiff_t* lengths) {
+__global__ void find_chains(Chains<Real> chains, Paths paths, ChainPositions found) {
   const std::ptrdiff_t row = blockIdx.x;
   const int lane = static_cast<int>(threadIdx.x);
-  std::ptrdiff_t* const own = positions + row * (chains.time + 1);
+  std::ptrdiff_t* const own = found.positions + row * (chains.time + 1);
   std::ptrdiff_t length = 0;
   for (std::ptrdiff_t first = 0; first < chains.time; first += 32) {
     const std::ptrdiff_t t = first + lane;
@@ -102,18 +103,18 @@ __global__ void find_chains(Chains<Real> chains, Paths paths, std::ptrdiff_t* po
     if (on) own[length + __popc(all & ((1U << lane) - 1U))] = t;
     length += __popc(all);
   }
-  if (lane == 0) lengths[row] = length;
+  if (lane == 0) found.lengths[row] = length;
 }
 
-struct ChainPositions {
-  std::ptrdiff_t* positions;
-  std::ptrdiff_t* lengths;
-};
-
+// The positions of all rows; the kernel that finds them is enqueued if there is memory.
 template <class Real>
-ChainPositions take_positions(const Chains<Real>& chains, cuda::Workspace& memory) {
-  return {memory.take<std::ptrdiff_t>(chains.batch * (chains.time + 1)),
-          memory.take<std::ptrdiff_t>(chains.batch)};
+ChainPositions enqueue_positions(const Chains<Real>& chains, const Paths& paths, const cuda::Stream& stream,
+                                 cuda::Workspace& memory) {
+  const ChainPositions found{memory.take<std::ptrdiff_t>(chains.batch * (chains.time + 1)),
+                             memory.take<std::ptrdiff_t>(chains.batch)};
+  if (stream.workspace != nullptr)
+    launch(find_chains<Real>, chains.batch, 32, 0, stream, chains, paths, found);
+  return found;
 }
 
 template <class Lanes, class Real>
@@ -141,12 +142,7 @@ __global__ void fill_scores_kernel(Chains<Real> chains, Scores<Lanes> scores, Sc
 
 template <class Parameters, class Lanes>
 Parameters take_parameters(const Shape<Lanes>& shape, cuda::Workspace& memory) {
-  using Work = typename Lanes::Work;
-  Parameters parameters{shape};
-  for (int side = left; side <= right; ++side) parameters.table[side] = memory.take<Work>(shape.table());
-  for (int side = left; side <= right; ++side) parameters.boundary[side] = memory.take<Work>(shape.padded);
-  parameters.beyond = memory.take<Work>(shape.padded);
-  return parameters;
+  return parameters_at<Parameters>(shape, memory.take<typename Lanes::Work>(parameter_size(shape)));
 }
 
 template <class Lanes>
@@ -154,18 +150,18 @@ std::ptrdiff_t table_blocks(const Shape<Lanes>& shape) {
   return (shape.rows + rows_a_block - 1) / rows_a_block;
 }
 
-// Weights of a call, on the device; the kernels that make them are enqueued where there is memory.
+// Weights of a call, on the device; the kernels that make them are enqueued if there is memory.
 template <class Lanes, class Real>
-const Weights<Lanes>* enqueue_weights(const Chains<Real>& chains, const cuda::Place& place,
+const Weights<Lanes>* enqueue_weights(const Chains<Real>& chains, const cuda::Stream& stream,
                                       cuda::Workspace& memory) {
   const Shape<Lanes> shape(chains.tags);
   const auto weights = take_parameters<Weights<Lanes>>(shape, memory);
   auto* const out = memory.take<Weights<Lanes>>(1);
-  if (place.workspace == nullptr) return nullptr;
+  if (stream.workspace == nullptr) return nullptr;
   const int width = static_cast<int>(Lanes::width);
-  launch(measure_kernel<Lanes, Real>, 1, width, 0, place.stream, chains, weights, out);
+  launch(measure_kernel<Lanes, Real>, 1, width, 0, stream, chains, weights, out);
   const Weights<Lanes>* made = out;
-  launch(fill_weights_kernel<Lanes, Real>, table_blocks(shape), width, 0, place.stream, chains, made);
+  launch(fill_weights_kernel<Lanes, Real>, table_blocks(shape), width, 0, stream, chains, made);
   return made;
 }
 

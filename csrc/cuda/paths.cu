@@ -2,8 +2,9 @@
 #include "chain/k_best.hpp"
 #include "chain/log_semiring.hpp"
 #include "chain/sample.hpp"
+#include "chain/viterbi.hpp"
+#include "cuda/declarations.hpp"
 #include "cuda/launch.cuh"
-#include "cuda/paths.hpp"
 
 namespace pybert_crf::PYBERT_CRF_TARGET {
 
@@ -24,19 +25,18 @@ struct Groups {
   static std::ptrdiff_t blocks(std::ptrdiff_t workers) { return (workers + rows - 1) / rows; }
 };
 
-__device__ Row<Real> row_of(const Chains<Real>& chains, const ChainPositions& found, std::ptrdiff_t index) {
-  return {chains.emissions[index], found.positions + index * (chains.time + 1), found.lengths[index],
-          chains.tags};
-}
-
 template <class Lanes, bool OneBlock>
 __global__ void __launch_bounds__(Groups<Lanes>::threads)
     viterbi_kernel(Chains<Real> chains, ChainPositions found, const Scores<Lanes>* scores,
                    BestPaths<Real> out, Real* memory, std::ptrdiff_t workers) {
   const std::ptrdiff_t worker = Groups<Lanes>::worker();
-  Real* const own = memory + worker * 2 * chains.time * scores->shape.padded;
+  using Path = BestPath<Lanes, OneBlock, Real>;
+  Real* const own = memory + worker * Path::memory_size(chains, scores->shape);
+  const TableInMemory<Lanes> table{scores->shape, scores->table[left]};
   for (std::ptrdiff_t index = worker; worker < workers && index < chains.batch; index += workers) {
-    best_path_of_row<Lanes, OneBlock>(chains, *scores, row_of(chains, found, index), index, out, own);
+    Path path(chains, *scores, found.row(chains, index), out, own);
+    path.find_rest(table, 0, 0);
+    path.finish();
     Lanes::sync();
   }
 }
@@ -48,8 +48,7 @@ __global__ void __launch_bounds__(32)
   double* const own = lists + blockIdx.x * 2 * list_size;
   Origin* const own_origins = origins + blockIdx.x * chains.time * list_size;
   for (std::ptrdiff_t index = blockIdx.x; index < chains.batch; index += workers) {
-    k_best_of_row<WarpLanes>(chains, row_of(chains, found, index), index, out,
-                             {own, own + list_size, own_origins});
+    k_best_of_row<WarpLanes>(chains, found.row(chains, index), out, {own, own + list_size, own_origins});
     WarpLanes::sync();
   }
 }
@@ -60,16 +59,8 @@ __global__ void __launch_bounds__(32)
   const auto scratch = LogScratch<WarpLanes>::at(
       weights->shape.padded, logs + blockIdx.x * LogScratch<WarpLanes>::parts * weights->shape.padded);
   for (std::ptrdiff_t index = blockIdx.x; index < chains.batch; index += workers) {
-    const Row<Real> row = row_of(chains, found, index);
-    Real* const own = alphas + index * chains.time * chains.tags;
-    WarpLanes::each(chains.time * chains.tags, [&](std::ptrdiff_t at) {
-      if (chains.mask(index, at / chains.tags) == 0) own[at] = 0;
-    });
-    if (row.length > 0)
-      log_forward(*weights, LogChain<Real>{chains.transitions, chains.start, chains.end}, row, scratch,
-                  [&](std::ptrdiff_t i, std::ptrdiff_t j, double alpha) {
-                    own[row.positions[i] * row.tags + j] = static_cast<Real>(alpha);
-                  });
+    log_alphas_of_row(*weights, chains, found.row(chains, index), scratch,
+                      alphas + index * chains.time * chains.tags);
     WarpLanes::sync();
   }
 }
@@ -81,21 +72,12 @@ __global__ void __launch_bounds__(32)
       weights->shape.padded, logs + blockIdx.x * LogScratch<WarpLanes>::parts * weights->shape.padded);
   double* const own = alphas + blockIdx.x * chains.time * chains.tags;
   for (std::ptrdiff_t index = blockIdx.x; index < chains.batch; index += workers) {
-    samples_of_row(*weights, LogChain<Real>{chains.transitions, chains.start, chains.end},
-                   row_of(chains, found, index), chains, index, out, own, scratch);
+    samples_of_row(*weights, chains, found.row(chains, index), out, own, scratch);
     WarpLanes::sync();
   }
 }
 
-// The positions of all rows, enqueued where there is memory.
-ChainPositions enqueue_positions(const Chains<Real>& chains, const cuda::Place& place,
-                                 cuda::Workspace& memory) {
-  const ChainPositions found = take_positions(chains, memory);
-  if (place.workspace != nullptr)
-    launch(find_chains<Real>, chains.batch, 32, 0, place.stream, chains, Paths{nullptr, {0, 0}},
-           found.positions, found.lengths);
-  return found;
-}
+constexpr Paths no_paths{nullptr, {0, 0}};
 
 void check_tags(const Chains<Real>& chains) {
   with_lanes<double>(chains.tags, [](auto, auto) {});
@@ -105,84 +87,75 @@ std::ptrdiff_t bytes(std::ptrdiff_t count, std::size_t size) {
   return count * static_cast<std::ptrdiff_t>(size);
 }
 
-std::size_t viterbi(const Chains<Real>& chains, const BestPaths<Real>& out, const cuda::Place& place) {
-  const DeviceGuard guard(place.device);
-  cuda::Workspace memory(place.workspace);
+}  // namespace
+
+std::ptrdiff_t viterbi(const Chains<Real>& chains, const BestPaths<Real>& out, const cuda::Stream& stream) {
+  const DeviceGuard guard(stream.device);
+  cuda::Workspace memory(stream.workspace);
   with_lanes<Real>(chains.tags, [&](auto lanes, auto one_block) {
     using Lanes = decltype(lanes);
     const Shape<Lanes> shape(chains.tags);
-    const ChainPositions found = enqueue_positions(chains, place, memory);
+    const ChainPositions found = enqueue_positions(chains, no_paths, stream, memory);
     const auto scores = take_parameters<Scores<Lanes>>(shape, memory);
     auto* const filled = memory.take<Scores<Lanes>>(1);
-    const std::ptrdiff_t of_one = 2 * chains.time * shape.padded;
+    const std::ptrdiff_t of_one =
+        BestPath<Lanes, decltype(one_block)::value, Real>::memory_size(chains, shape);
     const std::ptrdiff_t workers = workers_for(chains.batch, bytes(of_one, sizeof(Real)));
     auto* const vectors = memory.template take<Real>(workers * of_one);
-    if (place.workspace == nullptr) return;
-    launch(fill_scores_kernel<Lanes, Real>, table_blocks(shape), static_cast<int>(Lanes::width), 0,
-           place.stream, chains, scores, filled);
+    if (stream.workspace == nullptr) return;
+    launch(fill_scores_kernel<Lanes, Real>, table_blocks(shape), static_cast<int>(Lanes::width), 0, stream,
+           chains, scores, filled);
     const Scores<Lanes>* const ready = filled;
     launch(viterbi_kernel<Lanes, decltype(one_block)::value>, Groups<Lanes>::blocks(workers),
-           Groups<Lanes>::threads, 0, place.stream, chains, found, ready, out, vectors, workers);
+           Groups<Lanes>::threads, 0, stream, chains, found, ready, out, vectors, workers);
   });
-  return place.workspace == nullptr ? memory.used() : 0;
+  return stream.workspace == nullptr ? memory.used() : 0;
 }
 
-std::size_t k_best(const Chains<Real>& chains, const BestPaths<Real>& out, const cuda::Place& place) {
-  const DeviceGuard guard(place.device);
+std::ptrdiff_t k_best(const Chains<Real>& chains, const BestPaths<Real>& out, const cuda::Stream& stream) {
+  const DeviceGuard guard(stream.device);
   check_tags(chains);
-  cuda::Workspace memory(place.workspace);
-  const ChainPositions found = enqueue_positions(chains, place, memory);
+  cuda::Workspace memory(stream.workspace);
+  const ChainPositions found = enqueue_positions(chains, no_paths, stream, memory);
   const std::ptrdiff_t list_size = chains.tags * out.count;
   const std::ptrdiff_t all_lists = (chains.time > 0 ? chains.time : 1) * list_size;
   const std::ptrdiff_t workers =
       workers_for(chains.batch, bytes(2 * list_size, sizeof(double)) + bytes(all_lists, sizeof(Origin)));
   auto* const lists = memory.take<double>(workers * 2 * list_size);
   auto* const origins = memory.take<Origin>(workers * all_lists);
-  if (place.workspace == nullptr) return memory.used();
-  launch(k_best_kernel, workers, 32, 0, place.stream, chains, found, out, lists, origins, workers);
+  if (stream.workspace == nullptr) return memory.used();
+  launch(k_best_kernel, workers, 32, 0, stream, chains, found, out, lists, origins, workers);
   return 0;
 }
 
-std::size_t log_alphas(const Chains<Real>& chains, Real* alphas, const cuda::Place& place) {
-  const DeviceGuard guard(place.device);
+std::ptrdiff_t log_alphas(const Chains<Real>& chains, Real* alphas, const cuda::Stream& stream) {
+  const DeviceGuard guard(stream.device);
   check_tags(chains);
-  cuda::Workspace memory(place.workspace);
-  const ChainPositions found = enqueue_positions(chains, place, memory);
-  const auto* const weights = enqueue_weights<WarpLanes>(chains, place, memory);
+  cuda::Workspace memory(stream.workspace);
+  const ChainPositions found = enqueue_positions(chains, no_paths, stream, memory);
+  const auto* const weights = enqueue_weights<WarpLanes>(chains, stream, memory);
   const std::ptrdiff_t log_size = LogScratch<WarpLanes>::parts * Shape<WarpLanes>(chains.tags).padded;
   const std::ptrdiff_t workers = workers_for(chains.batch, bytes(log_size, sizeof(double)));
   auto* const logs = memory.take<double>(workers * log_size);
-  if (place.workspace == nullptr) return memory.used();
-  launch(alphas_kernel, workers, 32, 0, place.stream, chains, found, weights, logs, alphas, workers);
+  if (stream.workspace == nullptr) return memory.used();
+  launch(alphas_kernel, workers, 32, 0, stream, chains, found, weights, logs, alphas, workers);
   return 0;
 }
 
-std::size_t sample(const Chains<Real>& chains, const Samples& out, const cuda::Place& place) {
-  const DeviceGuard guard(place.device);
+std::ptrdiff_t sample(const Chains<Real>& chains, const Samples& out, const cuda::Stream& stream) {
+  const DeviceGuard guard(stream.device);
   check_tags(chains);
-  cuda::Workspace memory(place.workspace);
-  const ChainPositions found = enqueue_positions(chains, place, memory);
-  const auto* const weights = enqueue_weights<WarpLanes>(chains, place, memory);
+  cuda::Workspace memory(stream.workspace);
+  const ChainPositions found = enqueue_positions(chains, no_paths, stream, memory);
+  const auto* const weights = enqueue_weights<WarpLanes>(chains, stream, memory);
   const std::ptrdiff_t log_size = LogScratch<WarpLanes>::parts * Shape<WarpLanes>(chains.tags).padded;
   const std::ptrdiff_t alpha_size = chains.time * chains.tags;
   const std::ptrdiff_t workers = workers_for(chains.batch, bytes(log_size + alpha_size, sizeof(double)));
   auto* const logs = memory.take<double>(workers * log_size);
   auto* const alphas = memory.take<double>(workers * alpha_size);
-  if (place.workspace == nullptr) return memory.used();
-  launch(sample_kernel, workers, 32, 0, place.stream, chains, found, weights, logs, alphas, out, workers);
+  if (stream.workspace == nullptr) return memory.used();
+  launch(sample_kernel, workers, 32, 0, stream, chains, found, weights, logs, alphas, out, workers);
   return 0;
 }
 
-}  // namespace
-
 }  // namespace pybert_crf::PYBERT_CRF_TARGET
-
-namespace pybert_crf::cuda {
-
-template <>
-PathOperations<PYBERT_CRF_REAL> path_operations() {
-  namespace own = PYBERT_CRF_TARGET;
-  return {own::viterbi, own::k_best, own::log_alphas, own::sample};
-}
-
-}  // namespace pybert_crf::cuda

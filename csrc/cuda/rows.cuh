@@ -1,4 +1,4 @@
-// Values and gradients of a batch on a GPU: the kernel around cuda/rows.hpp.
+// Values and gradients of a batch on a GPU: the kernel of the steps of cuda/rows.hpp, and its launch.
 #pragma once
 
 #include <cstddef>
@@ -33,7 +33,8 @@ struct Take {
 
 template <class Lanes, bool OneBlock, class Real>
 __global__ void __launch_bounds__(Grid<Lanes>::threads, 1)
-    rows_kernel(Call<Lanes, Real> call, Workers<Lanes, Real> workers, Real* messages, Take take) {
+    rows_kernel(Call<Lanes, Real> call, ChainPositions found, Workers<Lanes, Real> workers, Real* messages,
+                Take take) {
   using Cell = typename Lanes::Cell;
   extern __shared__ double own_memory[];
   __shared__ RowState<Lanes> states[Grid<Lanes>::rows];
@@ -42,34 +43,35 @@ __global__ void __launch_bounds__(Grid<Lanes>::threads, 1)
   const Side side = group % 2 == 0 ? left : right;
   const Shape<Lanes>& shape = call.weights->shape;
   const std::ptrdiff_t worker = static_cast<std::ptrdiff_t>(blockIdx.x) * Grid<Lanes>::rows + slot;
-  const std::ptrdiff_t cells = RowScratch<Lanes, Real>::cells_for(shape);
+  const std::ptrdiff_t cells = BlockScratch<Lanes, Real>::size(shape);
   const std::ptrdiff_t message_size = call.chains.time * call.chains.tags;
   const bool works = worker < workers.number;
   RowState<Lanes>& state = states[slot];
-  RowScratch<Lanes, Real> scratch{workers.cells == nullptr
-                                      ? reinterpret_cast<Cell*>(own_memory) + slot * cells
-                                      : workers.cells + worker * cells,
-                                  workers.alphas + worker * message_size, nullptr};
-  const Counts counts = counts_at(shape, workers.counts + worker * counts_size(shape));
+  BlockScratch<Lanes, Real> scratch{workers.cells == nullptr
+                                        ? reinterpret_cast<Cell*>(own_memory) + slot * cells
+                                        : workers.cells + worker * cells,
+                                    workers.alphas + worker * message_size, nullptr};
+  const Counts counts = Counts::at(shape, workers.counts + worker * Counts::size(shape));
   if (works && take.gradients && side == left) clear_counts<Lanes>(shape, counts);
   const std::ptrdiff_t rounds = (call.chains.batch + workers.number - 1) / workers.number;
   for (std::ptrdiff_t round = 0; round < rounds; ++round) {
     const std::ptrdiff_t index = round * workers.number + worker;
-    const bool row = works && index < call.chains.batch;
+    const bool busy = works && index < call.chains.batch;
+    const auto row = [&] { return found.row(call.chains, index); };
     scratch.messages =
         messages != nullptr ? messages + index * message_size : workers.messages + worker * message_size;
     if (take.values) {
-      if (row) sweep_side<Lanes, OneBlock>(call, index, side, scratch, state);
+      if (busy) sweep_side<Lanes, OneBlock>(call, row(), side, scratch, state);
       __syncthreads();
-      if (row && side == left) take_value<Lanes, OneBlock>(call, index, scratch, state);
-    } else if (row && side == left) {
-      recall_value(call, index, scratch, state);
+      if (busy && side == left) take_value<Lanes, OneBlock>(call, row(), scratch, state);
+    } else if (busy && side == left) {
+      recall_value(call, row(), scratch, state);
     }
     __syncthreads();
     if (!take.gradients) continue;
-    if (row) differentiate_side<Lanes, OneBlock>(call, index, side, scratch, state);
+    if (busy) differentiate_side<Lanes, OneBlock>(call, row(), side, scratch, state);
     __syncthreads();
-    if (row && side == left) count_row<Lanes, OneBlock>(call, index, scratch, state, counts);
+    if (busy && side == left) count_row(call, row(), scratch, state, counts);
     __syncthreads();
   }
 }
@@ -80,25 +82,26 @@ __global__ void reduce_kernel(const Weights<Lanes>* weights, const double* count
   const std::ptrdiff_t tags = weights->shape.tags;
   const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(blockIdx.x) * blockDim.x + threadIdx.x;
   if (at >= tags * tags) return;
-  reduce_counts(*weights, counts, counts_size(weights->shape), workers, at / tags, at % tags, out);
+  const std::ptrdiff_t size = Counts::size(weights->shape);
+  const auto sum = [&](std::ptrdiff_t number) {
+    double total = 0;
+    for (std::ptrdiff_t worker = 0; worker < workers; ++worker) total += counts[worker * size + number];
+    return total;
+  };
+  store_gradient(*weights, at / tags, at % tags, sum, out);
 }
 
-// Enqueues it all. `messages` is the caller's memory for them, or null where nobody wants them.
+// Enqueues it all. `messages` is the caller's memory for them, or null if they are not wanted.
 template <class Lanes, bool OneBlock, class Real>
-std::size_t enqueue_rows(Call<Lanes, Real> call, Real* messages, Take take, const cuda::Place& place) {
+std::ptrdiff_t enqueue_rows(Call<Lanes, Real> call, Real* messages, Take take, const cuda::Stream& stream) {
   constexpr std::size_t most_shared = 48 * 1024;
   const Chains<Real>& chains = call.chains;
-  cuda::Workspace memory(place.workspace);
-  const ChainPositions found = take_positions(chains, memory);
-  call.positions = found.positions;
-  call.lengths = found.lengths;
-  if (place.workspace != nullptr)
-    launch(find_chains<Real>, chains.batch, 32, 0, place.stream, chains, call.paths, found.positions,
-           found.lengths);
-  call.weights = enqueue_weights<Lanes>(chains, place, memory);
+  cuda::Workspace memory(stream.workspace);
+  const ChainPositions found = enqueue_positions(chains, call.paths, stream, memory);
+  call.weights = enqueue_weights<Lanes>(chains, stream, memory);
 
   const Shape<Lanes> shape(chains.tags);
-  const std::ptrdiff_t cells = RowScratch<Lanes, Real>::cells_for(shape);
+  const std::ptrdiff_t cells = BlockScratch<Lanes, Real>::size(shape);
   const std::ptrdiff_t message_size = chains.time * chains.tags;
   const auto bytes = [](std::ptrdiff_t count, std::size_t size) {
     return count * static_cast<std::ptrdiff_t>(size);
@@ -106,23 +109,23 @@ std::size_t enqueue_rows(Call<Lanes, Real> call, Real* messages, Take take, cons
   const std::size_t shared = static_cast<std::size_t>(bytes(Grid<Lanes>::rows * cells, sizeof(double)));
   const bool fits = shared <= most_shared;
   const std::ptrdiff_t of_one =
-      bytes(message_size + counts_size(shape) + (fits ? 0 : cells), sizeof(double)) +
+      bytes(message_size + Counts::size(shape) + (fits ? 0 : cells), sizeof(double)) +
       (messages == nullptr ? bytes(message_size, sizeof(Real)) : 0);
   Workers<Lanes, Real> workers{workers_for(chains.batch, of_one), nullptr, nullptr, nullptr, nullptr};
   if (!fits) workers.cells = memory.take<typename Lanes::Cell>(workers.number * cells);
   workers.alphas = memory.take<double>(workers.number * message_size);
   if (messages == nullptr) workers.messages = memory.take<Real>(workers.number * message_size);
-  workers.counts = memory.take<double>(workers.number * counts_size(shape));
-  if (place.workspace == nullptr) return memory.used();
+  workers.counts = memory.take<double>(workers.number * Counts::size(shape));
+  if (stream.workspace == nullptr) return memory.used();
 
   const std::ptrdiff_t blocks = (workers.number + Grid<Lanes>::rows - 1) / Grid<Lanes>::rows;
-  launch(rows_kernel<Lanes, OneBlock, Real>, blocks, Grid<Lanes>::threads, fits ? shared : 0, place.stream,
-         call, workers, messages, take);
+  launch(rows_kernel<Lanes, OneBlock, Real>, blocks, Grid<Lanes>::threads, fits ? shared : 0, stream, call,
+         found, workers, messages, take);
   if (!take.gradients) return 0;
   constexpr int threads = 128;
   const double* const counts = workers.counts;
-  launch(reduce_kernel<Lanes, Real>, (chains.tags * chains.tags + threads - 1) / threads, threads, 0,
-         place.stream, call.weights, counts, workers.number, call.out);
+  launch(reduce_kernel<Lanes, Real>, (chains.tags * chains.tags + threads - 1) / threads, threads, 0, stream,
+         call.weights, counts, workers.number, call.out);
   return 0;
 }
 

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 
 namespace pybert_crf::cuda {
 
@@ -13,18 +12,18 @@ class Workspace {
 
   template <class T>
   T* take(std::ptrdiff_t count) {
-    const std::size_t at = used_;
-    used_ +=
-        (static_cast<std::size_t>(count > 0 ? count : 1) * sizeof(T) + alignment - 1) / alignment * alignment;
+    const std::ptrdiff_t at = used_;
+    used_ += ((count > 0 ? count : 1) * static_cast<std::ptrdiff_t>(sizeof(T)) + alignment - 1) / alignment *
+             alignment;
     return base_ == nullptr ? nullptr : reinterpret_cast<T*>(base_ + at);
   }
 
-  std::size_t used() const { return used_; }
+  std::ptrdiff_t used() const { return used_; }
 
  private:
-  static constexpr std::size_t alignment = 256;
+  static constexpr std::ptrdiff_t alignment = 256;
   unsigned char* base_;
-  std::size_t used_ = 0;
+  std::ptrdiff_t used_ = 0;
 };
 
 }  // namespace pybert_crf::cuda

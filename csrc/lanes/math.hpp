@@ -8,7 +8,7 @@
 #include <cstring>
 #include <limits>
 
-#include "chain.hpp"
+#include "compiler.hpp"
 
 namespace pybert_crf::PYBERT_CRF_TARGET {
 

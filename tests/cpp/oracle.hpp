@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "problem.hpp"
+#include "random_problem.hpp"
 
 template <class Real>
 class Oracle {

@@ -3,7 +3,7 @@
 #include <stdexcept>
 
 #include "check.hpp"
-#include "lanes/lockstep.hpp"
+#include "lockstep/lanes.hpp"
 
 using namespace pybert_crf::lockstep;
 using Lanes = LockstepLanes<double, 8>;

@@ -3,7 +3,7 @@
 
 #include "check.hpp"
 #include "oracle.hpp"
-#include "problem.hpp"
+#include "random_problem.hpp"
 
 // The parameters' gradients that the rows' oracles add up to.
 struct Expected {
@@ -185,11 +185,27 @@ void test_nan() {
   }
 }
 
+// Whatever the emissions are, no tag that comes out is beyond the last.
+template <class Real>
+void test_tags_in_range() {
+  for (const Real number : {std::numeric_limits<Real>::infinity(), std::numeric_limits<Real>::quiet_NaN()})
+    for (const std::ptrdiff_t tags : {1, 3, 9, 33}) {
+      Problem<Real> problem(9, 6, tags, Layout::batch_first, 6, 2, 0, 0.1);
+      for (std::size_t at = 0; at < problem.emissions.size(); at += 5) problem.emissions[at] = number;
+      const Results<Real> got(problem, 2);
+      for (const auto* all : {&got.tags, &got.ranked_tags, &got.samples})
+        for (const auto tag : *all) CHECK(tag >= -1 && tag < tags);
+      for (const auto tag : got.tags) CHECK(tag >= 0);
+    }
+}
+
 int main() {
   if (!has_instruction_set()) return skipped;
   test_all<double>(1e-9);
   test_all<float>(4e-6);
   test_nan<double>();
   test_nan<float>();
+  test_tags_in_range<double>();
+  test_tags_in_range<float>();
   return report("paths");
 }

@@ -11,7 +11,7 @@
 
 #include "check.hpp"
 #include "cpu/parallel.hpp"
-#include "problem.hpp"
+#include "random_problem.hpp"
 
 template <class Real>
 void test_same_bits(std::ptrdiff_t batch, std::ptrdiff_t time, std::ptrdiff_t tags) {

@@ -15,8 +15,8 @@
 #include <type_traits>
 #include <vector>
 
-#include "chain.hpp"
 #include "check.hpp"
+#include "operations.hpp"
 
 using pybert_crf::Chains;
 using pybert_crf::Paths;
@@ -47,7 +47,7 @@ struct Problem {
   Layout layout;
   std::vector<Real> emissions, start, transitions, end, grad;
   std::vector<std::uint8_t> mask;
-  std::vector<std::int64_t> tags_given;  // (batch, time): a path for each row; no tag at all where masked
+  std::vector<std::int64_t> tags_given;  // (batch, time): a path for each row; out of range where masked
   std::vector<double> uniforms;          // (2, batch, time)
 
   // Scores are whole multiples of `grain` (0: any number) within +-scale; each is -inf with probability
@@ -128,19 +128,19 @@ struct Results {
     const Paths none{nullptr, {0, 0}};
     const Paths given{problem.tags_given.data(), {problem.time, 1}};
     const Real* grad = problem.grad.data();
-    kernels.log_partition(chains, given, {likelihood.data(), log_z.data(), messages.data()}, threads);
-    kernels.log_partition(chains, none, {value.data(), log_z.data(), messages.data()}, threads);
+    kernels.log_partition(chains, given, {likelihood.data(), log_z.data(), messages.data()}, {threads});
+    kernels.log_partition(chains, none, {value.data(), log_z.data(), messages.data()}, {threads});
     kernels.gradient(chains, none, grad, messages.data(), log_z.data(),
-                     {d_emissions.data(), d_start.data(), d_transitions.data(), d_end.data()}, threads);
+                     {d_emissions.data(), d_start.data(), d_transitions.data(), d_end.data()}, {threads});
     kernels.gradient(chains, given, grad, messages.data(), log_z.data(),
-                     {t_emissions.data(), t_start.data(), t_transitions.data(), t_end.data()}, threads);
-    kernels.viterbi(chains, {1, tags.data(), scores.data()}, threads);
-    kernels.k_best(chains, {count, ranked_tags.data(), ranked_scores.data()}, threads);
-    kernels.log_alphas(chains, alphas.data(), threads);
+                     {t_emissions.data(), t_start.data(), t_transitions.data(), t_end.data()}, {threads});
+    kernels.viterbi(chains, {1, tags.data(), scores.data()}, {threads});
+    kernels.k_best(chains, {count, ranked_tags.data(), ranked_scores.data()}, {threads});
+    kernels.log_alphas(chains, alphas.data(), {threads});
     kernels.sample(
         chains,
         {2, {problem.uniforms.data(), {problem.batch * problem.time, problem.time, 1}}, samples.data()},
-        threads);
+        {threads});
   }
 };
 
@@ -162,9 +162,9 @@ void test_together(Problem<Real>& problem, const Results<Real>& apart, int threa
   const auto run = [&](const Paths& paths) {
     for (auto* out : {&value, &emissions, &start, &transitions, &end})
       std::fill(out->begin(), out->end(), Real{7});
-    const auto wrong =
-        kernels.value_and_gradient(problem.chains(), paths, problem.grad.data(), value.data(),
-                                   {emissions.data(), start.data(), transitions.data(), end.data()}, threads);
+    const auto wrong = kernels.value_and_gradient(
+        problem.chains(), paths, problem.grad.data(), value.data(),
+        {emissions.data(), start.data(), transitions.data(), end.data()}, {threads});
     CHECK(wrong == -1);
   };
   run(none);

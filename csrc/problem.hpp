@@ -1,4 +1,4 @@
-// The problem as plain structs, and the operations that every compiled backend offers.
+// The problem as plain structs: what goes into the operations of operations.hpp and what comes out.
 //
 // A batch of linear chains: for each row, the chain is the sequence of its unmasked positions t1..tn in
 // order (gaps, left padding and empty rows are legal), and a path y has the score
@@ -10,37 +10,11 @@
 #include <cstddef>
 #include <cstdint>
 
-// Code that is compiled once for each instruction set stands in a namespace of that set's name, so that the
-// linker never takes a function of one for that of another; what is shared is always inlined.
-#ifndef PYBERT_CRF_TARGET
-#define PYBERT_CRF_TARGET baseline
-#endif
-#if defined(__CUDACC__)
-#define PYBERT_CRF_FUNCTION __host__ __device__
-#else
-#define PYBERT_CRF_FUNCTION
-#endif
-#if defined(__CUDACC__)
-#define PYBERT_CRF_INLINE __host__ __device__ __forceinline__
-#elif defined(__GNUC__)
-#define PYBERT_CRF_INLINE inline __attribute__((always_inline))
-#else
-#define PYBERT_CRF_INLINE inline
-#endif
-
-// Before a loop over the registers of a group, which must not remain a loop: an array that is indexed at run
-// time is not kept in registers.
-#if defined(__clang__) || defined(__CUDACC__)
-#define PYBERT_CRF_UNROLL _Pragma("unroll")
-#elif defined(__GNUC__)
-#define PYBERT_CRF_UNROLL _Pragma("GCC unroll 16")
-#else
-#define PYBERT_CRF_UNROLL
-#endif
+#include "compiler.hpp"
 
 namespace pybert_crf {
 
-// Somebody else's memory: an address and one stride for each axis, counted in elements.
+// A non-owning view of an array: an address, and the stride of each axis in elements.
 template <class T, int Rank>
 struct View {
   T* data;
@@ -75,7 +49,7 @@ struct Chains {
   View<const Real, 1> end;           // (tags)
 };
 
-// Given paths, (batch, time); read only where the mask is on. No data: none are given.
+// Tags of given paths, (batch, time), read only where the mask is on; null data if no paths are given.
 using Paths = View<const std::int64_t, 2>;
 
 // Arrays of outputs without strides are contiguous.
@@ -110,34 +84,4 @@ struct Samples {
   std::int64_t* tags;              // (n, batch, time); -1 where masked, and in a row without a legal path
 };
 
-// Results are the same bits for every number of threads.
-namespace cpu {
-
-// The operations of one instruction set, for one type of numbers.
-template <class Real>
-struct Operations {
-  // Returns the flat index of the first unmasked tag that is none, or -1; then nothing else is done.
-  std::ptrdiff_t (*log_partition)(const Chains<Real>&, const Paths&, const LogPartition<Real>&, int threads);
-  void (*gradient)(const Chains<Real>&, const Paths&, const Real* grad, const Real* messages,
-                   const Real* log_z, const Gradient<Real>&, int threads);
-  // Both at once, each row's gradient while its messages are at hand: `value` (batch) as log_partition's,
-  // the same bits as by the two. Returns as log_partition.
-  std::ptrdiff_t (*value_and_gradient)(const Chains<Real>&, const Paths&, const Real* grad, Real* value,
-                                       const Gradient<Real>&, int threads);
-  void (*viterbi)(const Chains<Real>&, const BestPaths<Real>&, int threads);
-  void (*k_best)(const Chains<Real>&, const BestPaths<Real>&, int threads);
-  // (batch, time, tags): log-scores of the prefixes ending in each tag, relative at each position to the
-  // greatest of them; 0 where masked.
-  void (*log_alphas)(const Chains<Real>&, Real* alphas, int threads);
-  void (*sample)(const Chains<Real>&, const Samples&, int threads);
-};
-
-// Those of the widest instruction set that this machine has and that was compiled, or of the one that the
-// environment variable PYBERT_CRF_ISA names (baseline, avx2, avx512).
-template <class Real>
-const Operations<Real>& operations();
-
-const char* instruction_set();
-
-}  // namespace cpu
 }  // namespace pybert_crf

@@ -1,0 +1,30 @@
+// What differs between compilers, as macros.
+#pragma once
+
+// Code that is compiled once for each instruction set stands in a namespace of that set's name, so that the
+// linker never takes a function of one for that of another; what is shared is always inlined.
+#ifndef PYBERT_CRF_TARGET
+#define PYBERT_CRF_TARGET baseline
+#endif
+#if defined(__CUDACC__)
+#define PYBERT_CRF_FUNCTION __host__ __device__
+#else
+#define PYBERT_CRF_FUNCTION
+#endif
+#if defined(__CUDACC__)
+#define PYBERT_CRF_INLINE __host__ __device__ __forceinline__
+#elif defined(__GNUC__)
+#define PYBERT_CRF_INLINE inline __attribute__((always_inline))
+#else
+#define PYBERT_CRF_INLINE inline
+#endif
+
+// Before a loop over the registers of a group, which must not remain a loop: an array that is indexed at run
+// time is not kept in registers.
+#if defined(__clang__) || defined(__CUDACC__)
+#define PYBERT_CRF_UNROLL _Pragma("unroll")
+#elif defined(__GNUC__)
+#define PYBERT_CRF_UNROLL _Pragma("GCC unroll 16")
+#else
+#define PYBERT_CRF_UNROLL
+#endif
