@@ -43,7 +43,7 @@ PYBERT_CRF_FUNCTION void clear_counts(const Shape<Lanes>& shape, const Counts& c
 
 // Adds the table of pairs that the scaled recursion has counted.
 template <class Lanes>
-PYBERT_CRF_FUNCTION void add_pairs(const Shape<Lanes>& shape, const typename Lanes::Cell* pairs,
+PYBERT_CRF_FUNCTION void add_pairs(const Shape<Lanes>& shape, const typename Lanes::Element* pairs,
                                    const Counts& counts) {
   Lanes::each(shape.table(), [&](std::ptrdiff_t at) { counts.products[at] += pairs[at]; });
 }

@@ -20,15 +20,15 @@ struct Origin {
 // Working memory for a row: lists of k for each tag.
 template <class Lanes>
 struct KBestScratch {
-  typename Lanes::Cell* before;  // (tags, k), best first
-  typename Lanes::Cell* after;   // (tags, k)
-  Origin* origins;               // (length, tags, k)
+  typename Lanes::Element* before;  // (tags, k), best first
+  typename Lanes::Element* after;   // (tags, k)
+  Origin* origins;                  // (length, tags, k)
 };
 
-// Puts a candidate in its place in a sorted list of k; after those that are equal, so that of ties those that
-// came first, from lower tags, stay first.
-template <class Cell>
-PYBERT_CRF_INLINE void insert(double score, Origin origin, std::ptrdiff_t k, Cell* list, Origin* origins) {
+// Inserts a candidate into a sorted list of k, after those of equal score: candidates from lower tags come
+// first and stay first.
+template <class Element>
+PYBERT_CRF_INLINE void insert(double score, Origin origin, std::ptrdiff_t k, Element* list, Origin* origins) {
   if (!(score > list[k - 1])) return;
   std::ptrdiff_t at = k - 1;
   for (; at > 0 && score > list[at - 1]; --at) {
@@ -58,7 +58,7 @@ PYBERT_CRF_FUNCTION void k_best_paths(const Chains<Real>& chains, const Row<Real
           const auto transition = static_cast<double>(chains.transitions(from, j));
           for (std::ptrdiff_t rank = 0; rank < k; ++rank) {
             const double score = scratch.before[from * k + rank] + transition;
-            if (!(score > list[k - 1])) break;  // those of lower rank are no better
+            if (!(score > list[k - 1])) break;  // those of lower rank score no more
             insert(score, {static_cast<std::uint32_t>(from), static_cast<std::uint32_t>(rank)}, k, list,
                    origins + j * k);
           }
@@ -78,7 +78,8 @@ PYBERT_CRF_FUNCTION void k_best_paths(const Chains<Real>& chains, const Row<Real
     scratch.before = scratch.after;
     scratch.after = before;
   }
-  // The ends of the best k: a list like any other, whose origins go where those of no position were needed.
+  // The ends of the best k paths: one more list, whose origins take the place of those of the first position,
+  // which are not needed.
   auto* ends = scratch.after;
   Origin* origins = scratch.origins;
   Lanes::in_lane_of(0, [&] {

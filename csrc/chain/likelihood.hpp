@@ -2,20 +2,20 @@
 // recursions: where the sweeps meet, when the log semiring takes over, what a row without a legal path gives,
 // the given path, the counts.
 //
-// The order is: begin_sweep and sweep_halves for both sides, take_value, begin_gradient and gradient_halves
-// for both sides, finish_gradient. Which rows go together, on which threads, and where they wait for each
-// other is left to the schedules in cpu/ and cuda/.
+// The order is: begin_forward and forward_sweeps for both sides, take_value, begin_gradient and
+// gradient_sweeps for both sides, finish_gradient. Which rows go together, on which threads, and where they
+// wait for each other is left to the schedules in cpu/ and cuda/.
 #pragma once
 
 #include <cstddef>
 #include <limits>
 
 #include "chain/counts.hpp"
+#include "chain/forward.hpp"
 #include "chain/gradient.hpp"
 #include "chain/log_semiring.hpp"
 #include "chain/path_score.hpp"
 #include "chain/row.hpp"
-#include "chain/sweep.hpp"
 
 namespace pybert_crf::PYBERT_CRF_TARGET {
 
@@ -51,34 +51,43 @@ enum class Recursion {
 // The working memory of a row: what the sweeps of each side need, and the log semiring.
 template <class Lanes>
 struct RowScratch {
-  using Cell = typename Lanes::Cell;
-  Cell* cells;  // size(shape) of them
+  using Element = typename Lanes::Element;
+  Element* memory;  // size(shape) of them
 
   static PYBERT_CRF_INLINE std::ptrdiff_t size_of_side(const Shape<Lanes>& shape) {
-    return Stretch<Lanes>::size(shape) + shape.padded;
+    return Segment<Lanes>::size(shape) + shape.padded;
   }
   static PYBERT_CRF_INLINE std::ptrdiff_t size(const Shape<Lanes>& shape) {
     return 2 * size_of_side(shape) + LogScratch<Lanes>::parts * shape.padded;
   }
 
-  PYBERT_CRF_INLINE Cell* edge(const Shape<Lanes>& shape, Side side) const {
-    return cells + side * size_of_side(shape);
+  PYBERT_CRF_INLINE Element* boundary_counts(const Shape<Lanes>& shape, Side side) const {
+    return memory + side * size_of_side(shape);
   }
-  PYBERT_CRF_INLINE Stretch<Lanes> stretch(const Shape<Lanes>& shape, Side side) const {
-    return Stretch<Lanes>::at(shape, edge(shape, side) + shape.padded);
+  PYBERT_CRF_INLINE Segment<Lanes> segment(const Shape<Lanes>& shape, Side side) const {
+    return Segment<Lanes>::at(shape, boundary_counts(shape, side) + shape.padded);
   }
   PYBERT_CRF_INLINE LogScratch<Lanes> log(const Shape<Lanes>& shape) const {
-    return LogScratch<Lanes>::at(shape.padded, cells + 2 * size_of_side(shape));
+    return LogScratch<Lanes>::at(shape.padded, memory + 2 * size_of_side(shape));
   }
 };
 
-// The sweep from a side to the middle of a row. `messages`: (time, tags) of the row; `kept`: see Half.
+// A sweep over the half of a side, from the end `start` of the row; `cache`: see Sweep.
 template <class Lanes, class Real>
-PYBERT_CRF_INLINE HalfSweep<Lanes, Real> begin_sweep(const Shape<Lanes>& shape, const Row<Real>& row,
-                                                     Side side, const RowScratch<Lanes>& scratch,
-                                                     Real* messages, typename Lanes::Cell* kept) {
-  return {
-      {scratch.stretch(shape, side), row, side, positions_of(side, row.length), kept, {}, {}}, messages, 0};
+PYBERT_CRF_INLINE RowSweep<Lanes, Real> begin_half(const Shape<Lanes>& shape, const Row<Real>& row, Side side,
+                                                   Side start, const RowScratch<Lanes>& scratch,
+                                                   typename Lanes::Element* cache) {
+  const Sweep<Lanes> sweep = {
+      scratch.segment(shape, side), start, positions_of(side, row.length), cache, {}, Lanes::all(0)};
+  return {sweep, row};
+}
+
+// The sweep from a side to the middle of a row. `messages`: (time, tags) of the row.
+template <class Lanes, class Real>
+PYBERT_CRF_INLINE ForwardSweep<Lanes, Real> begin_forward(const Shape<Lanes>& shape, const Row<Real>& row,
+                                                          Side side, const RowScratch<Lanes>& scratch,
+                                                          Real* messages, typename Lanes::Element* cache) {
+  return {begin_half(shape, row, side, side, scratch, cache), messages, 0};
 }
 
 // log Z and the value of a row once its sweeps have come to the middle; `ends` are theirs, and are not read
@@ -123,28 +132,26 @@ PYBERT_CRF_INLINE Recursion recall_recursion(const Call<Lanes, Real>& call, cons
 }
 
 // The sweep of a row's gradient over the positions of a side, which comes from the other side. `counts`: a
-// table of pairs, which is added to; `messages`, `kept`: as left by the forward pass.
+// table of pairs, which is added to; `messages`, `cache`: as left by the forward pass.
 template <class Lanes, class Real>
-PYBERT_CRF_INLINE HalfGradient<Lanes, Real> begin_gradient(const Call<Lanes, Real>& call,
-                                                           const Row<Real>& row, Side side,
-                                                           const RowScratch<Lanes>& scratch,
-                                                           const Real* messages, typename Lanes::Cell* counts,
-                                                           typename Lanes::Cell* kept) {
+PYBERT_CRF_INLINE GradientSweep<Lanes, Real> begin_gradient(
+    const Call<Lanes, Real>& call, const Row<Real>& row, Side side, const RowScratch<Lanes>& scratch,
+    const Real* messages, typename Lanes::Element* counts, typename Lanes::Element* cache) {
   const Shape<Lanes>& shape = call.weights->shape;
-  return {{scratch.stretch(shape, side), row, opposite(side), positions_of(side, row.length), kept, {}, {}},
+  return {begin_half(shape, row, side, opposite(side), scratch, cache),
           call.weight(row.index),
           messages,
           call.d_emissions(row.index),
           counts,
-          scratch.edge(shape, side),
+          scratch.boundary_counts(shape, side),
           true};
 }
 
 // Whether a sweep of the gradient, which has come to its end, was exact: if not, what it has left means
 // nothing.
 template <class Lanes, class Real>
-PYBERT_CRF_INLINE bool is_exact(const HalfGradient<Lanes, Real>& half) {
-  return half.count == 0 || (half.exact && within_bounds(half.course, half.watch));
+PYBERT_CRF_INLINE bool is_exact(const GradientSweep<Lanes, Real>& sweep) {
+  return sweep.count == 0 || (sweep.exact && within_bounds(sweep));
 }
 
 // The gradient of a row by another recursion than the scaled one, and its part of the parameters' gradient;
@@ -162,8 +169,8 @@ PYBERT_CRF_FUNCTION void finish_gradient(const Call<Lanes, Real>& call, const Ro
     return;
   }
   if (recursion == Recursion::scaled) {
-    const auto* const start = scratch.edge(shape, left);
-    const auto* const end = scratch.edge(shape, row.length == 1 ? left : right);
+    const auto* const start = scratch.boundary_counts(shape, left);
+    const auto* const end = scratch.boundary_counts(shape, row.length == 1 ? left : right);
     Lanes::each(row.tags, [&](std::ptrdiff_t j) {
       counts.start[j] += start[j];
       counts.end[j] += end[j];

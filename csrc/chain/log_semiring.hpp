@@ -1,10 +1,11 @@
-// The forward-backward algorithm in the log semiring, in double: for the rows that the scaled recursion
-// cannot promise to be exact on. It has no precondition. docs/crf.md, eq. 18 to 20.
+// The forward-backward algorithm in the log semiring, in double: for rows outside the bounds of the scaled
+// recursion. It has no precondition. docs/crf.md, eq. 18 to 20.
 //
 // Each step is kept relative to its own maximum, so nothing grows with the length of the chain. A step needs
-// one exponential a tag, sum_i exp(alpha_i) W_ij: all factors are at most 1, and what underflows in a term is
-// below 1e-307. So where the sum is at least `least_sum` what is lost is below 1e-100 of it; a column with a
-// smaller sum (its only ways in are very unlikely, or forbidden) is summed again from the scores themselves.
+// one exponential a tag, sum_i exp(alpha_i) W_ij: all factors are at most 1, and a term that underflows is
+// below 1e-307. So if the sum is at least `least_sum`, less than 1e-100 of it is lost; a column with a
+// smaller sum (all ways into its tag are very unlikely, or forbidden) is summed again from the scores
+// themselves.
 #pragma once
 
 #include <cmath>
@@ -35,17 +36,17 @@ PYBERT_CRF_INLINE LogChain<Real> log_chain(const Chains<Real>& chains) {
 // Working memory, in double: (padded) each.
 template <class Lanes>
 struct LogScratch {
-  using Cell = typename Lanes::Cell;
-  Cell* alpha;
-  Cell* powers;
-  Cell* sums;
-  Cell* joint;
-  Cell* marginal;
-  Cell* ratios;
+  using Element = typename Lanes::Element;
+  Element* alpha;
+  Element* powers;
+  Element* sums;
+  Element* joint;
+  Element* marginal;
+  Element* ratios;
 
   static constexpr std::ptrdiff_t parts = 6;
 
-  static PYBERT_CRF_INLINE LogScratch at(std::ptrdiff_t padded, Cell* memory) {
+  static PYBERT_CRF_INLINE LogScratch at(std::ptrdiff_t padded, Element* memory) {
     return {memory,
             memory + padded,
             memory + 2 * padded,
@@ -55,10 +56,10 @@ struct LogScratch {
   }
 };
 
-// log sum_i exp(alpha_i + transitions_ij), from the scores themselves: where a sum of products is too small
-// to be exact (eq. 19).
-template <class Cell, class Real>
-PYBERT_CRF_FUNCTION double column_log_sum(const Cell* alpha, const View<const Real, 2>& transitions,
+// log sum_i exp(alpha_i + transitions_ij), from the scores themselves, for a sum of products that is too
+// small to be exact (eq. 19).
+template <class Element, class Real>
+PYBERT_CRF_FUNCTION double column_log_sum(const Element* alpha, const View<const Real, 2>& transitions,
                                           std::ptrdiff_t tags, std::ptrdiff_t j) {
   constexpr double nothing = -std::numeric_limits<double>::infinity();
   double top = nothing;
@@ -87,8 +88,8 @@ PYBERT_CRF_FUNCTION void step_sums(const Weights<Lanes>& weights, const LogScrat
     Lanes::store(scratch.sums + block, propagate(shape, scratch.powers, weights.table[left], block));
 }
 
-// log Z of a row of at least one position; visit(i, j, alpha) sees the alpha of each tag at its i-th
-// position, relative to the greatest of them, in the lane that owns the tag.
+// log Z of a row of at least one position. Calls visit(i, j, alpha) with the alpha of each tag at each
+// position, relative to the greatest of the position, in the lane that owns the tag.
 template <class Lanes, class Real, class Visit>
 PYBERT_CRF_FUNCTION double log_forward(const Weights<Lanes>& weights, const LogChain<Real>& chain,
                                        const Row<Real>& row, const LogScratch<Lanes>& scratch, Visit visit) {
@@ -97,7 +98,7 @@ PYBERT_CRF_FUNCTION double log_forward(const Weights<Lanes>& weights, const LogC
   const auto& alpha = scratch.alpha;
   const auto& joint = scratch.joint;
   double offset = 0;
-  bool nan = row.length > 1 && weights.broken;
+  bool nan = row.length > 1 && weights.has_nan;
   for (std::ptrdiff_t at = 0; at < row.length; ++at) {
     if (at > 0) step_sums(weights, scratch);
     Lanes::each(tags, [&](std::ptrdiff_t j) {

@@ -15,13 +15,14 @@
 
 namespace pybert_crf::PYBERT_CRF_TARGET {
 
-// What a scaled recursion may meet so that nothing in it can underflow: docs/crf.md, eq. 14 to 17.
+// The bounds within which nothing in a scaled recursion can underflow: docs/crf.md, eq. 14 to 17.
 namespace bound {
 constexpr double least_weight = -207.9;    // log 2^-300: of a finite transition, relative to the greatest
 constexpr double least_emission = -138.6;  // log 2^-200: of a finite emission, start or end, likewise
 constexpr double least_value = 0x1p-400;   // of a positive number of a message
-constexpr double least_total = 0x1p-400;   // of what the two sweeps say of a row where they meet
-// Of a position's total, its messages scaled to one: stored in float they may have lost 2^-150.
+constexpr double least_total = 0x1p-400;   // of a row's total, where its two sweeps meet
+// Of a position's total, its messages scaled to a maximum in [1, 2): stored in float they may have lost
+// 2^-150.
 template <class Real>
 constexpr double least_normaliser = sizeof(Real) == sizeof(float) ? 0x1p-60 : 0x1p-900;
 }  // namespace bound
@@ -58,12 +59,13 @@ struct Weights {
 
   Shape<Lanes> shape;
   Work* boundary[2] = {};  // (padded): exp(start), exp(end)
-  Work* table[2] = {};  // W and its transpose: row i of table[side] is the tag that a sweep from there leaves
-  Work* beyond = nullptr;  // (padded): 0 for a tag, -inf for a lane beyond the last
+  Work* table[2] =
+      {};  // W and its transpose: row i of table[side] is of the tag that a sweep from that side leaves
+  Work* padding = nullptr;  // (padded): 0 for a tag, -inf for a lane beyond the last
   double boundary_top[2] = {};
   double top = 0;
   bool scalable = false;  // the parameters are within the bounds of the scaled recursion
-  bool broken = false;    // NaN among the transitions
+  bool has_nan = false;   // NaN among the transitions
 };
 
 // The greatest of some scores and the least finite one.
@@ -96,7 +98,7 @@ PYBERT_CRF_INLINE Parameters parameters_at(const Shape<Lanes>& shape, typename L
   Parameters parameters{shape};
   for (int side = left; side <= right; ++side, memory += shape.table()) parameters.table[side] = memory;
   for (int side = left; side <= right; ++side, memory += shape.padded) parameters.boundary[side] = memory;
-  parameters.beyond = memory;
+  parameters.padding = memory;
   return parameters;
 }
 
@@ -112,7 +114,8 @@ PYBERT_CRF_FUNCTION void fill_table(const Shape<Lanes>& shape, std::ptrdiff_t fi
   });
 }
 
-// What the scores are made relative to, and whether they are within the bounds. `weights` has its arrays.
+// Finds what the scores are made relative to, and whether they are within the bounds. `weights` has its
+// arrays.
 template <class Lanes, class Real>
 PYBERT_CRF_FUNCTION void measure_parameters(const Chains<Real>& chains, Weights<Lanes>& weights) {
   const std::ptrdiff_t tags = weights.shape.tags;
@@ -120,7 +123,7 @@ PYBERT_CRF_FUNCTION void measure_parameters(const Chains<Real>& chains, Weights<
     for (std::ptrdiff_t j = 0; j < tags; ++j) all.add(static_cast<double>(chains.transitions(i, j)));
   });
   weights.top = spread.base();
-  weights.broken = spread.nan;
+  weights.has_nan = spread.nan;
   weights.scalable = spread.within(bound::least_weight);
   for (int at_side = left; at_side <= right; ++at_side) {
     const auto side = static_cast<Side>(at_side);
@@ -132,7 +135,7 @@ PYBERT_CRF_FUNCTION void measure_parameters(const Chains<Real>& chains, Weights<
   }
 }
 
-// The weights of what has been measured; of the tables the rows first..stop-1.
+// Fills the weights once the parameters have been measured; of the tables the rows first..stop-1.
 template <class Lanes, class Real>
 PYBERT_CRF_FUNCTION void fill_weights(const Chains<Real>& chains, const Weights<Lanes>& weights,
                                       std::ptrdiff_t first, std::ptrdiff_t stop) {
@@ -160,7 +163,7 @@ PYBERT_CRF_FUNCTION void fill_weights(const Chains<Real>& chains, const Weights<
     const auto& scores = side == left ? chains.start : chains.end;
     Work* boundary = weights.boundary[side];
     Lanes::each(shape.padded, [&](std::ptrdiff_t j) {
-      weights.beyond[j] = j < shape.tags ? 0 : nothing;
+      weights.padding[j] = j < shape.tags ? 0 : nothing;
       boundary[j] = j < shape.tags
                         ? static_cast<Work>(static_cast<double>(scores(j)) - weights.boundary_top[side])
                         : nothing;
@@ -182,14 +185,14 @@ struct Scores {
   using Work = typename Lanes::Work;
 
   Shape<Lanes> shape;
-  Work* boundary[2] = {};        // (padded): start, end
-  Work* table[2] = {};           // the transitions and their transpose; -inf in rows and lanes beyond
-  Work* beyond = nullptr;        // (padded): 0 for a tag, -inf for a lane beyond the last
-  bool broken_boundary = false;  // NaN in start or end
-  bool broken = false;           // NaN among the transitions
+  Work* boundary[2] = {};         // (padded): start, end
+  Work* table[2] = {};            // the transitions and their transpose; -inf in rows and lanes beyond
+  Work* padding = nullptr;        // (padded): 0 for a tag, -inf for a lane beyond the last
+  bool boundary_has_nan = false;  // NaN in start or end
+  bool has_nan = false;           // NaN among the transitions
 };
 
-// Of the tables the rows first..stop-1, and with the first rows all the rest.
+// Copies the rows first..stop-1 of the tables, and with the first rows everything else.
 template <class Lanes, class Real>
 PYBERT_CRF_FUNCTION void copy_parameters(const Chains<Real>& chains, std::ptrdiff_t first,
                                          std::ptrdiff_t stop, Scores<Lanes>& scores) {
@@ -205,14 +208,14 @@ PYBERT_CRF_FUNCTION void copy_parameters(const Chains<Real>& chains, std::ptrdif
   Lanes::each(shape.padded, [&](std::ptrdiff_t j) {
     scores.boundary[left][j] = j < tags ? chains.start(j) : nothing;
     scores.boundary[right][j] = j < tags ? chains.end(j) : nothing;
-    scores.beyond[j] = j < tags ? 0 : nothing;
+    scores.padding[j] = j < tags ? 0 : nothing;
   });
-  scores.broken = Lanes::any_of(tags, [&](std::ptrdiff_t i) {
+  scores.has_nan = Lanes::any_of(tags, [&](std::ptrdiff_t i) {
     bool nan = false;
     for (std::ptrdiff_t j = 0; j < tags; ++j) nan |= is_nan(transitions(i, j));
     return nan;
   });
-  scores.broken_boundary =
+  scores.boundary_has_nan =
       Lanes::any_of(tags, [&](std::ptrdiff_t j) { return is_nan(chains.start(j)) || is_nan(chains.end(j)); });
 }
 

@@ -29,7 +29,7 @@ struct Row {
     return scores(positions[i], tag);
   }
 
-  // Those of the tags from `block` on, one for each lane; 0 in the lanes beyond the last tag.
+  // The emissions of the tags from `block` on, one for each lane; 0 in the lanes beyond the last tag.
   template <class Lanes>
   PYBERT_CRF_INLINE typename Lanes::Values emissions(std::ptrdiff_t i, std::ptrdiff_t block) const {
     const Real* at = scores.data + positions[i] * scores.stride[0];
@@ -44,7 +44,7 @@ PYBERT_CRF_INLINE std::ptrdiff_t find_chain(const View<const std::uint8_t, 1>& m
                                             std::ptrdiff_t* positions) {
   std::ptrdiff_t length = 0;
   std::ptrdiff_t t = 0;
-  // Eight at a time, where all of them are on or off: nearly everywhere.
+  // Eight at a time: nearly always all of them are on, or all off.
   for (; mask.stride[0] == 1 && t + 8 <= time; t += 8) {
     std::uint64_t eight;
     std::memcpy(&eight, mask.data + t, sizeof(eight));

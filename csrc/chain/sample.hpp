@@ -26,8 +26,7 @@ PYBERT_CRF_INLINE std::ptrdiff_t draw(double uniform, const double* alpha, std::
   for (std::ptrdiff_t i = 0; i < tags; ++i) total += weight(i);
   const double wanted = uniform * total;
   double sum = 0;
-  std::ptrdiff_t last =
-      -1;  // of the tags that are possible at all, should rounding leave none beyond `wanted`
+  std::ptrdiff_t last = -1;  // possible tag: the answer if the sum is rounded to no more than `wanted`
   for (std::ptrdiff_t i = 0; i < tags; ++i) {
     const double more = weight(i);
     if (!(more > 0)) continue;
@@ -39,7 +38,7 @@ PYBERT_CRF_INLINE std::ptrdiff_t draw(double uniform, const double* alpha, std::
 }
 
 // One sample of a row with a legal path, from its alphas (length, tags): step(i, tag) from the last position
-// to the first. uniform(i) is in [0, 1). Done by one lane: others draw other samples.
+// to the first. uniform(i) is in [0, 1). By one lane: the others draw other samples.
 template <class Real, class Uniform, class Step>
 PYBERT_CRF_FUNCTION void sample_path(const LogChain<Real>& chain, const Row<Real>& row, const double* alphas,
                                      Uniform uniform, Step step) {

@@ -24,7 +24,7 @@ struct Partials {
 // sum_i vector[i] * table[i, block]
 template <class Lanes>
 PYBERT_CRF_INLINE typename Lanes::Values propagate(const Shape<Lanes>& shape,
-                                                   const typename Lanes::Cell* vector,
+                                                   const typename Lanes::Element* vector,
                                                    const typename Lanes::Work* table, std::ptrdiff_t block) {
   constexpr std::ptrdiff_t width = Lanes::width;
   const typename Lanes::Work* row = table + block * shape.rows;
@@ -46,7 +46,7 @@ PYBERT_CRF_INLINE typename Lanes::Values propagate(const Shape<Lanes>& shape,
 // max_i vector[i] + table[i, block]
 template <class Lanes>
 PYBERT_CRF_INLINE typename Lanes::Values max_step(const Shape<Lanes>& shape,
-                                                  const typename Lanes::Cell* vector,
+                                                  const typename Lanes::Element* vector,
                                                   const typename Lanes::Work* table, std::ptrdiff_t block) {
   using Values = typename Lanes::Values;
   constexpr std::ptrdiff_t width = Lanes::width;
@@ -74,11 +74,11 @@ struct TableInMemory {
   const Shape<Lanes>& shape;
   const typename Lanes::Work* table;
 
-  PYBERT_CRF_INLINE typename Lanes::Values sum(const typename Lanes::Cell* vector,
+  PYBERT_CRF_INLINE typename Lanes::Values sum(const typename Lanes::Element* vector,
                                                std::ptrdiff_t block) const {
     return propagate(shape, vector, table, block);
   }
-  PYBERT_CRF_INLINE typename Lanes::Values max(const typename Lanes::Cell* vector,
+  PYBERT_CRF_INLINE typename Lanes::Values max(const typename Lanes::Element* vector,
                                                std::ptrdiff_t block) const {
     return max_step(shape, vector, table, block);
   }
@@ -98,7 +98,7 @@ struct TableInRegisters {
     for (int i = 0; i < rows; ++i) row[i] = i < shape.rows ? Lanes::load(table + i * Lanes::width) : nothing;
   }
 
-  PYBERT_CRF_INLINE Values sum(const typename Lanes::Cell* vector, std::ptrdiff_t) const {
+  PYBERT_CRF_INLINE Values sum(const typename Lanes::Element* vector, std::ptrdiff_t) const {
     Partials<Lanes> partial;
     auto& sums = partial.sums;
     PYBERT_CRF_UNROLL
@@ -107,7 +107,7 @@ struct TableInRegisters {
     return partial.total();
   }
 
-  PYBERT_CRF_INLINE Values max(const typename Lanes::Cell* vector, std::ptrdiff_t) const {
+  PYBERT_CRF_INLINE Values max(const typename Lanes::Element* vector, std::ptrdiff_t) const {
     Values best[rows];
     PYBERT_CRF_UNROLL
     for (int i = 0; i < rows; ++i) best[i] = Lanes::all(vector[i]) + row[i];

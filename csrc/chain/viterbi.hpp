@@ -1,9 +1,9 @@
 // The Viterbi algorithm (Viterbi 1967; Forney 1973): the best path, by the same recursion with max for the
 // sum. docs/crf.md, eq. 21 to 23.
 //
-// No back-pointers are kept: a step takes one addition and one maximum a pair of tags. The way back finds,
-// for the one tag it stands on, the lowest tag before it that attains the maximum, by the same additions. So
-// ties go to the lowest tag, at the last position and at each step back.
+// No back-pointers are stored: a step takes one addition and one maximum a pair of tags. The backward pass
+// finds, for the one tag of the path, the lowest tag before it that attains the maximum, by the same
+// additions. So ties go to the lowest tag, at the last position and at each step back.
 #pragma once
 
 #include <cstddef>
@@ -22,7 +22,7 @@ namespace pybert_crf::PYBERT_CRF_TARGET {
 // -inf.
 template <class Lanes>
 PYBERT_CRF_INLINE std::ptrdiff_t first_equal(const Shape<Lanes>& shape, std::ptrdiff_t padded,
-                                             const typename Lanes::Cell* vector,
+                                             const typename Lanes::Element* vector,
                                              const typename Lanes::Work* scores, std::ptrdiff_t stride,
                                              typename Lanes::Work sum) {
   for (std::ptrdiff_t block = 0; block < padded; block += Lanes::width) {
@@ -40,7 +40,7 @@ template <class Lanes, bool OneBlock, class Real>
 class BestPath {
  public:
   using Work = typename Lanes::Work;
-  using Cell = typename Lanes::Cell;
+  using Element = typename Lanes::Element;
   using Values = typename Lanes::Values;
 
   // How many cells of memory the row needs.
@@ -49,7 +49,7 @@ class BestPath {
   }
 
   PYBERT_CRF_FUNCTION BestPath(const Chains<Real>& chains, const Scores<Lanes>& scores, const Row<Real>& row,
-                               const BestPaths<Real>& out, Cell* memory)
+                               const BestPaths<Real>& out, Element* memory)
       : chains_(&chains),
         scores_(&scores),
         row_(row),
@@ -63,13 +63,13 @@ class BestPath {
 
   template <class Table>
   PYBERT_CRF_INLINE void forward(std::ptrdiff_t i, const Table& table) {
-    Cell* const after = vectors_ + i * padded();
-    Cell* const maxima = reached_ + i * padded();
+    Element* const after = vectors_ + i * padded();
+    Element* const maxima = reached_ + i * padded();
     Values greatest = Lanes::all(nothing);
     for (std::ptrdiff_t block = 0; block < padded(); block += Lanes::width) {
       const Values emitted = row_.template emissions<Lanes>(i, block);
       nan_ = Lanes::keep_nan(nan_, emitted);
-      const Values relative = (emitted + Lanes::load(scores_->beyond + block)) - Lanes::all(offset_);
+      const Values relative = (emitted + Lanes::load(scores_->padding + block)) - Lanes::all(offset_);
       const Values reached =
           i == 0 ? Lanes::load(scores_->boundary[left] + block) : table.max(vector_, block);
       const Values value = reached + relative;
@@ -102,14 +102,19 @@ class BestPath {
 
   // All that is left of a row whose first `done` forward steps are done, back to the position `stop`.
   template <class Table>
-  PYBERT_CRF_INLINE void find_rest(const Table& table, std::ptrdiff_t done, std::ptrdiff_t stop) {
-    for (std::ptrdiff_t i = done; i < row_.length; ++i) forward(i, table);
-    if (row_.length > 0) turn();
-    for (std::ptrdiff_t i = row_.length - 2; i >= stop; --i) backward(i);
+  PYBERT_CRF_FUNCTION void find_rest(const Table& table, std::ptrdiff_t done, std::ptrdiff_t stop) {
+    BestPath path = *this;  // a copy that nothing points to stays in registers
+    const std::ptrdiff_t length = row_.length;
+    for (std::ptrdiff_t i = done; i < length; ++i) path.forward(i, table);
+    if (length > 0) {
+      path.turn();
+      for (std::ptrdiff_t i = length - 1; i > stop; --i) path.backward(i - 1);
+    }
+    *this = path;
   }
 
   // The path's score: NaN if there is NaN on any path.
-  PYBERT_CRF_INLINE void finish() {
+  PYBERT_CRF_FUNCTION void finish() {
     Lanes::sync();
     const double score = path_score<Lanes>(*chains_, row_, [&](std::ptrdiff_t i) {
       return static_cast<std::ptrdiff_t>(tags_[row_.positions[i]]);
@@ -127,7 +132,7 @@ class BestPath {
   PYBERT_CRF_INLINE std::ptrdiff_t padded() const { return OneBlock ? Lanes::width : scores_->shape.padded; }
 
   PYBERT_CRF_INLINE bool met_nan() const {
-    return Lanes::any_nan(nan_) || scores_->broken_boundary || (row_.length > 1 && scores_->broken);
+    return Lanes::any_nan(nan_) || scores_->boundary_has_nan || (row_.length > 1 && scores_->has_nan);
   }
 
   PYBERT_CRF_INLINE void store_tag(std::ptrdiff_t i, std::ptrdiff_t tag) {
@@ -140,13 +145,14 @@ class BestPath {
   Row<Real> row_;
   std::int64_t* tags_;  // (time)
   Real* score_;
-  Cell* vectors_;  // (length, padded): the scores of the best prefixes, relative to those of two steps before
-  Cell* reached_;  // the same without the last emission: the maxima that the way back looks for
-  const Cell* vector_;
+  Element*
+      vectors_;  // (length, padded): the scores of the best prefixes, relative to those of two steps before
+  Element* reached_;  // the same without the last emission: the maxima that the backward pass looks for
+  const Element* vector_;
   std::ptrdiff_t tag_ = 0;  // at the last position that turn() or backward(i) came to
   Values nan_ = Lanes::all(0);
-  // What a step takes off keeps the scores near 0. It comes from the step before the last, so that finding it
-  // is off the chain of dependent operations: that step's maximum, less what the last step took off already.
+  // What a step subtracts to keep the scores near 0: the maximum of two steps before, less what the last step
+  // has subtracted already. A maximum of two steps before is not on the chain of dependent operations.
   Work offset_ = 0;
   Work next_offset_ = 0;
 };

@@ -8,8 +8,8 @@
 
 namespace pybert_crf::PYBERT_CRF_TARGET {
 
-// Counts are summed within a chunk of groups of rows and then over the chunks, in their order, whoever does
-// them: so the bits do not depend on the threads. More chunks spread better; each costs memory.
+// Counts are summed within a chunk of groups of rows and then over the chunks, in their order, so that the
+// bits do not depend on the threads. With more chunks the work is shared more evenly; each takes memory.
 constexpr std::ptrdiff_t most_chunks = 64;
 constexpr std::ptrdiff_t least_chunks = 16;
 constexpr std::ptrdiff_t most_count_bytes = std::ptrdiff_t{1} << 20;

@@ -25,14 +25,15 @@ void differentiate_rows(const Weights<Lanes>& weights, RowTask<Lanes, OneBlock, 
   bool exact = any;
   if (any) {
     fill(pairs, weights.shape.table(), typename Lanes::Work{0});
-    const auto work = [&](auto& halves) { gradient_halves<Lanes, OneBlock>(weights, halves); };
+    const auto work = [&](auto& sweeps) { gradient_sweeps<Lanes, OneBlock>(weights, sweeps); };
     if (together) {
-      for_each_half<OneBlock>(
+      for_each_sweep<OneBlock>(
           number, [&](std::ptrdiff_t r, Side side) { return rows[r].gradient(side); }, work);
     } else {
       for (std::ptrdiff_t r = 0; r < number; ++r)
         if (rows[r].scaled())
-          for_each_half<OneBlock>(1, [&](std::ptrdiff_t, Side side) { return rows[r].gradient(side); }, work);
+          for_each_sweep<OneBlock>(
+              1, [&](std::ptrdiff_t, Side side) { return rows[r].gradient(side); }, work);
     }
     for (std::ptrdiff_t r = 0; r < number; ++r) exact &= !rows[r].scaled() || rows[r].exact();
     if (exact) add_pairs<Lanes>(weights.shape, pairs, counts);
@@ -52,8 +53,8 @@ class CutGradientRow {
   }
 
   void work(Side side) {
-    HalfGradient<Lanes, Real>* const half[] = {row_.gradient(side)};
-    if (row_.scaled()) gradient_halves<Lanes, OneBlock>(weights_, half);
+    GradientSweep<Lanes, Real>* const sweep[] = {row_.gradient(side)};
+    if (row_.scaled()) gradient_sweeps<Lanes, OneBlock>(weights_, sweep);
   }
 
   void finish() {

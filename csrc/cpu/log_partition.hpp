@@ -12,9 +12,9 @@ template <class Lanes, bool OneBlock, class Real>
 void sweep_rows(const Weights<Lanes>& weights, RowTask<Lanes, OneBlock, Real>* rows, std::ptrdiff_t number) {
   for (std::ptrdiff_t r = 0; r < number; ++r) rows[r].begin_sweeps();
   if (weights.scalable)
-    for_each_half<OneBlock>(
+    for_each_sweep<OneBlock>(
         number, [&](std::ptrdiff_t r, Side side) { return rows[r].sweep(side); },
-        [&](auto& halves) { sweep_halves<Lanes, OneBlock>(weights, halves); });
+        [&](auto& sweeps) { forward_sweeps<Lanes, OneBlock>(weights, sweeps); });
   for (std::ptrdiff_t r = 0; r < number; ++r) rows[r].finish_sweeps();
 }
 
@@ -29,8 +29,8 @@ class CutRow {
   }
 
   void work(Side side) {
-    HalfSweep<Lanes, Real>* const half[] = {row_.sweep(side)};
-    if (call_.weights->scalable) sweep_halves<Lanes, OneBlock>(*call_.weights, half);
+    ForwardSweep<Lanes, Real>* const sweep[] = {row_.sweep(side)};
+    if (call_.weights->scalable) forward_sweeps<Lanes, OneBlock>(*call_.weights, sweep);
   }
 
   void finish() { row_.finish_sweeps(); }

@@ -1,5 +1,5 @@
-// Working memory that a thread keeps from one call to the next: fresh memory from the system is touched for
-// the first time page by page, which for a middling call takes as long as the work.
+// Working memory that a thread keeps from one call to the next. The first access to each page of fresh memory
+// is a page fault; for a call of some 100 microseconds they take as long as the work.
 #include "cpu/memory.hpp"
 
 #include <cstddef>
@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::align_val_t alignment{64};
 
-// What stands before a block that is in use: at the start of its allocation, so that blocks are aligned too.
+// Stands before each block, at the start of its allocation, so that blocks are aligned too.
 struct alignas(64) Head {
   std::size_t size;  // of the block
 };

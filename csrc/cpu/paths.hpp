@@ -35,15 +35,20 @@ class ViterbiMemory {
   Buffer<Real> vectors_;
 };
 
-// The rows of a group, which one thread takes through the positions that all of them have together.
+// The rows of a group, which one thread takes through the positions that all of them have together. The loops
+// work on copies that nothing points to, which stay in registers.
 template <class Path, class Table, std::size_t... n>
-PYBERT_CRF_INLINE void find_paths(Path* paths, const Table& table, std::index_sequence<n...>) {
+void find_paths(Path* paths, const Table& table, std::index_sequence<n...>) {
   std::ptrdiff_t shared = paths[0].length();
   ((shared = lesser(shared, paths[n].length())), ...);
-  for (std::ptrdiff_t i = 0; i < shared; ++i) (paths[n].forward(i, table), ...);
+  Path ahead[] = {paths[n]...};
+  for (std::ptrdiff_t i = 0; i < shared; ++i) (ahead[n].forward(i, table), ...);
+  ((paths[n] = ahead[n]), ...);
   const std::ptrdiff_t last = shared > 0 ? shared - 1 : 0;
   (paths[n].find_rest(table, shared, last), ...);
-  for (std::ptrdiff_t i = last - 1; i >= 0; --i) (paths[n].backward(i), ...);
+  Path back[] = {paths[n]...};
+  for (std::ptrdiff_t i = last - 1; i >= 0; --i) (back[n].backward(i), ...);
+  ((paths[n] = back[n]), ...);
   (paths[n].finish(), ...);
 }
 
@@ -63,16 +68,18 @@ void viterbi(const Chains<Real>& chains, const BestPaths<Real>& out, int threads
     return [&, memory = make_array<Memory, 4>(chains, scores)](std::ptrdiff_t task) {
       const Table table{scores.shape, scores.table[left]};
       const std::ptrdiff_t first = task * group;
-      if (group == 4 && first + 4 <= chains.batch) {
-        typename Memory::Path paths[] = {
-            memory[0].begin(order[first], out), memory[1].begin(order[first + 1], out),
-            memory[2].begin(order[first + 2], out), memory[3].begin(order[first + 3], out)};
-        find_paths(paths, table, std::make_index_sequence<4>{});
-        return;
-      }
+      if constexpr (OneBlock)
+        if (group == 4 && first + 4 <= chains.batch) {
+          typename Memory::Path paths[] = {
+              memory[0].begin(order[first], out), memory[1].begin(order[first + 1], out),
+              memory[2].begin(order[first + 2], out), memory[3].begin(order[first + 3], out)};
+          find_paths(paths, table, std::make_index_sequence<4>{});
+          return;
+        }
       for (std::ptrdiff_t row = first; row < lesser(first + group, chains.batch); ++row) {
-        typename Memory::Path paths[] = {memory[0].begin(order[row], out)};
-        find_paths(paths, table, std::make_index_sequence<1>{});
+        typename Memory::Path path = memory[0].begin(order[row], out);
+        path.find_rest(table, 0, 0);
+        path.finish();
       }
     };
   });

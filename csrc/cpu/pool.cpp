@@ -23,9 +23,9 @@ namespace pybert_crf::cpu {
 
 namespace {
 
-// How long a thread looks for the next job before it goes to sleep, from which it takes up to 100
-// microseconds to wake: longer than PyTorch takes from one call of the layer to the next where nothing else
-// is done, and next to nothing where an encoder runs in between.
+// How long a thread polls for the next job before it goes to sleep; waking it takes up to 100 microseconds.
+// It is longer than PyTorch takes from one call of the layer to the next if nothing else is done, and little
+// beside an encoder that runs in between.
 constexpr auto patience = std::chrono::microseconds(400);
 
 // Waits until ready() or for as long as `patience`; returns ready().
@@ -60,8 +60,8 @@ class Pool {
   }
 
  private:
-  // A job's number, how many more threads may begin it, and how many are at it, in one word: so nobody begins
-  // a job that has been closed.
+  // A job's number, how many more threads may begin it, and how many are at work on it, in one word: so no
+  // thread begins a job that has been closed.
   static constexpr std::uint64_t one_busy = 1;
   static constexpr std::uint64_t one_place = std::uint64_t{1} << 16;
   static constexpr std::uint64_t one_job = std::uint64_t{1} << 32;
@@ -85,7 +85,7 @@ class Pool {
       try {
         threads_.emplace_back([this] { serve(); });
       } catch (const std::exception&) {
-        break;  // the system has no more threads to give: those there are do all the work
+        break;  // the system gives no more threads: those there are do all the work
       }
     }
     work_ = work;
@@ -95,11 +95,11 @@ class Pool {
     if (sleeping_.load() == 0) return;
     {
       const std::lock_guard<std::mutex> lock(guard_);
-    }  // who was about to sleep now does
+    }  // a thread that was about to sleep is asleep now
     wake_.notify_all();
   }
 
-  // Nobody may begin any more; waits for those that have.
+  // Lets no further thread begin the job, and waits for those that have.
   void close() {
     state_.fetch_and(~(most * one_place));
     const auto idle = [this] { return busy_of(state_.load()) == 0; };
@@ -151,14 +151,17 @@ class Pool {
   std::mutex turn_;  // held by the call that has the threads
   std::vector<std::thread> threads_;
 
-  // Written by who opens a job, before `state_`; read by who has a place in it.
+  // Written by open() before `state_`; read by threads that have a place in the job.
   void (*work_)(void*) = nullptr;
   void* context_ = nullptr;
 
   std::atomic<std::uint64_t> state_{0};
-  // While all are awake no lock is taken. Who goes to sleep says so first and then looks once more; who
-  // changes the state does that first and then looks for sleepers: in one order for all, so one sees the
-  // other.
+  // No lock is taken while all threads are awake. A thread that goes to sleep first increments `sleeping_`
+  // and then loads `state_` once more; open() first stores `state_` and then loads `sleeping_`. All four are
+  // sequentially consistent, so they have one order: either open() loads the increment and wakes the thread,
+  // or the thread loads the new state and does not sleep. With weaker orders a load might be done before the
+  // store ahead of it, both might read old values, and the thread would sleep through the job. The same holds
+  // of `waiting_`, stored by close(), and the end of a job.
   std::atomic<int> sleeping_{0};
   std::atomic<bool> waiting_{false};
   std::mutex guard_;  // of sleep, and of `failure_`

@@ -18,13 +18,13 @@ class RowTask {
   using Work = typename Lanes::Work;
 
   explicit RowTask(const Call<Lanes, Real>& call)
-      : call_(call), positions_(call.chains), cells_(RowScratch<Lanes>::size(call.weights->shape)) {}
+      : call_(call), positions_(call.chains), memory_(RowScratch<Lanes>::size(call.weights->shape)) {}
 
-  // `messages`: (time, tags), the row's; `kept`: see Half.
-  void begin(std::ptrdiff_t index, Real* messages, Work* kept = nullptr) {
+  // `messages`: (time, tags), the row's; `cache`: see Sweep.
+  void begin(std::ptrdiff_t index, Real* messages, Work* cache = nullptr) {
     row_ = positions_.find(index);
     messages_ = messages;
-    kept_ = kept;
+    cache_ = cache;
   }
 
   const Row<Real>& row() const { return row_; }
@@ -34,10 +34,10 @@ class RowTask {
 
   void begin_sweeps() {
     for (const Side side : both_sides)
-      sweeps_[side] = begin_sweep(call_.weights->shape, row_, side, scratch(), messages_, kept_);
+      sweeps_[side] = begin_forward(call_.weights->shape, row_, side, scratch(), messages_, cache_);
   }
 
-  HalfSweep<Lanes, Real>* sweep(Side side) { return &sweeps_[side]; }
+  ForwardSweep<Lanes, Real>* sweep(Side side) { return &sweeps_[side]; }
 
   void finish_sweeps() {
     SweepEnd<Lanes> ends[2] = {};
@@ -52,10 +52,10 @@ class RowTask {
     fill_masked<Lanes>(row_, call_.chains.time, row_.tags, call_.d_emissions(row_.index), Real{0});
     for (const Side side : both_sides)
       gradients_[side] = begin_gradient(call_, row_, side, scratch(), messages_,
-                                        side == left ? left_pairs : right_pairs, kept_);
+                                        side == left ? left_pairs : right_pairs, cache_);
   }
 
-  HalfGradient<Lanes, Real>* gradient(Side side) { return &gradients_[side]; }
+  GradientSweep<Lanes, Real>* gradient(Side side) { return &gradients_[side]; }
 
   bool scaled() const { return recursion_ == Recursion::scaled; }
   bool exact() const { return is_exact(gradients_[left]) && is_exact(gradients_[right]); }
@@ -69,16 +69,16 @@ class RowTask {
   }
 
  private:
-  RowScratch<Lanes> scratch() const { return {cells_.data()}; }
+  RowScratch<Lanes> scratch() const { return {memory_.data()}; }
 
   const Call<Lanes, Real>& call_;
   RowMemory<Real> positions_;
-  Buffer<Work> cells_;
+  Buffer<Work> memory_;
   Row<Real> row_ = {};
   Real* messages_ = nullptr;
-  Work* kept_ = nullptr;
-  HalfSweep<Lanes, Real> sweeps_[2];
-  HalfGradient<Lanes, Real> gradients_[2];
+  Work* cache_ = nullptr;
+  ForwardSweep<Lanes, Real> sweeps_[2];
+  GradientSweep<Lanes, Real> gradients_[2];
   Recursion recursion_ = Recursion::none;
 };
 
@@ -86,31 +86,31 @@ class RowTask {
 template <bool OneBlock>
 constexpr int rows_in_a_group = OneBlock ? 2 : rows_together;
 
-// Calls work(halves) for all halves of a group of rows, where half(row, side) is one of them: with few tags
+// Calls work(sweeps) for all sweeps of a group of rows, where sweep(row, side) is one of them: with few tags
 // for the four of two rows together, with many for those of one side of all rows.
 template <bool OneBlock, class GetHalf, class Do>
-PYBERT_CRF_INLINE void for_each_half(std::ptrdiff_t number, const GetHalf& half, const Do& work) {
-  using Half = decltype(half(0, left));
+PYBERT_CRF_INLINE void for_each_sweep(std::ptrdiff_t number, const GetHalf& sweep, const Do& work) {
+  using Sweep = decltype(sweep(0, left));
   if constexpr (OneBlock) {
     if (number == 2) {
-      const Half halves[] = {half(0, left), half(0, right), half(1, left), half(1, right)};
-      work(halves);
+      const Sweep sweeps[] = {sweep(0, left), sweep(0, right), sweep(1, left), sweep(1, right)};
+      work(sweeps);
       return;
     }
     for (std::ptrdiff_t r = 0; r < number; ++r) {
-      const Half halves[] = {half(r, left), half(r, right)};
-      work(halves);
+      const Sweep sweeps[] = {sweep(r, left), sweep(r, right)};
+      work(sweeps);
     }
   } else {
     for (const Side side : both_sides) {
       if (number == rows_together) {
-        const Half halves[] = {half(0, side), half(1, side), half(2, side), half(3, side)};
-        work(halves);
+        const Sweep sweeps[] = {sweep(0, side), sweep(1, side), sweep(2, side), sweep(3, side)};
+        work(sweeps);
         continue;
       }
       for (std::ptrdiff_t r = 0; r < number; ++r) {
-        const Half halves[] = {half(r, side)};
-        work(halves);
+        const Sweep sweeps[] = {sweep(r, side)};
+        work(sweeps);
       }
     }
   }

@@ -9,9 +9,9 @@
 
 namespace pybert_crf::PYBERT_CRF_TARGET {
 
-// Memory of a thread that still lies in its second cache: up to it, emissions that were exponentiated once
-// are kept.
-constexpr std::ptrdiff_t most_kept_bytes = std::ptrdiff_t{1} << 20;
+// The exponentials of the emissions are kept for the gradient if those of a group of rows take no more
+// memory, so that they are still in the second cache.
+constexpr std::ptrdiff_t most_cache_bytes = std::ptrdiff_t{1} << 20;
 
 // A group of rows that one thread takes.
 template <class Lanes, bool OneBlock, class Real>
@@ -23,32 +23,32 @@ class RowGroup {
   explicit RowGroup(const Call<Lanes, Real>& call)
       : weights_(*call.weights),
         message_size_(call.chains.time * call.chains.tags),
-        kept_size_(numbers_to_keep(call.chains, weights_.shape)),
+        cache_size_(cache_size(call.chains, weights_.shape)),
         messages_(size * message_size_),
-        kept_(size * kept_size_),
+        cache_(size * cache_size_),
         pairs_(weights_.shape.table()),
         rows_(make_array<RowTask<Lanes, OneBlock, Real>, size>(call)) {}
 
   void run(const RowOrder& order, std::ptrdiff_t first, std::ptrdiff_t number, const Counts& counts) {
     for (std::ptrdiff_t r = 0; r < number; ++r)
       rows_[static_cast<std::size_t>(r)].begin(order[first + r], messages_.data() + r * message_size_,
-                                               kept_size_ > 0 ? kept_.data() + r * kept_size_ : nullptr);
+                                               cache_size_ > 0 ? cache_.data() + r * cache_size_ : nullptr);
     sweep_rows<Lanes, OneBlock>(weights_, rows_.data(), number);
     differentiate_rows(weights_, rows_.data(), number, pairs_.data(), counts);
   }
 
  private:
   // How many numbers a row keeps; 0 if a group would keep too many.
-  static std::ptrdiff_t numbers_to_keep(const Chains<Real>& chains, const Shape<Lanes>& shape) {
+  static std::ptrdiff_t cache_size(const Chains<Real>& chains, const Shape<Lanes>& shape) {
     const std::ptrdiff_t numbers = chains.time * shape.padded;
-    return numbers <= most_kept_bytes / (size * static_cast<std::ptrdiff_t>(sizeof(Work))) ? numbers : 0;
+    return numbers <= most_cache_bytes / (size * static_cast<std::ptrdiff_t>(sizeof(Work))) ? numbers : 0;
   }
 
   const Weights<Lanes>& weights_;
   std::ptrdiff_t message_size_;
-  std::ptrdiff_t kept_size_;
+  std::ptrdiff_t cache_size_;
   Buffer<Real> messages_;
-  Buffer<Work> kept_;  // (size, time, padded) or nothing: the rows' emissions, exponentiated
+  Buffer<Work> cache_;  // (size, time, padded) or nothing: the rows' emissions, exponentiated
   Buffer<Work> pairs_;
   std::array<RowTask<Lanes, OneBlock, Real>, size> rows_;
 };

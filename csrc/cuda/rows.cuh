@@ -12,7 +12,7 @@ namespace pybert_crf::PYBERT_CRF_TARGET {
 template <class Lanes, class Real>
 struct Workers {
   std::ptrdiff_t number;
-  typename Lanes::Cell* cells;  // null: in the block's own memory
+  typename Lanes::Element* elements;  // null: in the block's own memory
   double* alphas;
   Real* messages;  // null: the caller's, a row's own
   double* counts;
@@ -35,7 +35,7 @@ template <class Lanes, bool OneBlock, class Real>
 __global__ void __launch_bounds__(Grid<Lanes>::threads, 1)
     rows_kernel(Call<Lanes, Real> call, ChainPositions found, Workers<Lanes, Real> workers, Real* messages,
                 Take take) {
-  using Cell = typename Lanes::Cell;
+  using Element = typename Lanes::Element;
   extern __shared__ double own_memory[];
   __shared__ RowState<Lanes> states[Grid<Lanes>::rows];
   const int group = static_cast<int>(threadIdx.x) / static_cast<int>(Lanes::width);
@@ -43,13 +43,13 @@ __global__ void __launch_bounds__(Grid<Lanes>::threads, 1)
   const Side side = group % 2 == 0 ? left : right;
   const Shape<Lanes>& shape = call.weights->shape;
   const std::ptrdiff_t worker = static_cast<std::ptrdiff_t>(blockIdx.x) * Grid<Lanes>::rows + slot;
-  const std::ptrdiff_t cells = BlockScratch<Lanes, Real>::size(shape);
+  const std::ptrdiff_t elements = BlockScratch<Lanes, Real>::size(shape);
   const std::ptrdiff_t message_size = call.chains.time * call.chains.tags;
   const bool works = worker < workers.number;
   RowState<Lanes>& state = states[slot];
-  BlockScratch<Lanes, Real> scratch{workers.cells == nullptr
-                                        ? reinterpret_cast<Cell*>(own_memory) + slot * cells
-                                        : workers.cells + worker * cells,
+  BlockScratch<Lanes, Real> scratch{workers.elements == nullptr
+                                        ? reinterpret_cast<Element*>(own_memory) + slot * elements
+                                        : workers.elements + worker * elements,
                                     workers.alphas + worker * message_size, nullptr};
   const Counts counts = Counts::at(shape, workers.counts + worker * Counts::size(shape));
   if (works && take.gradients && side == left) clear_counts<Lanes>(shape, counts);
@@ -101,18 +101,18 @@ std::ptrdiff_t enqueue_rows(Call<Lanes, Real> call, Real* messages, Take take, c
   call.weights = enqueue_weights<Lanes>(chains, stream, memory);
 
   const Shape<Lanes> shape(chains.tags);
-  const std::ptrdiff_t cells = BlockScratch<Lanes, Real>::size(shape);
+  const std::ptrdiff_t elements = BlockScratch<Lanes, Real>::size(shape);
   const std::ptrdiff_t message_size = chains.time * chains.tags;
   const auto bytes = [](std::ptrdiff_t count, std::size_t size) {
     return count * static_cast<std::ptrdiff_t>(size);
   };
-  const std::size_t shared = static_cast<std::size_t>(bytes(Grid<Lanes>::rows * cells, sizeof(double)));
+  const std::size_t shared = static_cast<std::size_t>(bytes(Grid<Lanes>::rows * elements, sizeof(double)));
   const bool fits = shared <= most_shared;
   const std::ptrdiff_t of_one =
-      bytes(message_size + Counts::size(shape) + (fits ? 0 : cells), sizeof(double)) +
+      bytes(message_size + Counts::size(shape) + (fits ? 0 : elements), sizeof(double)) +
       (messages == nullptr ? bytes(message_size, sizeof(Real)) : 0);
   Workers<Lanes, Real> workers{workers_for(chains.batch, of_one), nullptr, nullptr, nullptr, nullptr};
-  if (!fits) workers.cells = memory.take<typename Lanes::Cell>(workers.number * cells);
+  if (!fits) workers.elements = memory.take<typename Lanes::Element>(workers.number * elements);
   workers.alphas = memory.take<double>(workers.number * message_size);
   if (messages == nullptr) workers.messages = memory.take<Real>(workers.number * message_size);
   workers.counts = memory.take<double>(workers.number * Counts::size(shape));

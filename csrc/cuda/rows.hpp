@@ -15,19 +15,19 @@ namespace pybert_crf::PYBERT_CRF_TARGET {
 // The memory that one row is worked on in.
 template <class Lanes, class Real>
 struct BlockScratch {
-  typename Lanes::Cell* cells;  // size(shape) of them
-  double* alphas;               // (time, tags)
-  Real* messages;               // (time, tags)
+  typename Lanes::Element* memory;  // size(shape) of them
+  double* alphas;                   // (time, tags)
+  Real* messages;                   // (time, tags)
 
   static PYBERT_CRF_INLINE std::ptrdiff_t size(const Shape<Lanes>& shape) {
     return RowScratch<Lanes>::size(shape) + 2 * shape.table();
   }
 
-  PYBERT_CRF_INLINE RowScratch<Lanes> row() const { return {cells}; }
+  PYBERT_CRF_INLINE RowScratch<Lanes> row() const { return {memory}; }
 
   // The table for a side's counts of pairs.
-  PYBERT_CRF_INLINE typename Lanes::Cell* pairs(const Shape<Lanes>& shape, int side) const {
-    return cells + RowScratch<Lanes>::size(shape) + side * shape.table();
+  PYBERT_CRF_INLINE typename Lanes::Element* pairs(const Shape<Lanes>& shape, int side) const {
+    return memory + RowScratch<Lanes>::size(shape) + side * shape.table();
   }
 };
 
@@ -47,11 +47,11 @@ PYBERT_CRF_FUNCTION void sweep_side(const Call<Lanes, Real>& call, const Row<Rea
   if (side == right && call.log_z != nullptr)  // the caller keeps the messages
     fill_masked<Lanes>(row, call.chains.time, row.tags, scratch.messages, Real{0});
   if (!weights.scalable) return;
-  HalfSweep<Lanes, Real> half =
-      begin_sweep<Lanes, Real>(weights.shape, row, side, scratch.row(), scratch.messages, nullptr);
-  HalfSweep<Lanes, Real>* const halves[] = {&half};
-  sweep_halves<Lanes, OneBlock>(weights, halves);
-  const SweepEnd<Lanes> end = end_of(half);
+  ForwardSweep<Lanes, Real> sweep =
+      begin_forward<Lanes, Real>(weights.shape, row, side, scratch.row(), scratch.messages, nullptr);
+  ForwardSweep<Lanes, Real>* const sweeps[] = {&sweep};
+  forward_sweeps<Lanes, OneBlock>(weights, sweeps);
+  const SweepEnd<Lanes> end = end_of(sweep);
   Lanes::in_lane_of(0, [&] { state.ends[side] = end; });
 }
 
@@ -85,11 +85,11 @@ PYBERT_CRF_FUNCTION void differentiate_side(const Call<Lanes, Real>& call, const
     auto* const pairs = scratch.pairs(shape, side);
     for (std::ptrdiff_t at = 0; at < shape.table(); at += Lanes::width)
       Lanes::store(pairs + at, Lanes::all(0));
-    HalfGradient<Lanes, Real> half =
+    GradientSweep<Lanes, Real> sweep =
         begin_gradient<Lanes, Real>(call, row, side, scratch.row(), scratch.messages, pairs, nullptr);
-    HalfGradient<Lanes, Real>* const halves[] = {&half};
-    gradient_halves<Lanes, OneBlock>(weights, halves);
-    exact = is_exact(half);
+    GradientSweep<Lanes, Real>* const sweeps[] = {&sweep};
+    gradient_sweeps<Lanes, OneBlock>(weights, sweeps);
+    exact = is_exact(sweep);
   }
   Lanes::in_lane_of(0, [&] { state.exact[side] = exact; });
 }

@@ -34,7 +34,7 @@ template <class Number, int Width>
 struct CpuLanes : private Registers<Number, bytes_for<Number, Width>> {
   using Base = Registers<Number, bytes_for<Number, Width>>;
   using Work = Number;
-  using Cell = Number;  // what published numbers are kept in
+  using Element = Number;  // what published numbers are kept in
   using Base::fold;
   using Base::load_part;
   using Base::load_register;
@@ -58,7 +58,7 @@ struct CpuLanes : private Registers<Number, bytes_for<Number, Width>> {
   static PYBERT_CRF_INLINE void sync() {}
 
   // As many steps of a sweep, of `padded` numbers each, as stay in the first cache; an even number.
-  static PYBERT_CRF_INLINE std::ptrdiff_t stretch_steps(std::ptrdiff_t padded) {
+  static PYBERT_CRF_INLINE std::ptrdiff_t segment_steps(std::ptrdiff_t padded) {
     const std::ptrdiff_t fit = 512 / padded / 2 * 2;
     return fit < 16 ? 16 : fit;
   }

@@ -15,7 +15,7 @@ namespace pybert_crf::PYBERT_CRF_TARGET {
 template <class Number, int Width>
 struct CudaLanes {
   using Work = Number;
-  using Cell = Number;
+  using Element = Number;
   using Values = Number;  // this lane's
   using Bits = typename Format<Number>::Bits;
   static constexpr std::ptrdiff_t width = Width;
@@ -35,8 +35,8 @@ struct CudaLanes {
     }
   }
 
-  // Short stretches: their memory is what limits how many rows are at work at once.
-  static __device__ __host__ __forceinline__ std::ptrdiff_t stretch_steps(std::ptrdiff_t) {
+  // Short segments: their memory is what limits how many rows are at work at once.
+  static __device__ __host__ __forceinline__ std::ptrdiff_t segment_steps(std::ptrdiff_t) {
     return Width < 32 ? 16 : 8;
   }
 
@@ -112,7 +112,7 @@ struct CudaLanes {
     if (lane() < count) to[lane()] = static_cast<Real>(value);
   }
 
-  static __device__ __forceinline__ void store_one(Cell* to, Work number) {
+  static __device__ __forceinline__ void store_one(Element* to, Work number) {
     if (lane() == 0) *to = number;
   }
 
@@ -123,7 +123,7 @@ struct CudaLanes {
   }
 
   template <int degree = Format<Work>::exp_degree>
-  static __device__ __forceinline__ void exp_all(Cell* numbers, std::ptrdiff_t size) {
+  static __device__ __forceinline__ void exp_all(Element* numbers, std::ptrdiff_t size) {
     constexpr int four = 4;
     Work x[four];
     std::ptrdiff_t at = lane();

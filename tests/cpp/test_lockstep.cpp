@@ -7,7 +7,7 @@
 
 using namespace pybert_crf::lockstep;
 using Lanes = LockstepLanes<double, 8>;
-using Cell = Lanes::Cell;
+using Element = Lanes::Element;
 
 template <class Do>
 bool is_error(const Do& work) {
@@ -20,61 +20,61 @@ bool is_error(const Do& work) {
   return false;
 }
 
-double sum(const Cell* cells) {
+double sum(const Element* elements) {
   double total = 0;
-  for (int i = 0; i < 8; ++i) total += cells[i];
+  for (int i = 0; i < 8; ++i) total += elements[i];
   return total;
 }
 
 int main() {
   CHECK(is_error([] {  // nobody wrote
-    Cell cells[8];
-    Lanes::load(cells);
+    Element elements[8];
+    Lanes::load(elements);
   }));
   CHECK(is_error([] {  // a lane reads what another wrote just now
-    Cell cells[8];
-    Lanes::store(cells, Lanes::all(1));
-    sum(cells);
+    Element elements[8];
+    Lanes::store(elements, Lanes::all(1));
+    sum(elements);
   }));
   CHECK(is_error([] {  // the same, in work by lanes
-    Cell cells[8];
-    Lanes::store(cells, Lanes::all(1));
-    Lanes::each(8, [&](std::ptrdiff_t j) { static_cast<void>(static_cast<double>(cells[7 - j])); });
+    Element elements[8];
+    Lanes::store(elements, Lanes::all(1));
+    Lanes::each(8, [&](std::ptrdiff_t j) { static_cast<void>(static_cast<double>(elements[7 - j])); });
   }));
   CHECK(is_error([] {  // a lane writes over what another may yet have to read
-    Cell cells[8];
-    Lanes::store(cells, Lanes::all(1));
+    Element elements[8];
+    Lanes::store(elements, Lanes::all(1));
     Lanes::sync();
-    sum(cells);
-    Lanes::store(cells, Lanes::all(2));
+    sum(elements);
+    Lanes::store(elements, Lanes::all(2));
   }));
   CHECK(is_error([] {  // two lanes write one number
-    Cell cells[8];
-    Lanes::store(cells, Lanes::all(1));
-    Lanes::each(8, [&](std::ptrdiff_t) { cells[0] = 1; });
+    Element elements[8];
+    Lanes::store(elements, Lanes::all(1));
+    Lanes::each(8, [&](std::ptrdiff_t) { elements[0] = 1; });
   }));
   CHECK(is_error([] {  // all lanes write one number
-    Cell cell;
+    Element cell;
     cell = 1;
   }));
   CHECK(is_error([] {  // a group's own barrier says nothing to the other group
-    Cell cells[8];
-    Lanes::store(cells, Lanes::all(1));
+    Element elements[8];
+    Lanes::store(elements, Lanes::all(1));
     Lanes::sync();
     Lockstep::current().group = 1;
-    sum(cells);
+    sum(elements);
   }));
   CHECK(!is_error([] {
-    Cell cells[8];
-    Lanes::store(cells, Lanes::all(1));
-    Lanes::load(cells);  // each lane its own
+    Element elements[8];
+    Lanes::store(elements, Lanes::all(1));
+    Lanes::load(elements);  // each lane its own
     Lanes::sync();
-    CHECK(sum(cells) == 8);
+    CHECK(sum(elements) == 8);
     Lanes::sync();
-    Lanes::store(cells, Lanes::all(2));
+    Lanes::store(elements, Lanes::all(2));
     Lockstep::current().sync_block();
     Lockstep::current().group = 1;
-    CHECK(sum(cells) == 16);
+    CHECK(sum(elements) == 16);
     Lanes::sync();
   }));
   return report("lockstep");

@@ -39,22 +39,22 @@ struct Lockstep {
 
 // A number that lanes publish.
 template <class Number>
-class CheckedCell {
+class CheckedElement {
  public:
-  CheckedCell() = default;
-  CheckedCell(const CheckedCell& other) { *this = static_cast<Number>(other); }
+  CheckedElement() = default;
+  CheckedElement(const CheckedElement& other) { *this = static_cast<Number>(other); }
 
   operator Number() const {  // NOLINT: a cell is read as the number that it is
     read(Lockstep::current().lane);
     return number_;
   }
 
-  CheckedCell& operator=(Number number) {
+  CheckedElement& operator=(Number number) {
     write(Lockstep::current().lane, number);
     return *this;
   }
-  CheckedCell& operator=(const CheckedCell& other) { return *this = static_cast<Number>(other); }
-  CheckedCell& operator+=(Number more) { return *this = static_cast<Number>(*this) + more; }
+  CheckedElement& operator=(const CheckedElement& other) { return *this = static_cast<Number>(other); }
+  CheckedElement& operator+=(Number more) { return *this = static_cast<Number>(*this) + more; }
 
   Number read(int lane) const {
     const Lockstep& block = Lockstep::current();
@@ -97,7 +97,7 @@ class CheckedCell {
 template <class Number, int Width>
 struct LockstepLanes {
   using Work = Number;
-  using Cell = CheckedCell<Number>;
+  using Element = CheckedElement<Number>;
   using Bits = typename Format<Number>::Bits;
   static constexpr std::ptrdiff_t width = Width;
   static constexpr std::ptrdiff_t partials = 4;
@@ -126,7 +126,7 @@ struct LockstepLanes {
 
   static void sync() { Lockstep::current().sync_group(); }
 
-  static std::ptrdiff_t stretch_steps(std::ptrdiff_t) { return Width < 32 ? 16 : 8; }
+  static std::ptrdiff_t segment_steps(std::ptrdiff_t) { return Width < 32 ? 16 : 8; }
 
   template <class Do>
   static void each(std::ptrdiff_t count, const Do& work) {
@@ -177,7 +177,7 @@ struct LockstepLanes {
     return by_lane([&](int) { return number; });
   }
 
-  static Values load(const Cell* from) {
+  static Values load(const Element* from) {
     return by_lane([&](int lane) { return from[lane].read(lane); });
   }
   template <class Real>
@@ -193,7 +193,7 @@ struct LockstepLanes {
     return by_lane([&](int lane) { return lane < count ? static_cast<Work>(from[lane * stride]) : Work{0}; });
   }
 
-  static void store(Cell* to, const Values& values) {
+  static void store(Element* to, const Values& values) {
     for (int lane = 0; lane < Width; ++lane) to[lane].write(lane, values.of[lane]);
   }
   template <class Real>
@@ -204,7 +204,7 @@ struct LockstepLanes {
   static void store_some(Real* to, const Values& values, std::ptrdiff_t count) {
     for (int lane = 0; lane < Width && lane < count; ++lane) to[lane] = static_cast<Real>(values.of[lane]);
   }
-  static void store_one(Cell* to, Work number) { to->write(0, number); }
+  static void store_one(Element* to, Work number) { to->write(0, number); }
 
   template <int degree = Format<Work>::exp_degree>
   static Values exp(Values x) {
@@ -212,7 +212,7 @@ struct LockstepLanes {
     return x;
   }
   template <int degree = Format<Work>::exp_degree>
-  static void exp_all(Cell* numbers, std::ptrdiff_t size) {
+  static void exp_all(Element* numbers, std::ptrdiff_t size) {
     for (std::ptrdiff_t at = 0; at < size; at += Width) store(numbers + at, exp<degree>(load(numbers + at)));
   }
   static Values log(const Values& x) {

@@ -30,7 +30,7 @@ void with_lanes(std::ptrdiff_t tags, const Run& run) {
   }
 }
 
-// Memory of so many T, each made as T{} is: cells that nobody has written.
+// Memory of so many T, each made as T{} is: elements that nobody has written.
 template <class T>
 class Fresh {
  public:
@@ -103,8 +103,8 @@ void run_rows(Call<Lanes, Real>& call, Real* messages, bool values, bool gradien
   for (std::ptrdiff_t index = 0; index < chains.batch; ++index) {
     begin_block();
     const Row<Real> row = found.row(chains, index);
-    const Fresh<typename Lanes::Cell> cells(BlockScratch<Lanes, Real>::size(shape));
-    const BlockScratch<Lanes, Real> scratch{cells.data(), alphas.data(),
+    const Fresh<typename Lanes::Element> elements(BlockScratch<Lanes, Real>::size(shape));
+    const BlockScratch<Lanes, Real> scratch{elements.data(), alphas.data(),
                                             messages + index * chains.time * chains.tags};
     RowState<Lanes> state{};
     if (values) {
@@ -182,8 +182,8 @@ std::ptrdiff_t viterbi(const Chains<Real>& chains, const BestPaths<Real>& out, c
     copy_parameters(chains, 0, scores.shape.rows, memory.parameters);
     for (std::ptrdiff_t index = 0; index < chains.batch; ++index) {
       begin_block();
-      const Fresh<typename Lanes::Cell> cells(Path::memory_size(chains, scores.shape));
-      Path path(chains, scores, found.row(chains, index), out, cells.data());
+      const Fresh<typename Lanes::Element> elements(Path::memory_size(chains, scores.shape));
+      Path path(chains, scores, found.row(chains, index), out, elements.data());
       path.find_rest(TableInMemory<Lanes>{scores.shape, scores.table[left]}, 0, 0);
       path.finish();
     }
@@ -199,7 +199,7 @@ std::ptrdiff_t k_best(const Chains<Real>& chains, const BestPaths<Real>& out, co
   const std::ptrdiff_t size = chains.tags * out.count;
   for (std::ptrdiff_t index = 0; index < chains.batch; ++index) {
     begin_block();
-    const Fresh<typename WarpLanes::Cell> lists(2 * size);
+    const Fresh<typename WarpLanes::Element> lists(2 * size);
     const Fresh<Origin> origins((chains.time > 0 ? chains.time : 1) * size);
     k_best_of_row<WarpLanes>(chains, found.row(chains, index), out,
                              {lists.data(), lists.data() + size, origins.data()});
@@ -217,8 +217,8 @@ std::ptrdiff_t with_log_rows(const Chains<Real>& chains, const Run& run) {
   const std::ptrdiff_t padded = weights.parameters.shape.padded;
   for (std::ptrdiff_t index = 0; index < chains.batch; ++index) {
     begin_block();
-    const Fresh<typename WarpLanes::Cell> cells(LogScratch<WarpLanes>::parts * padded);
-    run(found.row(chains, index), weights.parameters, LogScratch<WarpLanes>::at(padded, cells.data()));
+    const Fresh<typename WarpLanes::Element> elements(LogScratch<WarpLanes>::parts * padded);
+    run(found.row(chains, index), weights.parameters, LogScratch<WarpLanes>::at(padded, elements.data()));
   }
   return -1;
 }

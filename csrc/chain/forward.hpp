@@ -13,24 +13,23 @@
 namespace pybert_crf::PYBERT_CRF_TARGET {
 
 template <class Lanes, class Real>
-struct HalfSweep : Half<Lanes, Real> {
-  using Number = Real;
+struct ForwardSweep : RowSweep<Lanes, Real> {
   Real* messages;  // (time, tags) of the row
   double offset;   // the sum of the emissions' tops
 };
 
 // The messages of the steps first..first+count-1.
 template <class Lanes, bool OneBlock, class Real>
-PYBERT_CRF_FUNCTION void store_messages(const Shape<Lanes>& shape, const HalfSweep<Lanes, Real>& half,
+PYBERT_CRF_FUNCTION void store_messages(const Shape<Lanes>& shape, const ForwardSweep<Lanes, Real>& sweep,
                                         std::ptrdiff_t first, std::ptrdiff_t count) {
   const std::ptrdiff_t padded = OneBlock ? Lanes::width : shape.padded;
   // What a store might change, as far as the compiler knows, is read once.
   const std::ptrdiff_t tags = shape.tags;
-  const auto* scales = half.stretch.scales + 1;
-  const auto* vector = half.stretch.vectors + padded;
-  const std::ptrdiff_t* position = half.row.positions + position_of(half.start, half.row.length, first);
-  const std::ptrdiff_t next = half.start == left ? 1 : -1;
-  Real* const messages = half.messages;
+  const auto* scales = sweep.segment.scales + 1;
+  const auto* vector = sweep.segment.vectors + padded;
+  const std::ptrdiff_t* position = sweep.row.positions + position_of(sweep.start, sweep.row.length, first);
+  const std::ptrdiff_t next = sweep.start == left ? 1 : -1;
+  Real* const messages = sweep.messages;
   for (std::ptrdiff_t step = 0; step < count; ++step, vector += padded, position += next) {
     Real* message = messages + *position * tags;
     const auto scale = Lanes::all(scales[step]);
@@ -39,44 +38,44 @@ PYBERT_CRF_FUNCTION void store_messages(const Shape<Lanes>& shape, const HalfSwe
   }
 }
 
-// Sweeps from the ends of rows to their middles, and leaves the messages there.
+// Runs sweeps from the ends of rows to their middles, and stores their messages.
 template <class Lanes, bool OneBlock, int number, class Real>
-PYBERT_CRF_FUNCTION void sweep_halves(const Weights<Lanes>& weights,
-                                      HalfSweep<Lanes, Real>* const (&halves)[number]) {
-  using Sweep = HalfSweep<Lanes, Real>;
+PYBERT_CRF_FUNCTION void forward_sweeps(const Weights<Lanes>& weights,
+                                        ForwardSweep<Lanes, Real>* const (&sweeps)[number]) {
+  using Forward = ForwardSweep<Lanes, Real>;
   PYBERT_CRF_UNROLL
-  for (Sweep* half : halves) Lanes::store_one(half->stretch.scales, 1);
-  take_through<Lanes, OneBlock>(
-      weights, halves, true,
-      [&](Sweep& half, std::ptrdiff_t first, std::ptrdiff_t count) {
-        find_kept(OneBlock ? Lanes::width : weights.shape.padded, first, half);
-        half.offset += weigh_emissions<Lanes, OneBlock>(weights, first, count, half);
+  for (Forward* sweep : sweeps) Lanes::store_one(sweep->segment.scales, 1);
+  run_sweeps<Lanes, OneBlock>(
+      weights, sweeps, true,
+      [&](Forward& sweep, std::ptrdiff_t first, std::ptrdiff_t count) {
+        use_cache(OneBlock ? Lanes::width : weights.shape.padded, first, sweep);
+        sweep.offset += weigh_emissions<Lanes, OneBlock>(weights, first, count, sweep);
       },
-      [&](Sweep& half, std::ptrdiff_t first, std::ptrdiff_t count) {
-        store_messages<Lanes, OneBlock>(weights.shape, half, first, count);
+      [&](Forward& sweep, std::ptrdiff_t first, std::ptrdiff_t count) {
+        store_messages<Lanes, OneBlock>(weights.shape, sweep, first, count);
       });
 }
 
-// What the two sweeps tell each other where they meet.
+// What is needed of a sweep where it meets the other.
 template <class Lanes>
 struct SweepEnd {
-  const typename Lanes::Cell* vector;  // (padded): the last one
-  typename Lanes::Work scale;          // what brings it to one
+  const typename Lanes::Element* vector;  // (padded): the last one
+  typename Lanes::Work scale;             // the power of two that brings it to a maximum in [1, 2)
   std::int64_t exponent;
   double offset;
   bool exact;  // nothing can have underflowed
 };
 
 template <class Lanes, class Real>
-PYBERT_CRF_INLINE SweepEnd<Lanes> end_of(const HalfSweep<Lanes, Real>& half) {
+PYBERT_CRF_INLINE SweepEnd<Lanes> end_of(const ForwardSweep<Lanes, Real>& sweep) {
   typename Lanes::Work scale = 1;
-  if (half.count > 0) scale = half.stretch.scales[0];
-  return {half.stretch.vectors, scale, half.course.exponent - exponent_of(scale), half.offset,
-          half.count == 0 || within_bounds(half.course, half.watch)};
+  if (sweep.count > 0) scale = sweep.segment.scales[0];
+  return {sweep.segment.vectors, scale, sweep.scaling.exponent - exponent_of(scale), sweep.offset,
+          sweep.count == 0 || within_bounds(sweep)};
 }
 
 // log Z of a row of at least one position, from the two sweeps where they meet (eq. 11, 12).
-// Returns false where it would not be exact.
+// Returns false if it would not be exact.
 template <class Lanes, bool OneBlock>
 PYBERT_CRF_FUNCTION bool meet(const Weights<Lanes>& weights, std::ptrdiff_t length,
                               const SweepEnd<Lanes>& from, const SweepEnd<Lanes>& to, double& log_z) {
