@@ -149,6 +149,8 @@ PYBIND11_MODULE(_native, module) {
   using namespace pybert_crf;  // NOLINT: the names of this file
   module.doc() = "The operations of a linear-chain CRF in C++ and CUDA, on raw memory.";
   module.def("instruction_set", &cpu::instruction_set);
+  module.attr("cpu_build") = PYBERT_CRF_CPU_BUILD;
+  module.attr("cuda_build") = PYBERT_CRF_CUDA_BUILD;
   define_operations(module, "", "_float32", &cpu::operations<float>);
   define_operations(module, "", "_float64", &cpu::operations<double>);
 #if defined(PYBERT_CRF_CUDA)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import platform
 
 
@@ -25,6 +26,13 @@ def command() -> None:
         *(f"cuda:{i} ({torch.cuda.get_device_name(i)})" for i in range(torch.cuda.device_count())),
     ]
     console.print(f"devices: {', '.join(devices)}; {torch.get_num_threads()} threads", highlight=False)
+    if pybert_crf.backends()["native"].usable:
+        native = importlib.import_module("pybert_crf.crf.backends.native")
+        on_cpu, on_gpu = native.builds()
+        console.print(
+            f"extension: {on_cpu}, {native.instruction_set()} in use", highlight=False, soft_wrap=True
+        )
+        console.print(f"extension on GPUs: {on_gpu}", highlight=False, soft_wrap=True)
     table = Table("CRF backend", "usable", "why", box=None, pad_edge=False)
     for kind in ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",):
         for name, status in pybert_crf.backends(kind).items():

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import torch
 
-from pybert_crf import PretrainOptions, Tagger, TrainOptions
+from pybert_crf import PretrainOptions, Tagger, TrainOptions, backends
 from pybert_crf.cli.app import VERBS
 from pybert_crf.cli.verb import Verb
 from pybert_crf.encoders import Encoder
@@ -160,6 +160,9 @@ def test_info_names_every_backend_and_why(run: Run) -> None:
     assert done.returncode == 0
     for name in ("native", "numba", "reference"):
         assert name in done.stdout
+    if backends()["native"].usable:
+        assert "extension: compiled by" in done.stdout
+        assert "extension on GPUs: " in done.stdout
 
 
 def test_a_missing_optional_package_is_one_clear_line(

@@ -39,8 +39,8 @@ def cuda_status() -> tuple[bool, str]:
     """Whether CUDA tensors can be computed here, and by what or why not."""
     if not hasattr(_native, "cuda_devices"):
         return False, (
-            "compiled without CUDA: install a wheel, which has the kernels, or build with PYBERT_CRF_CUDA=ON "
-            "and an nvcc, which pip can install (docs/install.md)"
+            f"compiled without CUDA ({_native.cuda_build}): install a wheel, which has the kernels, or "
+            "`pip install nvidia-cuda-nvcc` and then pybert-crf from its source (docs/install.md)"
         )
     if not torch.cuda.is_available():
         return False, "torch sees no CUDA device"
@@ -48,6 +48,11 @@ def cuda_status() -> tuple[bool, str]:
     if count == 0:
         return False, f"CUDA finds no device ({why})"
     return True, "compiled CUDA, on the GPU"
+
+
+def builds() -> tuple[str, str]:
+    """What the extension was compiled for: on the CPU, and for GPUs or why not, in a sentence each."""
+    return _native.cpu_build, _native.cuda_build
 
 
 def instruction_set() -> str:
