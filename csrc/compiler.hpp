@@ -19,6 +19,14 @@
 #define PYBERT_CRF_INLINE inline
 #endif
 
+// A function that is never inlined: not part of the work of every step, but heavy where it would be copied
+// to.
+#if defined(__GNUC__)
+#define PYBERT_CRF_NOINLINE __attribute__((noinline))
+#else
+#define PYBERT_CRF_NOINLINE
+#endif
+
 // Before a loop over the registers of a group, which must not remain a loop: an array that is indexed at run
 // time is not kept in registers.
 #if defined(__clang__) || defined(__CUDACC__)

@@ -48,8 +48,8 @@ class BestPath {
     return 2 * chains.time * shape.padded;
   }
 
-  PYBERT_CRF_FUNCTION BestPath(const Chains<Real>& chains, const Scores<Lanes>& scores, const Row<Real>& row,
-                               const BestPaths<Real>& out, Element* memory)
+  PYBERT_CRF_INLINE BestPath(const Chains<Real>& chains, const Scores<Lanes>& scores, const Row<Real>& row,
+                             const BestPaths<Real>& out, Element* memory)
       : chains_(&chains),
         scores_(&scores),
         row_(row),

@@ -33,7 +33,7 @@ class ChunkCounts {
 
   // Sums all chunks, in order, into the gradients.
   template <class Real>
-  void reduce(const Weights<Lanes>& weights, const Gradient<Real>& out) {
+  PYBERT_CRF_NOINLINE void reduce(const Weights<Lanes>& weights, const Gradient<Real>& out) {
     double* total = counts_.data();
     for (std::ptrdiff_t chunk = 1; chunk < chunks_; ++chunk) {
       const double* more = total + chunk * size_;

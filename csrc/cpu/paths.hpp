@@ -38,7 +38,7 @@ class ViterbiMemory {
 // The rows of a group, which one thread takes through the positions that all of them have together. The loops
 // work on copies that nothing points to, which stay in registers.
 template <class Path, class Table, std::size_t... n>
-void find_paths(Path* paths, const Table& table, std::index_sequence<n...>) {
+PYBERT_CRF_INLINE void find_paths(Path* paths, const Table& table, std::index_sequence<n...>) {
   std::ptrdiff_t shared = paths[0].length();
   ((shared = lesser(shared, paths[n].length())), ...);
   Path ahead[] = {paths[n]...};

@@ -32,7 +32,7 @@ class RowMemory {
  public:
   explicit RowMemory(const Chains<Real>& chains) : chains_(chains), positions_(chains.time + 1) {}
 
-  Row<Real> find(std::ptrdiff_t index) const {
+  PYBERT_CRF_NOINLINE Row<Real> find(std::ptrdiff_t index) const {
     const std::ptrdiff_t length = find_chain(chains_.mask[index], chains_.time, positions_.data());
     return {index, chains_.emissions[index], positions_.data(), length, chains_.tags};
   }
@@ -47,7 +47,7 @@ class RowMemory {
 class RowOrder {
  public:
   template <class Real>
-  explicit RowOrder(const Chains<Real>& chains) : rows_(chains.batch) {
+  PYBERT_CRF_NOINLINE explicit RowOrder(const Chains<Real>& chains) : rows_(chains.batch) {
     const Buffer<std::ptrdiff_t> lengths(chains.batch);
     const Buffer<std::ptrdiff_t> places(chains.time + 2);
     fill(places.data(), chains.time + 2, std::ptrdiff_t{0});

@@ -21,7 +21,7 @@ class RowTask {
       : call_(call), positions_(call.chains), memory_(RowScratch<Lanes>::size(call.weights->shape)) {}
 
   // `messages`: (time, tags), the row's; `cache`: see Sweep.
-  void begin(std::ptrdiff_t index, Real* messages, Work* cache = nullptr) {
+  PYBERT_CRF_NOINLINE void begin(std::ptrdiff_t index, Real* messages, Work* cache = nullptr) {
     row_ = positions_.find(index);
     messages_ = messages;
     cache_ = cache;
@@ -32,14 +32,14 @@ class RowTask {
   // Messages that the caller keeps are 0 where masked.
   void clear_masked_messages() { fill_masked<Lanes>(row_, call_.chains.time, row_.tags, messages_, Real{0}); }
 
-  void begin_sweeps() {
+  PYBERT_CRF_NOINLINE void begin_sweeps() {
     for (const Side side : both_sides)
       sweeps_[side] = begin_forward(call_.weights->shape, row_, side, scratch(), messages_, cache_);
   }
 
   ForwardSweep<Lanes, Real>* sweep(Side side) { return &sweeps_[side]; }
 
-  void finish_sweeps() {
+  PYBERT_CRF_NOINLINE void finish_sweeps() {
     SweepEnd<Lanes> ends[2] = {};
     for (const Side side : both_sides)
       if (call_.weights->scalable) ends[side] = end_of(sweeps_[side]);
@@ -47,7 +47,7 @@ class RowTask {
   }
 
   // `pairs`: a table for the counts of each side, or one for both.
-  void begin_gradients(Work* left_pairs, Work* right_pairs) {
+  PYBERT_CRF_NOINLINE void begin_gradients(Work* left_pairs, Work* right_pairs) {
     recursion_ = recall_recursion(call_, row_, messages_);
     fill_masked<Lanes>(row_, call_.chains.time, row_.tags, call_.d_emissions(row_.index), Real{0});
     for (const Side side : both_sides)
@@ -61,7 +61,7 @@ class RowTask {
   bool exact() const { return is_exact(gradients_[left]) && is_exact(gradients_[right]); }
 
   // Once both sides are done. `exact`: the pairs have been counted.
-  void finish_gradients(bool exact, const Counts& counts) {
+  PYBERT_CRF_NOINLINE void finish_gradients(bool exact, const Counts& counts) {
     if (!exact && recursion_ == Recursion::scaled) recursion_ = Recursion::log_semiring;
     const bool in_logs = recursion_ == Recursion::log_semiring;
     const Buffer<double> alphas = in_logs ? Buffer<double>(row_.length * row_.tags) : Buffer<double>();

@@ -139,12 +139,18 @@ struct CpuLanes : private Registers<Number, bytes_for<Number, Width>> {
     return values;
   }
 
+  // A function that is called: strides other than one are rare, and this would be inlined at every load.
+  template <class Real>
+  static PYBERT_CRF_NOINLINE void gather(const Real* from, std::ptrdiff_t stride, std::ptrdiff_t count,
+                                         Real* to) {
+    for (std::ptrdiff_t lane = 0; lane < width; ++lane) to[lane] = lane < count ? from[lane * stride] : 0;
+  }
+
   // load_some of numbers that are `stride` apart.
   template <class Real>
   static PYBERT_CRF_INLINE Values gather_some(const Real* from, std::ptrdiff_t stride, std::ptrdiff_t count) {
-    Real side_by_side[width] = {};
-    for (std::ptrdiff_t lane = 0; lane < width && lane < count; ++lane)
-      side_by_side[lane] = from[lane * stride];
+    Real side_by_side[width];
+    gather(from, stride, count, side_by_side);
     return load(side_by_side);
   }
 
@@ -176,34 +182,15 @@ struct CpuLanes : private Registers<Number, bytes_for<Number, Width>> {
   }
 
   template <int degree = Format<Work>::exp_degree>
-  static PYBERT_CRF_INLINE Values exp(const Values& x) {
-    constexpr int together = registers < 8 ? registers : 8;
-    Values values;
-    PYBERT_CRF_UNROLL
-    for (int r = 0; r < registers; r += together)
-      exp_registers<Work, Register, Bits, together, degree>(x.part + r, values.part + r);
-    return values;
+  static PYBERT_CRF_INLINE Values exp(Values x) {
+    exp_all<degree>(reinterpret_cast<Work*>(x.part), width);
+    return x;
   }
 
-  // exp of `size` (whole groups) published numbers, in place. Four registers at a time: a single exp is a
-  // long chain of dependent operations.
+  // exp of `size` (whole groups) published numbers, in place.
   template <int degree = Format<Work>::exp_degree>
   static PYBERT_CRF_INLINE void exp_all(Work* numbers, std::ptrdiff_t size) {
-    constexpr int four = 4;
-    Register x[four];
-    std::ptrdiff_t at = 0;
-    for (; at + four * per_register <= size; at += four * per_register) {
-      PYBERT_CRF_UNROLL
-      for (int r = 0; r < four; ++r) x[r] = load_register(numbers + at + r * per_register);
-      exp_registers<Work, Register, Bits, four, degree>(x, x);
-      PYBERT_CRF_UNROLL
-      for (int r = 0; r < four; ++r) store_register(numbers + at + r * per_register, x[r]);
-    }
-    for (; at < size; at += per_register) {
-      x[0] = load_register(numbers + at);
-      exp_registers<Work, Register, Bits, 1, degree>(x, x);
-      store_register(numbers + at, x[0]);
-    }
+    Base::template exp_all<degree>(numbers, size);
   }
 
   static PYBERT_CRF_INLINE Values log(const Values& x) {

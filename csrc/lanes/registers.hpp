@@ -168,6 +168,28 @@ struct Registers {
     return load_register(numbers);
   }
 
+  // exp of `size` numbers in memory, whole registers of them. Four registers at a time: a single exp is a
+  // long chain of dependent operations. It is called and not inlined, since it is long and many functions
+  // need it.
+  template <int degree>
+  static PYBERT_CRF_NOINLINE void exp_all(Work* numbers, std::ptrdiff_t size) {
+    constexpr int four = 4;
+    Register x[four];
+    std::ptrdiff_t at = 0;
+    for (; at + four * per_register <= size; at += four * per_register) {
+      PYBERT_CRF_UNROLL
+      for (int r = 0; r < four; ++r) x[r] = load_register(numbers + at + r * per_register);
+      exp_registers<Work, Register, Bits, four, degree>(x, x);
+      PYBERT_CRF_UNROLL
+      for (int r = 0; r < four; ++r) store_register(numbers + at + r * per_register, x[r]);
+    }
+    for (; at < size; at += per_register) {
+      x[0] = load_register(numbers + at);
+      exp_registers<Work, Register, Bits, 1, degree>(x, x);
+      store_register(numbers + at, x[0]);
+    }
+  }
+
   // One number out of a register's, by halves. combine(a, b) takes numbers and registers.
   template <class Combine>
   static PYBERT_CRF_INLINE Work fold(const Register& numbers, Combine combine) {
