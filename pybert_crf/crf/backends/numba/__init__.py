@@ -79,7 +79,7 @@ def _run(
     kernel: Callable[..., None], batch: sums.Batch, weights: sums.Weights, more: NDArray[Any]
 ) -> list[Floats]:
     """Run a kernel; return the gradients of start, transitions and end: the chunks', added in their order."""
-    chunks, P, K = chunks_of(len(batch.factors))[0], len(weights.forward), len(weights.start)
+    chunks, P, K = max(1, chunks_of(len(batch.factors))[0]), len(weights.forward), len(weights.start)
     counts = sums.Counts(*(np.zeros((chunks, *size)) for size in ((P,), (P, P), (P, P), (P,))))
     run(kernel, len(batch.mask), batch.emissions.size * K, batch, weights, more, counts)
     start, products, direct, end = (part.sum(axis=0) for part in counts)
@@ -102,32 +102,21 @@ def k_best(k: int, chain: Chain, kernel: Callable[..., None] = paths.k_best_rows
 
 
 def log_alphas(chain: Chain) -> Tensor:
-    return torch.from_numpy(_log_alphas(chain)[0]).to(chain.emissions.dtype)
+    return torch.from_numpy(_log_alphas(chain)).to(chain.emissions.dtype)
 
 
-def _log_alphas(chain: Chain) -> tuple[Floats, Floats]:
-    """The alphas (B, T, K) as logarithms, and log Z (B,)."""
+def _log_alphas(chain: Chain) -> Floats:
     batch, weights = _prepare(None, chain, None)
     alphas = np.empty(batch.emissions.shape)
     _run(sums.log_rows, batch, weights, alphas)
-    return alphas, batch.log_z
+    return alphas
 
 
 def sample(uniforms: Tensor, chain: Chain) -> Tensor:
     _, mask, *parameters = map(_array, chain)
-    tags, (alphas, log_z) = np.empty(uniforms.shape, np.int64), _log_alphas(chain)
-    work = tags.size * alphas.shape[2]
-    run(
-        paths.sample_rows,
-        len(mask),
-        work,
-        _array(uniforms),
-        mask,
-        paths.pad(*parameters),
-        alphas,
-        log_z,
-        tags,
-    )
+    tags, alphas = np.empty(uniforms.shape, np.int64), _log_alphas(chain)
+    arguments = (_array(uniforms), mask, paths.pad(*parameters), alphas, tags)
+    run(paths.sample_rows, len(mask), tags.size * alphas.shape[2], *arguments)
     return torch.from_numpy(tags)
 
 

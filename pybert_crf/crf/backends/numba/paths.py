@@ -25,84 +25,75 @@ class Scores(NamedTuple):
     start: Floats  # (P,)
     transitions: Floats  # (P, P)
     end: Floats  # (P,)
-    is_broken: tuple[bool, bool]  # whether NaN or +inf is among start and end, and among transitions
+    is_broken: tuple[bool, bool, bool]  # whether NaN or +inf is among them
 
 
-def pad(start: Reals, transitions: Reals, end: Reals) -> Scores:
-    """The scores of parameters (K,), (K, K), (K,)."""
-    size = (0, -len(start) % BLOCK)
-    parts = [
-        np.pad(part.astype(np.float64), size, constant_values=NEG_INF) for part in (start, transitions, end)
-    ]
-    first, moves, last = (not bool((part < np.inf).all()) for part in parts)
-    return Scores._make([*parts, (first or last, moves)])
+def pad(*parameters: Reals) -> Scores:
+    """The scores of start (K,), transitions (K, K) and end (K,)."""
+    size = -len(parameters[0]) % BLOCK
+    scores = [np.pad(part.astype(np.float64), (0, size), constant_values=NEG_INF) for part in parameters]
+    return Scores._make([*scores, tuple(not bool((part < np.inf).all()) for part in scores)])
 
 
 @_kernel
 def viterbi_rows(
     chunks: Chunks, emissions: Reals, mask: Flags, parameters: Scores, tags: Integers, scores: Reals
 ) -> None:
-    """Write the best tags (1, B, T) and their scores (1, B).
-
-    Without back-pointers: the way back looks, at each position, for the lowest tag that attains the maximum
-    of eq. 21.
-    """
+    """Write the best tags (1, B, T) and their scores (1, B), without back-pointers: the way back looks, at each
+    position, for the lowest tag that attains the maximum of eq. 21."""
     first, step, size = chunks
     B, T, K = emissions.shape
     start, transitions, end, is_broken = parameters
-    P = start.shape[0]
-    best, reached, positions = np.full((T, P), NEG_INF), np.empty((T, P)), np.empty(T, np.int64)
+    best, reached = np.full((T, start.shape[0]), NEG_INF), np.empty((T, start.shape[0]))
     for chunk in range(first, -(-B // size), step):
         for b in range(chunk * size, min(B, (chunk + 1) * size)):
-            tags[0, b] = -1
-            scores[0, b] = 0.0
-            length = 0
-            broken = is_broken[0]
+            last = -1  # the position before; position t is at t in all arrays
+            broken = is_broken[0] or is_broken[2]
             for t in range(T):
-                if not mask[b, t]:
-                    continue
-                if length == 0:
-                    for j in range(P):
-                        reached[0, j] = start[j]
-                else:
-                    _step(best[length - 1], transitions, reached[length])
-                    broken |= is_broken[1]
-                for k in range(K):
-                    broken |= not emissions[b, t, k] < np.inf
-                    best[length, k] = reached[length, k] + emissions[b, t, k]
-                positions[length] = t
-                length += 1
-            if length == 0:
-                continue
-            tag, score = 0, NEG_INF
-            for k in range(K):
-                total = best[length - 1, k] + end[k]
+                tags[0, b, t] = -1
+                if mask[b, t]:
+                    if last < 0:
+                        for j in range(start.shape[0]):
+                            reached[t, j] = start[j]
+                    else:
+                        _reach(best[last], transitions, reached[t])
+                        broken |= is_broken[1]
+                    for k in range(K):
+                        broken |= not emissions[b, t, k] < np.inf
+                        best[t, k] = reached[t, k] + emissions[b, t, k]
+                    last = t
+            tag, score = 0, NEG_INF if last >= 0 else 0.0
+            for k in range(K if last >= 0 else 0):
+                total = best[last, k] + end[k]
                 if total > score:
                     tag, score = k, total
-            scores[0, b] = np.nan if broken else score
-            tags[0, b, positions[length - 1]] = tag
-            for n in range(length - 2, -1, -1):
-                goal = reached[n + 1, tag]
-                before = 0
-                while before < K and best[n, before] + transitions[before, tag] != goal:
-                    before += 1
-                tag = before if before < K else 0  # NaN equals nothing
-                tags[0, b, positions[n]] = tag
+            scores[0, b] = np.nan if broken and last >= 0 else score
+            after = -1
+            for t in range(last, -1, -1):
+                if mask[b, t]:
+                    if after >= 0:
+                        before = 0
+                        while (
+                            before < K - 1
+                            and best[t, before] + transitions[before, tag] != reached[after, tag]
+                        ):
+                            before += 1
+                        tag = before
+                    tags[0, b, t] = tag
+                    after = t
 
 
 @_inlined
-def _step(best: Floats, transitions: Floats, reached: Floats) -> None:
+def _reach(best: Floats, transitions: Floats, reached: Floats) -> None:
     """reached_j = max_i best_i + transitions_ij."""
     P = best.shape[0]
-    for j in range(P):
-        reached[j] = NEG_INF
+    reached[:] = NEG_INF
     for i in range(0, P, 4):
         a, b, c, d = best[i], best[i + 1], best[i + 2], best[i + 3]
         for j in range(P):
             e, f = a + transitions[i, j], b + transitions[i + 1, j]
             g, h = c + transitions[i + 2, j], d + transitions[i + 3, j]
-            e = e if e > f else f
-            g = g if g > h else h
+            e, g = (e if e > f else f), (g if g > h else h)
             e = e if e > g else g
             reached[j] = e if e > reached[j] else reached[j]
 
@@ -123,99 +114,75 @@ def _insert(score: float, place: int, scores: Floats, places: Integers) -> None:
 def k_best_rows(
     chunks: Chunks, emissions: Reals, mask: Flags, parameters: Scores, tags: Integers, scores: Reals
 ) -> None:
-    """Write the k best tags (k, B, T) and their scores (k, B), from the k best prefixes of each tag (eq. 24).
-
-    A place is tag * k + rank.
-    """
+    """Write the k best tags (k, B, T) and their scores (k, B), from the k best prefixes of each tag (eq. 24),
+    whose place is tag * k + rank."""
     first, step, size = chunks
-    B, T, K = emissions.shape
+    (B, T, K), k = emissions.shape, scores.shape[0]
     start, transitions, end, is_broken = parameters
-    k = scores.shape[0]
-    came_from = np.zeros((T, K, k), np.int64)
-    before, now = np.empty((K, k)), np.empty((K, k))
+    came_from, before, now = np.zeros((T, K, k), np.int64), np.empty((K, k)), np.empty((K, k))
     final, places = np.empty(k), np.zeros(k, np.int64)
     for chunk in range(first, -(-B // size), step):
         for b in range(chunk * size, min(B, (chunk + 1) * size)):
             last = -1
-            broken = is_broken[0]
+            broken = is_broken[0] or is_broken[2]
             for t in range(T):
                 if not mask[b, t]:
                     continue
+                broken |= is_broken[1] and last >= 0
                 now[:] = NEG_INF
                 for j in range(K):
                     if last < 0:
                         now[j, 0] = start[j]
-                    else:
-                        broken |= is_broken[1]
-                        for i in range(K):
-                            for rank in range(k):
-                                _insert(
-                                    before[i, rank] + transitions[i, j], i * k + rank, now[j], came_from[t, j]
-                                )
+                    for place in range(K * k if last >= 0 else 0):
+                        score = before[place // k, place % k] + transitions[place // k, j]
+                        _insert(score, place, now[j], came_from[t, j])
                     broken |= not emissions[b, t, j] < np.inf
                     for rank in range(k):
                         now[j, rank] += emissions[b, t, j]
                 before, now = now, before
                 last = t
             final[:] = NEG_INF
-            places[:] = 0
-            if last < 0:
-                final[0] = 0.0
-            else:
-                for j in range(K):
-                    for rank in range(k):
-                        _insert(before[j, rank] + end[j], j * k + rank, final, places)
+            final[0] = NEG_INF if last >= 0 else 0.0
+            for place in range(K * k if last >= 0 else 0):
+                _insert(before[place // k, place % k] + end[place // k], place, final, places)
             for rank in range(k):
                 scores[rank, b] = np.nan if broken and last >= 0 else final[rank]
-                tags[rank, b] = -1
-                place = places[rank]
-                for t in range(last if scores[rank, b] != NEG_INF else -1, -1, -1):
-                    if mask[b, t]:
+                place = places[rank] if final[rank] > NEG_INF else 0
+                for t in range(T - 1, -1, -1):
+                    tags[rank, b, t] = -1
+                    if mask[b, t] and scores[rank, b] != NEG_INF:
                         tags[rank, b, t] = place // k
                         place = came_from[t, place // k, place % k]
 
 
 @_kernel
 def sample_rows(
-    chunks: Chunks,
-    uniforms: Floats,
-    mask: Flags,
-    parameters: Scores,
-    alphas: Floats,
-    log_z: Floats,
-    tags: Integers,
+    chunks: Chunks, uniforms: Floats, mask: Flags, parameters: Scores, alphas: Floats, tags: Integers
 ) -> None:
     """Write a path (n, B, T) for each of the uniforms (n, B, T), given the alphas (B, T, K) as logarithms:
     from the right, the first tag whose cumulative weight exceeds the uniform's share (eq. 26)."""
     first, step, size = chunks
     B, T, K = alphas.shape
-    cumulative = np.empty(K)
+    weights = np.empty(K)
     for chunk in range(first, -(-B // size), step):
         for b in range(chunk * size, min(B, (chunk + 1) * size)):
             for draw in range(tags.shape[0]):
                 tags[draw, b] = -1
                 tag = -1
-                for t in range(T - 1 if log_z[b] != NEG_INF else -1, -1, -1):
-                    if mask[b, t]:
-                        for k in range(K):
-                            next_score = parameters.end[k] if tag < 0 else parameters.transitions[k, tag]
-                            cumulative[k] = alphas[b, t, k] + next_score
-                        tag = _choose(cumulative, uniforms[draw, b, t])
-                        tags[draw, b, t] = tag
-
-
-@_inlined
-def _choose(scores: Floats, share: float) -> int:
-    """The tag drawn by a number in [0, 1); turns the scores into cumulative weights."""
-    K = scores.shape[0]
-    top = NEG_INF
-    for k in range(K):
-        top = scores[k] if scores[k] > top else top
-    total = 0.0
-    for k in range(K):
-        total += np.exp(scores[k] - top)
-        scores[k] = total
-    tag = 0
-    while tag < K - 1 and not scores[tag] > share * total:
-        tag += 1
-    return tag
+                for t in range(T - 1, -1, -1):
+                    if not mask[b, t]:
+                        continue
+                    top, total = NEG_INF, 0.0
+                    for k in range(K):
+                        weights[k] = alphas[b, t, k]
+                        weights[k] += parameters.end[k] if tag < 0 else parameters.transitions[k, tag]
+                        top = weights[k] if weights[k] > top else top
+                    if top == NEG_INF:  # no path is legal
+                        break
+                    for k in range(K):
+                        total += np.exp(weights[k] - top)
+                        weights[k] = total
+                    tag = 0
+                    while tag < K - 1 and not weights[tag] > uniforms[draw, b, t] * total:
+                        tag += 1
+                    tags[draw, b, t] = tag

@@ -179,37 +179,25 @@ def _add_products(vectors: Floats, table: Floats, products: Floats) -> None:
 
 
 @_inlined
-def _add(part: Floats, total: Floats) -> None:
-    for k in range(total.shape[0]):
-        total[k] += part[k]
-
-
-@_inlined
-def _active(lengths: Integers, n: int) -> int:
-    """How many rows have a position n. They are the first: the lengths are in falling order."""
-    count = 0
-    while count < lengths.shape[0] and lengths[count] > n:
-        count += 1
-    return count
-
-
-@_inlined
 def _forward(group: Group, weights: Weights, logs: Floats, finals: Floats) -> None:
     """Turn the emissions' weights into alphas. Of each row, write the weight of all paths: ``finals`` (R,),
     relative to the last alpha, and ``logs`` (R,), its logarithm, NaN unless (15) holds."""
     R, P = logs.shape[0], group.alphas.shape[1]
     scales = np.ones(R)
     logs[:] = 0.0
+    count = R  # the rows that have a position n
     for n in range(group.lengths[0]):
-        here, count = n * R, _active(group.lengths, n)
+        here = n * R
+        while group.lengths[count - 1] <= n:
+            count -= 1
         group.sums[here : here + count] = 0.0
         if n > 0:
             before = group.alphas[here - R : here - R + count]
             _add_products(before, weights.forward, group.sums[here : here + count])
         for r in range(count):
+            for j in range(P if n == 0 else 0):
+                group.sums[r, j] = weights.start_weights[j]
             alpha, reached, scale = group.alphas[here + r], group.sums[here + r], scales[r]
-            if n == 0:
-                _add(weights.start_weights, reached)
             total = 0.0
             small = 0
             for j in range(P):
@@ -237,16 +225,18 @@ def _backward(group: Group, weights: Weights, factors: Floats, d_emissions: Real
     """
     R, P = group.lengths.shape[0], group.alphas.shape[1]
     marginals = np.empty((R, P))
+    count = 0  # the rows that have a position n
     for n in range(group.lengths[0] - 1, -1, -1):
-        here, count = n * R, _active(group.lengths, n)
+        here = n * R
+        while count < R and group.lengths[count] > n:
+            count += 1
         marginals[:count] = 0.0
         _add_products(group.sums[here + R : here + R + count], weights.backward, marginals[:count])
         for r in range(count):
             alpha, reached, marginal = group.alphas[here + r], group.sums[here + r], marginals[r]
             is_last = n == group.lengths[r] - 1
-            if is_last:
-                for i in range(P):
-                    marginal[i] = factors[r] * weights.end_weights[i]
+            for i in range(P if is_last else 0):
+                marginal[i] = factors[r] * weights.end_weights[i]
             for i in range(P):
                 value = marginal[i] * alpha[i]
                 reached[i] = value / reached[i] if reached[i] > 0.0 else 0.0
@@ -254,10 +244,10 @@ def _backward(group: Group, weights: Weights, factors: Floats, d_emissions: Real
             to = d_emissions[group.rows[r], group.positions[r, n]]
             for k in range(to.shape[0]):
                 to[k] = marginal[k]
-            if is_last:
-                _add(marginal, counts.end)
-            if n == 0:
-                _add(marginal, counts.start)
+            for k in range(P if is_last else 0):
+                counts.end[k] += marginal[k]
+            for k in range(P if n == 0 else 0):
+                counts.start[k] += marginal[k]
     pairs = -(-(group.lengths[0] - 1) * R // BLOCK) * BLOCK
     _add_products(group.alphas[:pairs].T, group.sums[R : R + pairs], counts.products)
 
@@ -326,55 +316,48 @@ def _sum_group(batch: Batch, group: Group, weights: Weights, counts: Counts) -> 
             batch.scores[b] = _follow_path(batch, b, positions, weights, g, counts)
 
 
-@_inlined
-def _counts_of(all_counts: Counts, chunk: int) -> Counts:
-    start, products, direct, end = all_counts
-    return Counts(start[chunk], products[chunk], direct[chunk], end[chunk])
-
-
 @_kernel
 def scaled_rows(chunks: Chunks, batch: Batch, weights: Weights, order: Integers, counts: Counts) -> None:
     """Write the batch's results, and add to the counts; log_z is NaN for rows left to :func:`log_rows`.
-
-    ``order`` (B,) are the rows, the longest first.
-    """
+    ``order`` (B,) are the rows, the longest first."""
     first, step, size = chunks
     B, T, _ = batch.emissions.shape
     R, P = min(B, ROWS), weights.forward.shape[0]
-    rows, lengths, positions = np.empty(R, np.int64), np.empty(R, np.int64), np.empty((R, T), np.int64)
     alphas, sums = np.zeros(((T + BLOCK) * R, P)), np.zeros(((T + BLOCK) * R, P))
+    group = Group(np.empty(R, np.int64), np.empty(R, np.int64), np.empty((R, T), np.int64), alphas, sums)
+    start, products, direct, end = counts
     for chunk in range(first, -(-B // size), step):
         for begin in range(chunk * size, min(B, (chunk + 1) * size), ROWS):
             for r in range(R):
-                rows[r] = order[begin + r] if begin + r < B else -1
-            group = Group(rows, lengths, positions, alphas, sums)
-            _sum_group(batch, group, weights, _counts_of(counts, chunk))
+                group.rows[r] = order[begin + r] if begin + r < B else -1
+            own = chunk if batch.factors.shape[0] > 0 else 0
+            _sum_group(batch, group, weights, Counts(start[own], products[own], direct[own], end[own]))
 
 
 @_inlined
 def _log_step(alpha: Floats, transitions: Floats, tops: Floats, totals: Floats) -> None:
     """tops_j = max_i alpha_i + transitions_ij, totals_j = sum_i exp(alpha_i + transitions_ij - tops_j)."""
-    K = alpha.shape[0]
+    K, N = transitions.shape
     tops[:] = NEG_INF
     totals[:] = 0.0
     for i in range(K):
-        for j in range(K):
+        for j in range(N):
             score = alpha[i] + transitions[i, j]
             tops[j] = score if score > tops[j] else tops[j]
-    for j in range(K):
+    for j in range(N):
         tops[j] = 0.0 if tops[j] == NEG_INF else tops[j]
     for i in range(K):
-        for j in range(K):
+        for j in range(N):
             totals[j] += _exp(alpha[i] + transitions[i, j] - tops[j])
 
 
 @_inlined
 def _log_forward(emissions: Reals, positions: Integers, weights: Weights, alphas: Floats) -> float:
-    """log Z of a row; write its alphas (T, K) as logarithms, relative to each position's greatest (4)."""
-    K = emissions.shape[1]
+    """log Z of a row; write its alphas (T, K) as logarithms, relative to each position's greatest (eq. 4)."""
+    K, length = emissions.shape[1], positions.shape[0]
     tops, totals = np.empty(K), np.empty(K)
     log_z = 0.0
-    for n in range(positions.shape[0]):
+    for n in range(length):
         alpha = alphas[positions[n]]
         if n > 0:
             _log_step(alphas[positions[n - 1]], weights.transitions, tops, totals)
@@ -387,21 +370,10 @@ def _log_forward(emissions: Reals, positions: Integers, weights: Weights, alphas
         for j in range(K):
             alpha[j] -= top
         log_z += top
-    return log_z + _log_end(alphas[positions[-1]], weights.end) if positions.shape[0] > 0 else 0.0
-
-
-@_inlined
-def _log_end(alpha: Floats, end: Floats) -> float:
-    """log sum_i exp(alpha_i + end_i)."""
-    K = alpha.shape[0]
-    top = NEG_INF
-    for i in range(K):
-        top = alpha[i] + end[i] if alpha[i] + end[i] > top else top
-    top = 0.0 if top == NEG_INF else top
-    total = 0.0
-    for i in range(K):
-        total += _exp(alpha[i] + end[i] - top)
-    return top + math.log(total)
+    if length > 0:
+        _log_step(alphas[positions[length - 1]], weights.end.reshape((K, 1)), tops[:1], totals[:1])
+        log_z += tops[0] + math.log(totals[0])
+    return log_z
 
 
 @_inlined
@@ -409,14 +381,14 @@ def _log_backward(
     g: float, positions: Integers, weights: Weights, alphas: Floats, d_emissions: Reals, counts: Counts
 ) -> None:
     """:func:`_backward` for a row in the log semiring, times g."""
-    K = d_emissions.shape[1]
+    K, length = d_emissions.shape[1], positions.shape[0]
     tops, totals, marginal, ratios = np.empty(K), np.empty(K), np.empty(K), np.empty(K)
-    for n in range(positions.shape[0] - 1, -1, -1):
+    for n in range(length - 1, -1, -1):
         alpha = alphas[positions[n]]
-        if n == positions.shape[0] - 1:
-            log_z = _log_end(alpha, weights.end)
+        if n == length - 1:
+            _log_step(alpha, weights.end.reshape((K, 1)), tops[:1], totals[:1])
             for k in range(K):
-                marginal[k] = g * math.exp(alpha[k] + weights.end[k] - log_z)
+                marginal[k] = g * (_exp(alpha[k] + weights.end[k] - tops[0]) / totals[0])
                 counts.end[k] += marginal[k]
         else:
             _log_step(alpha, weights.transitions, tops, totals)
@@ -440,6 +412,7 @@ def log_rows(chunks: Chunks, batch: Batch, weights: Weights, alphas: Floats, all
     first, step, size = chunks
     B, T, _ = batch.emissions.shape
     all_positions = np.empty(T, np.int64)
+    start, products, direct, end = all_counts
     for chunk in range(first, -(-B // size), step):
         for b in range(chunk * size, min(B, (chunk + 1) * size)):
             alphas[b] = 0.0
@@ -447,11 +420,11 @@ def log_rows(chunks: Chunks, batch: Batch, weights: Weights, alphas: Floats, all
             log_z = _log_forward(batch.emissions[b], positions, weights, alphas[b])
             batch.log_z[b] = log_z
             if batch.factors.shape[0] > 0:
-                d_emissions, counts = batch.d_emissions[b], _counts_of(all_counts, chunk)
-                d_emissions[:] = 0.0
-                g = np.nan if np.isnan(log_z) else batch.factors[b]
-                if log_z != NEG_INF and batch.tags.shape[0] > 0:
-                    _log_backward(-g, positions, weights, alphas[b], d_emissions, counts)
-                    _follow_path(batch, b, positions, weights, g, counts)
-                elif log_z != NEG_INF:
-                    _log_backward(g, positions, weights, alphas[b], d_emissions, counts)
+                batch.d_emissions[b] = 0.0
+                counts = Counts(start[chunk], products[chunk], direct[chunk], end[chunk])
+                if log_z != NEG_INF:
+                    g = np.nan if np.isnan(log_z) else batch.factors[b]
+                    share = -g if batch.tags.shape[0] > 0 else g
+                    _log_backward(share, positions, weights, alphas[b], batch.d_emissions[b], counts)
+                    if batch.tags.shape[0] > 0:
+                        _follow_path(batch, b, positions, weights, g, counts)
