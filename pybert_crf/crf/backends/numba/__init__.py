@@ -65,11 +65,8 @@ def _sum(tags: Tensor | None, chain: Chain, grad: Tensor | None) -> list[Tensor]
 def _prepare(tags: Tensor | None, chain: Chain, grad: Tensor | None) -> tuple[sums.Batch, sums.Weights]:
     emissions, mask, *parameters = map(_array, chain)
     B, T, K = emissions.shape
-    paths, factors = np.empty((0, T), np.int64), np.empty(0)
-    if tags is not None:
-        paths = _array(tags)
-    if grad is not None:
-        factors = _array(grad).astype(np.float64)
+    paths = np.empty((0, T), np.int64) if tags is None else _array(tags)
+    factors = np.empty(0) if grad is None else _array(grad).astype(np.float64)
     d_emissions = np.empty((len(factors), T, K), emissions.dtype)
     batch = sums.Batch(emissions, mask, paths, factors, np.zeros(B), np.empty(B), d_emissions)
     return batch, sums.weigh(*parameters)

@@ -24,11 +24,10 @@ Integers = NDArray[np.int64]
 Chunks = tuple[int, int, int]  # first, step and size: see :func:`run`
 
 CHUNKS = 16  # at most
-ROWS = 4  # a chunk is a multiple of these: as many rows as a kernel takes together
+ROWS = 4  # as many as a kernel takes together: a chunk is a multiple of these
 WORTH_A_THREAD = 1 << 19  # operations; for fewer, handing work to a thread takes longer than doing it
 
-_pool: ThreadPoolExecutor | None = None
-_pool_size = 0
+_pool: ThreadPoolExecutor
 
 
 def kernel(**options: Any) -> Callable[[Callable[..., Any]], Any]:
@@ -64,28 +63,17 @@ def run(kernel: Callable[..., None], batch: int, operations: int, *arguments: An
     first + step, ...`` of ``size`` rows."""
     count, size = chunks_of(batch)
     threads = 1 if operations < WORTH_A_THREAD else max(1, min(torch.get_num_threads(), count))
-    others = [
-        _threads(threads - 1).submit(kernel, (first, threads, size), *arguments)
-        for first in range(1, threads)
-    ]
+    others = [_pool.submit(kernel, (first, threads, size), *arguments) for first in range(1, threads)]
     kernel((0, threads, size), *arguments)
     for other in others:
         other.result()
 
 
-def _threads(size: int) -> ThreadPoolExecutor:
-    """This process's pool of at least ``size`` threads, made at the first use."""
-    global _pool, _pool_size
-    if _pool is None or _pool_size < size:
-        _pool, _pool_size = ThreadPoolExecutor(size, thread_name_prefix="pybert-crf"), size
-    return _pool
+def _renew_pool() -> None:
+    global _pool
+    _pool = ThreadPoolExecutor(CHUNKS, thread_name_prefix="pybert-crf")  # which start when they are needed
 
 
-def _forget_threads() -> None:
-    """Drop the pool in a forked child, which has none of its threads."""
-    global _pool, _pool_size
-    _pool, _pool_size = None, 0
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_threads)
+_renew_pool()
+if hasattr(os, "register_at_fork"):  # a forked child has none of the threads
+    os.register_at_fork(after_in_child=_renew_pool)

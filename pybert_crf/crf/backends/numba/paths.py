@@ -1,8 +1,5 @@
 """Single paths of a row, in plain loops: the best, the k best, samples (docs/crf.md, sections 11, 12 and 14).
-
-Scores are float64 and are added up as they are written, so that ties stay ties. The tags that come out are in
-range whatever the scores are.
-"""
+Scores are float64, added as written, so that ties stay ties. Tags are in range whatever the scores are."""
 
 from __future__ import annotations
 
@@ -39,8 +36,8 @@ def pad(*parameters: Reals) -> Scores:
 def viterbi_rows(
     chunks: Chunks, emissions: Reals, mask: Flags, parameters: Scores, tags: Integers, scores: Reals
 ) -> None:
-    """Write the best tags (1, B, T) and their scores (1, B), without back-pointers: the way back looks, at each
-    position, for the lowest tag that attains the maximum of eq. 21."""
+    """Write the best tags (1, B, T) and their scores (1, B). Without back-pointers: the way back looks, at
+    each position, for the lowest tag that attains the maximum of eq. 21."""
     first, step, size = chunks
     B, T, K = emissions.shape
     start, transitions, end, is_broken = parameters
@@ -52,12 +49,11 @@ def viterbi_rows(
             for t in range(T):
                 tags[0, b, t] = -1
                 if mask[b, t]:
-                    if last < 0:
-                        for j in range(start.shape[0]):
-                            reached[t, j] = start[j]
-                    else:
+                    if last >= 0:
                         _reach(best[last], transitions, reached[t])
                         broken |= is_broken[1]
+                    for j in range(K if last < 0 else 0):
+                        reached[t, j] = start[j]
                     for k in range(K):
                         broken |= not emissions[b, t, k] < np.inf
                         best[t, k] = reached[t, k] + emissions[b, t, k]
@@ -72,11 +68,9 @@ def viterbi_rows(
             for t in range(last, -1, -1):
                 if mask[b, t]:
                     if after >= 0:
+                        goal = reached[after, tag]
                         before = 0
-                        while (
-                            before < K - 1
-                            and best[t, before] + transitions[before, tag] != reached[after, tag]
-                        ):
+                        while before < K - 1 and best[t, before] + transitions[before, tag] != goal:
                             before += 1
                         tag = before
                     tags[0, b, t] = tag

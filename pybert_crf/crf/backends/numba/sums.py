@@ -295,11 +295,9 @@ def _sum_group(batch: Batch, group: Group, weights: Weights, counts: Counts) -> 
         if b >= 0:
             tops = weights.tops[0] + (length - 1) * weights.tops[1] + weights.tops[2]
             batch.log_z[b] = emitted[r] + logs[r] + tops if length > 0 else 0.0
-            if has_gradient and length < T:
+        if has_gradient:
+            if b >= 0 and length < T:
                 batch.d_emissions[b] = 0.0
-    if has_gradient:
-        for r in range(R):
-            b, length = group.rows[r], group.lengths[r]
             finals[r] = (-batch.factors[b] if has_tags else batch.factors[b]) / finals[r]
             if length > 0 and np.isnan(batch.log_z[b]):  # so that it adds nothing
                 finals[r] = 0.0
@@ -307,6 +305,7 @@ def _sum_group(batch: Batch, group: Group, weights: Weights, counts: Counts) -> 
                     group.alphas[n * R + r] = 0.0
             for n in range(length, group.lengths[0] + BLOCK):
                 group.sums[n * R + r] = 0.0
+    if has_gradient:
         _backward(group, weights, finals, batch.d_emissions, counts)
     for r in range(R):
         b = group.rows[r]
