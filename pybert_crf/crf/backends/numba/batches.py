@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 Reals = NDArray[np.floating[Any]]  # float32 or float64, as the emissions are
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
-Integers = NDArray[np.int64]
+Ints = NDArray[np.int64]
 Chunks = tuple[int, int, int]  # first, step and size: see :func:`run`
 
 CHUNKS = 16  # at most

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pybert_crf.crf.backends.numba.batches import Chunks, Flags, Floats, Integers, Reals, inlined, kernel
+from pybert_crf.crf.backends.numba.batches import Chunks, Flags, Floats, Ints, Reals, inlined, kernel
 
 NEG_INF = -np.inf
 BLOCK = 4  # the tags that one loop reads
@@ -34,7 +34,7 @@ def pad(*parameters: Reals) -> Scores:
 
 @_kernel
 def viterbi_rows(
-    chunks: Chunks, emissions: Reals, mask: Flags, parameters: Scores, tags: Integers, scores: Reals
+    chunks: Chunks, emissions: Reals, mask: Flags, parameters: Scores, tags: Ints, scores: Reals
 ) -> None:
     """Write the best tags (1, B, T) and their scores (1, B). Without back-pointers: the way back looks, at
     each position, for the lowest tag that attains the maximum of eq. 21."""
@@ -93,7 +93,7 @@ def _reach(best: Floats, transitions: Floats, reached: Floats) -> None:
 
 
 @_inlined
-def _insert(score: float, place: int, scores: Floats, places: Integers) -> None:
+def _insert(score: float, place: int, scores: Floats, places: Ints) -> None:
     """Insert into a list in falling order, behind equal scores; the last one falls off."""
     at = scores.shape[0] - 1
     if not score > scores[at]:
@@ -106,7 +106,7 @@ def _insert(score: float, place: int, scores: Floats, places: Integers) -> None:
 
 @_kernel
 def k_best_rows(
-    chunks: Chunks, emissions: Reals, mask: Flags, parameters: Scores, tags: Integers, scores: Reals
+    chunks: Chunks, emissions: Reals, mask: Flags, parameters: Scores, tags: Ints, scores: Reals
 ) -> None:
     """Write the k best tags (k, B, T) and their scores (k, B), from the k best prefixes of each tag (eq. 24),
     whose place is tag * k + rank."""
@@ -151,7 +151,7 @@ def k_best_rows(
 
 @_kernel
 def sample_rows(
-    chunks: Chunks, uniforms: Floats, mask: Flags, parameters: Scores, alphas: Floats, tags: Integers
+    chunks: Chunks, uniforms: Floats, mask: Flags, parameters: Scores, alphas: Floats, tags: Ints
 ) -> None:
     """Write a path (n, B, T) for each of the uniforms (n, B, T), given the alphas (B, T, K) as logarithms:
     from the right, the first tag whose cumulative weight exceeds the uniform's share (eq. 26)."""

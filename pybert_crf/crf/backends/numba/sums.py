@@ -24,16 +24,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pybert_crf.crf.backends.numba.batches import (
-    ROWS,
-    Chunks,
-    Flags,
-    Floats,
-    Integers,
-    Reals,
-    inlined,
-    kernel,
-)
+from pybert_crf.crf.backends.numba.batches import ROWS, Chunks, Flags, Floats, Ints, Reals, inlined, kernel
 
 TRANSITION_SPREAD = 300 * math.log(2.0)
 EMISSION_SPREAD = 200 * math.log(2.0)
@@ -70,7 +61,7 @@ class Batch(NamedTuple):
 
     emissions: Reals  # (B, T, K)
     mask: Flags  # (B, T)
-    tags: Integers  # (B, T): paths
+    tags: Ints  # (B, T): paths
     factors: Floats  # (B,) of the rows in the gradient of log Z; with tags, of the log-likelihoods
     scores: Floats  # (B,) of the paths; NaN if a tag is out of range
     log_z: Floats  # (B,)
@@ -89,9 +80,9 @@ class Counts(NamedTuple):
 class Group(NamedTuple):
     """R rows of a batch that go together, step by step, the longest first."""
 
-    rows: Integers  # (R,); -1 for none
-    lengths: Integers  # (R,) the number of unmasked positions
-    positions: Integers  # (R, T) these
+    rows: Ints  # (R,)
+    lengths: Ints  # (R,) the number of unmasked positions
+    positions: Ints  # (R, T) these
     alphas: Floats  # ((T + BLOCK) * R, P): of position n and row r at n * R + r
     sums: Floats  # likewise: what the emissions were multiplied by
 
@@ -130,18 +121,7 @@ def _exp(x: float) -> float:
 
 
 @_inlined
-def _read_positions(on: Flags, positions: Integers) -> int:
-    """Write the unmasked positions, in order; return how many there are."""
-    length = 0
-    for t in range(on.shape[0]):
-        if on[t]:
-            positions[length] = t
-            length += 1
-    return length
-
-
-@_inlined
-def _weigh_emissions(emissions: Reals, positions: Integers, R: int, weights: Floats) -> float:
+def _weigh_emissions(emissions: Reals, positions: Ints, R: int, weights: Floats) -> float:
     """Write exp of the emissions, relative to their position's greatest, to every R-th row of the weights;
     return the sum of the greatest, NaN unless (14) holds."""
     K, P = emissions.shape[1], weights.shape[1]
@@ -253,9 +233,7 @@ def _backward(group: Group, weights: Weights, factors: Floats, d_emissions: Real
 
 
 @_inlined
-def _follow_path(
-    batch: Batch, b: int, positions: Integers, weights: Weights, g: float, counts: Counts
-) -> float:
+def _follow_path(batch: Batch, b: int, positions: Ints, weights: Weights, g: float, counts: Counts) -> float:
     """The score of a path (eq. 1), NaN if a tag is out of range. Add g for each time that it uses a score."""
     score = 0.0
     before = -1
@@ -284,19 +262,21 @@ def _sum_group(batch: Batch, group: Group, weights: Weights, counts: Counts) -> 
     R, T = group.positions.shape
     logs, finals, emitted = np.full(R, np.nan), np.zeros(R), np.empty(R)
     for r in range(R):
-        b, positions = group.rows[r], group.positions[r]
-        group.lengths[r] = length = _read_positions(batch.mask[b], positions) if b >= 0 else 0
-        emitted[r] = _weigh_emissions(batch.emissions[b], positions[:length], R, group.alphas[r:])
+        b = group.rows[r]
+        positions = np.flatnonzero(batch.mask[b])
+        group.lengths[r] = positions.shape[0]
+        for n in range(positions.shape[0]):
+            group.positions[r, n] = positions[n]
+        emitted[r] = _weigh_emissions(batch.emissions[b], positions, R, group.alphas[r:])
     if weights.is_scalable:
         _forward(group, weights, logs, finals)
     has_tags, has_gradient = batch.tags.shape[0] > 0, batch.factors.shape[0] > 0
     for r in range(R):
         b, length = group.rows[r], group.lengths[r]
-        if b >= 0:
-            tops = weights.tops[0] + (length - 1) * weights.tops[1] + weights.tops[2]
-            batch.log_z[b] = emitted[r] + logs[r] + tops if length > 0 else 0.0
+        tops = weights.tops[0] + (length - 1) * weights.tops[1] + weights.tops[2]
+        batch.log_z[b] = emitted[r] + logs[r] + tops if length > 0 else 0.0
         if has_gradient:
-            if b >= 0 and length < T:
+            if length < T:
                 batch.d_emissions[b] = 0.0
             finals[r] = (-batch.factors[b] if has_tags else batch.factors[b]) / finals[r]
             if length > 0 and np.isnan(batch.log_z[b]):  # so that it adds nothing
@@ -307,30 +287,30 @@ def _sum_group(batch: Batch, group: Group, weights: Weights, counts: Counts) -> 
                 group.sums[n * R + r] = 0.0
     if has_gradient:
         _backward(group, weights, finals, batch.d_emissions, counts)
-    for r in range(R):
+    for r in range(R if has_tags else 0):
         b = group.rows[r]
-        if has_tags and b >= 0:
-            g = batch.factors[b] if has_gradient and not np.isnan(batch.log_z[b]) else 0.0
-            positions = group.positions[r, : group.lengths[r]]
-            batch.scores[b] = _follow_path(batch, b, positions, weights, g, counts)
+        g = batch.factors[b] if has_gradient and not np.isnan(batch.log_z[b]) else 0.0
+        positions = group.positions[r, : group.lengths[r]]
+        batch.scores[b] = _follow_path(batch, b, positions, weights, g, counts)
 
 
 @_kernel
-def scaled_rows(chunks: Chunks, batch: Batch, weights: Weights, order: Integers, counts: Counts) -> None:
+def scaled_rows(chunks: Chunks, batch: Batch, weights: Weights, order: Ints, all_counts: Counts) -> None:
     """Write the batch's results, and add to the counts; log_z is NaN for rows left to :func:`log_rows`.
     ``order`` (B,) are the rows, the longest first."""
     first, step, size = chunks
     B, T, _ = batch.emissions.shape
-    R, P = min(B, ROWS), weights.forward.shape[0]
-    alphas, sums = np.zeros(((T + BLOCK) * R, P)), np.zeros(((T + BLOCK) * R, P))
-    group = Group(np.empty(R, np.int64), np.empty(R, np.int64), np.empty((R, T), np.int64), alphas, sums)
-    start, products, direct, end = counts
+    size_of_alphas = ((T + BLOCK) * min(B, ROWS), weights.forward.shape[0])
+    lengths, positions = np.empty(ROWS, np.int64), np.empty((ROWS, T), np.int64)
+    alphas, sums = np.zeros(size_of_alphas), np.zeros(size_of_alphas)
+    start, products, direct, end = all_counts
     for chunk in range(first, -(-B // size), step):
+        own = chunk if batch.factors.shape[0] > 0 else 0
+        counts = Counts(start[own], products[own], direct[own], end[own])
         for begin in range(chunk * size, min(B, (chunk + 1) * size), ROWS):
-            for r in range(R):
-                group.rows[r] = order[begin + r] if begin + r < B else -1
-            own = chunk if batch.factors.shape[0] > 0 else 0
-            _sum_group(batch, group, weights, Counts(start[own], products[own], direct[own], end[own]))
+            rows = order[begin : begin + ROWS]
+            R = rows.shape[0]
+            _sum_group(batch, Group(rows, lengths[:R], positions[:R], alphas, sums), weights, counts)
 
 
 @_inlined
@@ -351,7 +331,7 @@ def _log_step(alpha: Floats, transitions: Floats, tops: Floats, totals: Floats) 
 
 
 @_inlined
-def _log_forward(emissions: Reals, positions: Integers, weights: Weights, alphas: Floats) -> float:
+def _log_forward(emissions: Reals, positions: Ints, weights: Weights, alphas: Floats) -> float:
     """log Z of a row; write its alphas (T, K) as logarithms, relative to each position's greatest (eq. 4)."""
     K, length = emissions.shape[1], positions.shape[0]
     tops, totals = np.empty(K), np.empty(K)
@@ -377,7 +357,7 @@ def _log_forward(emissions: Reals, positions: Integers, weights: Weights, alphas
 
 @_inlined
 def _log_backward(
-    g: float, positions: Integers, weights: Weights, alphas: Floats, d_emissions: Reals, counts: Counts
+    g: float, positions: Ints, weights: Weights, alphas: Floats, d_emissions: Reals, counts: Counts
 ) -> None:
     """:func:`_backward` for a row in the log semiring, times g."""
     K, length = d_emissions.shape[1], positions.shape[0]
@@ -409,13 +389,12 @@ def _log_backward(
 def log_rows(chunks: Chunks, batch: Batch, weights: Weights, alphas: Floats, all_counts: Counts) -> None:
     """Write a batch's results by the log semiring, and the alphas (B, T, K) as logarithms."""
     first, step, size = chunks
-    B, T, _ = batch.emissions.shape
-    all_positions = np.empty(T, np.int64)
+    B = batch.emissions.shape[0]
     start, products, direct, end = all_counts
     for chunk in range(first, -(-B // size), step):
         for b in range(chunk * size, min(B, (chunk + 1) * size)):
             alphas[b] = 0.0
-            positions = all_positions[: _read_positions(batch.mask[b], all_positions)]
+            positions = np.flatnonzero(batch.mask[b])
             log_z = _log_forward(batch.emissions[b], positions, weights, alphas[b])
             batch.log_z[b] = log_z
             if batch.factors.shape[0] > 0:
