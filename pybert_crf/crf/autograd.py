@@ -28,7 +28,8 @@ def log_partition(chain: Chain, backend: str, pairwise: Tensor | None = None) ->
         return reference.log_partition(chain, pairwise)[0]
     if is_traced(chain):
         return cast(Pair, torch.ops.pybert_crf.log_partition(*chain, backend))[0]
-    return cast(Tensor, _Value.apply(None, *chain, backend))  # type: ignore[no-untyped-call]
+    log_z: Tensor = _Value.apply(None, *chain, backend)  # type: ignore[no-untyped-call]
+    return log_z
 
 
 def log_likelihood(tags: Tensor, chain: Chain, backend: str, pairwise: Tensor | None = None) -> Tensor:
@@ -41,7 +42,8 @@ def log_likelihood(tags: Tensor, chain: Chain, backend: str, pairwise: Tensor | 
         return reference.log_likelihood(tags, chain, pairwise)[0]
     if is_traced(chain):
         return cast(Triple, torch.ops.pybert_crf.log_likelihood(tags, *chain, backend))[0]
-    return cast(Tensor, _Value.apply(tags, *chain, backend))  # type: ignore[no-untyped-call]
+    likelihood: Tensor = _Value.apply(tags, *chain, backend)  # type: ignore[no-untyped-call]
+    return likelihood
 
 
 def reduced_log_likelihood(
@@ -57,13 +59,24 @@ def reduced_log_likelihood(
         reduction != "none"
         and backend != "reference"
         and torch.is_grad_enabled()
-        and any(part.requires_grad for part in chain)
+        and _differentiated(chain) is not None
         and not (weights is not None and weights.requires_grad)
         and not is_traced(chain)
     )
     if not at_once:
         return reduce(log_likelihood(tags, *problem), chain.mask, reduction, weights)
-    return cast(Tensor, _Reduced.apply(reduction, weights, tags, *chain, backend))  # type: ignore[no-untyped-call]
+    value: Tensor = _Reduced.apply(reduction, weights, tags, *chain, backend)  # type: ignore[no-untyped-call]
+    return value
+
+
+def _differentiated(chain: Chain) -> Tensor | None:
+    """The first of the scores that autograd differentiates by, if any."""
+    emissions, _, start, transitions, end = chain
+    if emissions.requires_grad:
+        return emissions
+    if transitions.requires_grad:
+        return transitions
+    return start if start.requires_grad else end if end.requires_grad else None
 
 
 def marginals(chain: Chain, backend: str, pairwise: Tensor | None = None) -> Tensor:
@@ -153,7 +166,7 @@ class _Reduced(torch.autograd.Function):
         # Of the negative, which is the loss: then backward has nothing left to multiply.
         factors = loss_factors(chain.emissions, chain.mask, reduction, weights)
         value, *gradients = load(backend).value_and_gradient(factors, tags, chain)
-        ctx.save_for_backward(next(part for part in chain if part.requires_grad), *gradients)
+        ctx.save_for_backward(_differentiated(chain), *gradients)
         return reduce(value, chain.mask, reduction, weights)
 
     @staticmethod

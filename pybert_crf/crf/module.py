@@ -151,14 +151,14 @@ class CRF(nn.Module):
         """
         check_reduction(reduction)
         objective = ""  # one other than the log-likelihood
+        if label_smoothing != 0:
+            objective = "label smoothing"
+            check_fraction("label_smoothing", label_smoothing)
         if class_weights is not None:
             objective = "class weights"
             check_vector("class_weights", class_weights, self.num_tags)
-        elif label_smoothing != 0:
-            objective = "label smoothing"
-        check_fraction("label_smoothing", label_smoothing)
         problem = self._problem(emissions, mask, tags, allowed, pairwise, reference_for=objective)
-        tags = self._batch_first(_as_integers(tags))
+        tags = self._tags(tags)
         if weights is not None:
             check_vector("weights", weights, tags.shape[0])
         if not objective:
@@ -216,7 +216,7 @@ class CRF(nn.Module):
     ) -> Tensor:
         """The score (B,) of the paths ``tags`` (B, T), as in :meth:`forward`. Differentiable."""
         chain, _, pairwise = self._problem(emissions, mask, tags, allowed, pairwise)
-        tags = self._batch_first(_as_integers(tags))
+        tags = self._tags(tags)
         check_tags(tags, chain.mask, self.num_tags)
         return path_score(tags, chain, pairwise)
 
@@ -415,7 +415,7 @@ class CRF(nn.Module):
             ValueError: as :meth:`forward`, or a span is empty or not within its row; names the span.
         """
         problem = self._problem(emissions, mask, tags)
-        tags = self._batch_first(_as_integers(tags))
+        tags = self._tags(tags)
         check_tags(tags, problem.chain.mask, self.num_tags)
         spans = check_spans(spans, problem.chain.mask)
         return span_probabilities(problem, tags, spans, continuing)
@@ -487,6 +487,14 @@ class CRF(nn.Module):
         allowed: Tensor | None = getattr(self, f"_allowed_{name}")
         return parameter if allowed is None else torch.where(allowed, parameter, NEG_INF)
 
+    def _tags(self, tags: Tensor) -> Tensor:
+        """A caller's tags, brought to batch-first int64. Raises ValueError if they are not integers."""
+        if tags.dtype != torch.int64:
+            if tags.is_floating_point() or tags.is_complex() or tags.dtype == torch.bool:
+                raise ValueError(f"tags must be integers, got {tags.dtype}")
+            tags = tags.to(torch.int64)
+        return tags if self.batch_first else tags.transpose(0, 1)
+
     def _batch_first(self, given: Tensor) -> Tensor:
         """A caller's tensor with a batch and a time axis, brought to batch-first."""
         return given if self.batch_first else given.transpose(0, 1)
@@ -494,12 +502,3 @@ class CRF(nn.Module):
     def _as_given(self, result: Tensor, batch_axis: int = 0) -> Tensor:
         """A batch-first result in the layout of the caller's emissions."""
         return result if self.batch_first else result.transpose(batch_axis, batch_axis + 1)
-
-
-def _as_integers(tags: Tensor) -> Tensor:
-    """Tags as int64. Raises ValueError if they are not integers."""
-    if tags.dtype == torch.int64:
-        return tags
-    if tags.is_floating_point() or tags.is_complex() or tags.dtype == torch.bool:
-        raise ValueError(f"tags must be integers, got {tags.dtype}")
-    return tags.to(torch.int64)

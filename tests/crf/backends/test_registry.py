@@ -74,6 +74,17 @@ def test_without_a_fast_one_on_a_gpu_one_warning_says_why(monkeypatch: pytest.Mo
         registry.choose("numba", "cuda")
 
 
+def test_without_compiled_cuda_the_warning_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    native = pytest.importorskip("pybert_crf.crf.backends.native", exc_type=ImportError)
+    monkeypatch.setattr(native, "_native", object())
+    registry._native_cuda_status.cache_clear()
+    try:
+        with pytest.warns(UserWarning, match=r"install a wheel.*PYBERT_CRF_CUDA=ON.*docs/install\.md"):
+            assert registry.choose("auto", "cuda") == "reference"
+    finally:
+        registry._native_cuda_status.cache_clear()
+
+
 def test_an_unknown_backend_is_an_error_at_once() -> None:
     with pytest.raises(ValueError, match="invalid CRF backend: 'fast'"):
         CRF(3, backend="fast")
