@@ -1,4 +1,4 @@
-"""Problems to try, and the backends to try them on."""
+"""Test problems, and the backends that are usable here."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def problem(batch: int, time: int, num_tags: int, *, seed: int = 0, ragged: bool
 
 
 def chain_of(case: Problem) -> Chain:
-    """What the backends take, in tensors of its own."""
+    """The problem as a chain, in new tensors."""
     tensors = (case.emissions, case.mask, case.start, case.transitions, case.end)
     return Chain(*(tensor.clone() for tensor in tensors))
 
@@ -97,7 +97,7 @@ class Answer(NamedTuple):
 
 
 def answer(case: Problem, backend: str) -> Answer:
-    """What a backend says of a problem, in float64."""
+    """A backend's log Z and gradients for a problem, in float64."""
     crf = layer(case, backend)
     emissions = case.emissions.clone().requires_grad_()
     log_z = crf.log_partition(emissions, case.mask)

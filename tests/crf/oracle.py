@@ -24,12 +24,12 @@ class EveryPath(NamedTuple):
 
     @property
     def probabilities(self) -> Tensor:
-        """(paths,); 0 for all where no path is legal."""
+        """(paths,); all 0 if no path is legal."""
         return self.scores.softmax(0) if self.is_legal else torch.zeros_like(self.scores)
 
     @property
     def is_legal(self) -> bool:
-        """Whether some path is."""
+        """Whether any path is legal."""
         return bool((self.scores > -math.inf).any())
 
     @property
@@ -38,8 +38,8 @@ class EveryPath(NamedTuple):
 
     @property
     def best(self) -> tuple[Path, float]:
-        """The best path; of equal ones that with the lowest last tag, then the lowest tag before it, and so
-        on."""
+        """The best path; of equal ones the one with the lowest last tag, then the lowest tag before it, and
+        so on."""
         return self.k_best(1)[0]
 
     def k_best(self, k: int) -> list[tuple[Path, float]]:

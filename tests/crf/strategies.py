@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 def examples(count: int) -> settings:
-    """Hypothesis settings: as many examples, the same ones in every run, no deadline."""
+    """Hypothesis settings: the number of examples, the same ones in every run, no deadline."""
     return settings(derandomize=True, deadline=None, max_examples=count, database=None)
 
 
@@ -30,7 +30,7 @@ def problems(draw: st.DrawFn, *, ties: bool = False, forbidden: bool = False) ->
 
 
 def forbid(case: Problem, share: float, seed: int) -> None:
-    """Give that share of the problem's scores, of every kind, -inf."""
+    """Set this share of the scores of every kind to -inf."""
     generator = torch.Generator().manual_seed(seed)
     for scores in (case.emissions, case.start, case.transitions, case.end):
         share_of = torch.rand(scores.shape, generator=generator, device="cpu").to(DEVICE)
@@ -48,7 +48,7 @@ def rows(case: Problem, pairwise: Tensor | None = None) -> list[EveryPath]:
 
 
 def kept_tags(case: Problem) -> list[tuple[int, ...]]:
-    """The path of each row that the problem's tags are."""
+    """The path of each row given by the problem's tags."""
     return [tuple(tags[on].tolist()) for tags, on in zip(case.tags, case.mask, strict=True)]
 
 

@@ -97,7 +97,7 @@ def test_long_rows(backend: str) -> None:
 @each_backend
 @pytest.mark.parametrize("apart", [-INF, -1e4, -40.0])
 def test_a_chain_that_does_not_forget(backend: str, apart: float) -> None:
-    """Two blocks of tags, hardly a way between them: 2,000 positions decide together which it is, and an
+    """Two blocks of tags with hardly a way between them: 2,000 positions together decide for one, and an
     error at any of them is an error at all."""
     case = problem(2, 2000, 6, seed=4, ragged=False)
     for scores in (case.emissions, case.start, case.end):

@@ -1,4 +1,4 @@
-"""Constraints: forbidden paths have no probability, in training and decoding, in every backend."""
+"""Constraints: forbidden paths have probability 0, in training and decoding, in every backend."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`CRF` in the place of `torchcrf.CRF` (pytorch-crf 0.7.2): same values, gradients, decoding, words and
+"""`CRF` in place of `torchcrf.CRF` (pytorch-crf 0.7.2): same values, gradients, decoding, words and
 state."""
 
 from __future__ import annotations

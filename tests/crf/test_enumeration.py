@@ -69,7 +69,7 @@ def test_best_path(backend: str, ties: bool, data: st.DataObject) -> None:
 @exhaustive
 @given(data=st.data(), k=st.integers(2, 7))
 def test_k_best_paths(backend: str, ties: bool, data: st.DataObject, k: int) -> None:
-    """Also where there are fewer than k, because tags are few or most are forbidden."""
+    """Also if there are fewer than k paths, because there are few tags or most are forbidden."""
     case = data.draw(problems(ties=ties, forbidden=True))
     tags, scores = layer(case, backend).viterbi(case.emissions, case.mask, k)
     assert tags.shape == (k, *case.mask.shape)

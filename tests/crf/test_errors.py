@@ -1,4 +1,4 @@
-"""What the layer says about tags, spans, NaN and rows without a legal path."""
+"""Errors about tags, spans, NaN and rows with no legal path."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_infinite_emissions_are_no_nan() -> None:
 @each_backend
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_a_row_without_a_legal_path(backend: str, dtype: torch.dtype) -> None:
-    """Nothing may follow anything: only rows of one position and of none have a path."""
+    """All transitions are forbidden: only rows with at most one position have a path."""
     case: Problem = problem(B, T, K).to(dtype)
     case.transitions.fill_(-torch.inf)
     case = case._replace(mask=torch.tensor([[0, 1, 0, 0, 0], [1, 0, 1, 1, 0], [0, 0, 0, 0, 0]]).bool())

@@ -35,7 +35,7 @@ def hostile(draw: st.DrawFn) -> Problem:
 
 
 def readable(case: Problem) -> Problem:
-    """The problem with nothing where nothing may read."""
+    """The problem with 0 where masked."""
     return case._replace(emissions=case.emissions.masked_fill(~case.mask[:, :, None], 0.0))
 
 

@@ -21,7 +21,7 @@ Session = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 def exported(crf: CRF, path: Path) -> Session:
-    """What the runtime answers from the file: tags and scores of emissions and a mask."""
+    """The tags and scores that the runtime returns for emissions and a mask."""
     pytest.importorskip("onnx", reason="the package onnx is not installed")
     runtime = pytest.importorskip("onnxruntime", reason="the package onnxruntime is not installed")
     export_viterbi(crf, path)
@@ -47,7 +47,7 @@ def random_mask(batch: int, time: int, seed: int) -> Tensor:
 
 
 def path_scores(tags: Tensor, case: Problem) -> Tensor:
-    """What the reference says that these paths score, in float64; masked tags are never read."""
+    """The scores of these paths by the reference, in float64; masked tags are never read."""
     exact = case.to(torch.float64)
     return layer(exact, "reference").score(exact.emissions, tags, exact.mask).detach()
 
@@ -152,7 +152,7 @@ def test_a_long_row_keeps_its_precision(tmp_path: Path) -> None:
 
 
 def test_constraints_are_part_of_the_model(tmp_path: Path) -> None:
-    """Tags O, B, I: I may neither begin a row nor follow O."""
+    """Tags O, B, I: I is illegal at the start and after O."""
     constraints = Constraints(
         torch.tensor([True, True, False]),
         torch.tensor([[True, True, False], [True, True, True], [True, True, True]]),

@@ -1,4 +1,4 @@
-"""The layer in threads, in a DataLoader's workers, and in the processes of distributed training."""
+"""The layer in threads, in the workers of a DataLoader, and in distributed training."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def train_half(rank: int, folder: str, backend: str) -> None:
 
 
 def run_two(folder: Path, backend: str) -> None:
-    """Both processes, for two minutes at most."""
+    """Run both processes, for at most two minutes."""
     processes = spawn(train_half, args=(str(folder), backend), nprocs=2, join=False)
     until = time.monotonic() + 120
     try:

@@ -1,4 +1,4 @@
-"""Chains as the compiled kernels take them, and what those say of them."""
+"""Random chains for the compiled kernels, and calls of the kernels on them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pybert_crf.crf.problem import Chain
 
 
 def _by_ops() -> SimpleNamespace:
-    """The same functions on another device than the CPU, where the ops know who has the kernels."""
+    """The same functions on another device than the CPU, through the ops."""
     if "native" not in USABLE:
         pytest.skip(f"the compiled extension has no kernels for {DEVICE}", allow_module_level=True)
     names = ("log_partition", "gradient", "value_and_gradient", "viterbi")

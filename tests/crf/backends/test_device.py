@@ -1,4 +1,4 @@
-"""What only a GPU can show: streams, graphs, no waiting for the device, its assertions, its group sizes.
+"""Tests for a GPU alone: streams, graphs, no waiting for the device, its assertions, its group sizes.
 
 Not collected on the CPU (conftest.py).
 """
@@ -26,7 +26,7 @@ TAGS = [1, 7, 8, 9, 16, 17, 32, 33, 64, 257, 1024]
 
 
 def everything(case: Problem, backend: str) -> list[Tensor]:
-    """What every operation says of a problem. Nothing here waits for the device."""
+    """The results of every operation on a problem. Nothing here waits for the device."""
     chain = chain_of(case)
     leaves = (chain.emissions, chain.start, chain.transitions, chain.end)
     for leaf in leaves:
@@ -47,7 +47,7 @@ def everything(case: Problem, backend: str) -> list[Tensor]:
 
 @contextlib.contextmanager
 def no_waiting() -> Iterator[None]:
-    """Whatever makes the host wait for the device is an error."""
+    """Make it an error if the host waits for the device."""
     torch.cuda.set_sync_debug_mode("error")
     try:
         yield
@@ -87,7 +87,7 @@ def test_the_same_bits_every_time(backend: str, num_tags: int) -> None:
 @each(COMPILED)
 @pytest.mark.filterwarnings("ignore:Synchronization debug mode")
 def test_nothing_waits_for_the_device(backend: str) -> None:
-    """Through the layer too: loss, backward, tensor decode. The first round compiles and loads."""
+    """Also through the layer: loss, backward, tensor decode. The first round compiles and loads."""
     case = problem(5, 9, 7).to(torch.float32)
     crf, emissions = layer(case, backend), case.emissions.clone().requires_grad_()
 
@@ -165,7 +165,7 @@ def test_on_the_tensors_device_whichever_is_current(backend: str) -> None:
 @each(COMPILED)
 @pytest.mark.parametrize("tag", [-100, 7])
 def test_a_tag_out_of_range_is_an_assertion_on_the_device(backend: str, tag: int) -> None:
-    """In a process of its own: the device is of no use to a process afterwards."""
+    """In a new process: after a device-side assertion a process cannot use the device."""
     code = f"""
 import torch
 from pybert_crf import CRF

@@ -1,6 +1,6 @@
 """The GPU's algorithms in checked lanes on the host, through the tests of the compiled backend.
 
-Builds for users have no such lanes; CI's has (``PYBERT_CRF_LOCKSTEP=ON``).
+Only CI builds these lanes (``PYBERT_CRF_LOCKSTEP=ON``).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ LOCKSTEP = os.environ | {"PYBERT_CRF_ISA": "lockstep"}
 
 @pytest.fixture(scope="module", autouse=True)
 def is_built() -> None:
-    """Skip where the extension has no lockstep lanes."""
+    """Skip if the extension has no lockstep lanes."""
     pytest.importorskip("pybert_crf._native")
     asked = "from pybert_crf import _native; print(_native.instruction_set())"
     answer = subprocess.run(

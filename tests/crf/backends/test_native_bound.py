@@ -30,7 +30,7 @@ DTYPES = [torch.float32, torch.float64]
 
 
 def flat(batch: int, time: int, num_tags: int) -> Problem:
-    """All scores 0, all positions on."""
+    """A problem with scores of 0 and nothing masked."""
     case = problem(batch, time, num_tags, ragged=False)
     for scores in (case.emissions, case.transitions, case.start, case.end):
         scores.mul_(0.0)
@@ -38,7 +38,7 @@ def flat(batch: int, time: int, num_tags: int) -> Problem:
 
 
 def spread(what: str, by: float) -> Problem:
-    """A problem whose first row is that near to the limit."""
+    """A problem whose first row has this spread."""
     case = flat(3, 6, 5)
     if what == "message":  # the second tag falls behind with each of the three positions of a half
         case.transitions.fill_(-torch.inf).fill_diagonal_(0.0)
@@ -57,7 +57,7 @@ def spread(what: str, by: float) -> Problem:
 
 
 def is_scaled(case: Problem) -> list[bool]:
-    """Which rows the fast path has done: of the others the messages are NaN."""
+    """Which rows took the fast path: the messages of the others are NaN."""
     from pybert_crf.crf.backends import native
 
     _, messages = native.log_partition(chain_of(case))
@@ -82,7 +82,7 @@ def test_both_sides_of_a_limit(what: str, side: float, dtype: torch.dtype) -> No
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("bits", [40, 59, 61, 80, 150, 300, 399])
 def test_a_position_where_likely_tags_meet_unlikely_ones(bits: int, dtype: torch.dtype) -> None:
-    """What float32 keeps of messages is no longer enough at 2^-60, though log Z has been exact."""
+    """Below 2^-60 messages stored in float32 are not exact enough for the gradient, although log Z is."""
     case = spread("total", bits * BIT).to(dtype)
     assert is_scaled(case) == [True] * 3
     wide = case.to(torch.float64)
@@ -91,7 +91,7 @@ def test_a_position_where_likely_tags_meet_unlikely_ones(bits: int, dtype: torch
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_rows_on_both_sides_in_one_batch(dtype: torch.dtype) -> None:
-    """Of four rows that go together one leaves the fast path; the gradients of the others stay theirs."""
+    """One of four rows in a group leaves the fast path; the gradients of the other three do not change."""
     for num_tags in (5, 40):
         case = problem(9, 7, num_tags)
         case.emissions[[1, 6], 2, 1] -= 200.0

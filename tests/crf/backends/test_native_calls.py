@@ -1,4 +1,4 @@
-"""Calling the compiled kernels: any strides, any number of threads, forked children, what is refused."""
+"""Calls of the compiled kernels: strides, threads, forked children, invalid arguments."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OPS = torch.ops.pybert_crf
 
 @pytest.fixture
 def threads() -> Iterator[None]:
-    """Puts the number of threads back."""
+    """Restores the number of threads."""
     before = torch.get_num_threads()
     yield
     torch.set_num_threads(before)
@@ -70,7 +70,7 @@ def test_the_number_of_threads_changes_no_bit(dtype: torch.dtype) -> None:
 
 
 def test_other_threads_run_during_a_call() -> None:
-    """No thread is made to give up the GIL: another one runs only if the call lets go of it.
+    """Threads are never made to give up the GIL here: another one runs only if the call releases it.
 
     On a busy machine this thread may come too late to see the call under way, so it gets many chances.
     """
@@ -124,7 +124,7 @@ print(train(512))
 
 @pytest.mark.skipif(not os.access("/proc/self/clear_refs", os.W_OK), reason="no mark of peak memory here")
 def test_peak_memory_of_loss_and_backward() -> None:
-    """Beyond the emissions themselves; without a process of its own the allocator's leavings would count."""
+    """Without the emissions themselves; in a new process, because the allocator keeps freed memory."""
     command = [sys.executable, "-W", "ignore", "-c", PEAK]
     done = subprocess.run(command, timeout=120, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""What is the Numba backend's own: which rows take the scaled recursion, threads, and where machine code is
+"""Only the Numba backend: which rows take the scaled recursion, threads, and where machine code is
 kept."""
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def test_a_tag_that_is_hard_to_reach(below: float) -> None:
 
 
 def spread(what: str, by: float, dtype: torch.dtype) -> Problem:
-    """A problem in which one score of a kind is that far below the others of its kind."""
+    """A problem in which one score is lower than the others of its kind by this difference."""
     case = problem(3, 6, 5)
     for scores in (case.emissions, case.transitions, case.start, case.end):
         scores.mul_(0.0)
@@ -47,7 +47,7 @@ LIMITS = {"transitions": 300, "start": 200, "end": 200, "emissions": 200, "alpha
 
 
 def is_scaled(case: Problem) -> torch.Tensor:
-    """Which rows the scaled recursion served."""
+    """Which rows took the scaled recursion."""
     from pybert_crf.crf.backends import numba
 
     _, messages = numba.log_partition(chain_of(case))
@@ -65,7 +65,7 @@ def test_both_sides_of_the_scaled_bound(what: str, side: float, dtype: torch.dty
 
 @pytest.fixture
 def eager_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Small problems are spread over threads, too."""
+    """Small problems are spread over threads as well."""
     from pybert_crf.crf.backends.numba import batches
 
     monkeypatch.setattr(batches, "WORTH_A_THREAD", 0)
@@ -93,7 +93,7 @@ def test_tags_are_in_range_whatever_the_scores_are(what: str, bad: float) -> Non
 
 
 def everything(case: Problem) -> tuple[torch.Tensor, ...]:
-    """What the kernels make of a problem."""
+    """The results of the kernels for a problem."""
     from pybert_crf.crf.backends import numba
 
     chain, grad = chain_of(case), torch.linspace(-1, 2, len(case.tags), dtype=case.start.dtype)
@@ -103,7 +103,7 @@ def everything(case: Problem) -> tuple[torch.Tensor, ...]:
 
 
 def scaled_and_not() -> Problem:
-    """Rows of which every third cannot be scaled."""
+    """A problem in which every third row cannot take the scaled recursion."""
     case = problem(37, 20, 9)
     case.emissions[::3, :5, 2] = -1e4
     return case

@@ -1,4 +1,4 @@
-"""Which backend is chosen, and what is said where one cannot be."""
+"""The choice of a backend, its warnings and its errors."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def test_compiled_by_inductor() -> None:
 
 
 def test_the_reference_compiles_for_the_sizes_it_is_given() -> None:
-    """Its loop over time is plain PyTorch, unrolled: one graph a length."""
+    """Its loop over time is plain PyTorch, unrolled: one graph per length."""
     torch._dynamo.reset()
     crf = layer(problem(2, 3, 4), "reference")
     loss = Loss(crf)

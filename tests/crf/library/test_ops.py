@@ -1,4 +1,4 @@
-"""The ops under torch's own checks, and what the functions that call them do where nothing traces."""
+"""The ops under torch's own checks, against direct calls of the backends, and under tracers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OPS = torch.ops.pybert_crf
 
 
 def arguments(name: str, case: Problem, backend: str) -> tuple[Any, ...]:
-    """What the op of this name takes; what can be differentiated is to be."""
+    """The arguments of an op; those that can be differentiated require gradients."""
     chain = chain_of(case)
     if name in ("log_partition", "log_likelihood"):
         for scores in (chain.emissions, chain.start, chain.transitions, chain.end):
@@ -84,7 +84,7 @@ def test_ops_and_direct_calls_are_the_same(backend: str) -> None:
 
 @each(COMPILED)
 def test_a_tracer_sees_ops(backend: str) -> None:
-    """Also outside of torch.compile: whatever works by dispatch modes or tensor subclasses."""
+    """Also outside torch.compile, with anything built on dispatch modes or tensor subclasses."""
     case = problem(4, 7, 3)
     chain = chain_of(case)
 

@@ -21,7 +21,7 @@ each_size = pytest.mark.parametrize("num_tags", [1, 2, 7, 9, 33, 97])
 
 
 def random_case(batch: int, time: int, num_tags: int, seed: int = 0) -> Problem:
-    """With gaps, left padding and, where there are three rows, one with nothing unmasked."""
+    """With gaps, left padding and, from three rows on, one with nothing unmasked."""
     case = problem(batch, time, num_tags, seed=seed, ragged=False)
     mask = torch.rand(batch, time, generator=torch.Generator().manual_seed(seed)) < 0.7
     mask[1:2] = True

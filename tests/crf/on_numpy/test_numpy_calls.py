@@ -1,4 +1,4 @@
-"""What NumPy arrays may look like, what is refused, and what is imported for them."""
+"""NumPy arrays of any layout and dtype, invalid arguments, and the modules that are imported."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def given(batch: int, time: int, num_tags: int, dtype: Any = np.float64) -> Arra
 
 
 def everything(arguments: Arrays, **options: Any) -> list[NDArray[Any]]:
-    """All results of all functions that give arrays."""
+    """The arrays that all functions return."""
     tags = np.arange(arguments["mask"].size).reshape(arguments["mask"].shape) % len(arguments["start"])
     value, gradient = crf.value_and_gradient(tags=tags, **arguments, **options)
     return [
@@ -69,7 +69,7 @@ def spread_out(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def in_a_record(array: NDArray[Any]) -> NDArray[Any]:
-    """A field that is neither aligned nor a whole number of elements from one to the next."""
+    """A field of a packed record: unaligned, with a stride that is no multiple of its size."""
     records = np.zeros(array.shape, np.dtype([("flag", "u1"), ("value", array.dtype)]))
     records["value"] = array
     return records["value"]

@@ -1,4 +1,4 @@
-"""Other objectives than the plain log-likelihood, and what a batch can add to its problem, against every path
+"""Objectives other than the log-likelihood, and scores and constraints of one batch, against every path
 enumerated."""
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def forbidden_by(case: Problem, allowed: Tensor) -> Problem:
 
 
 def pairwise_of(case: Problem, seed: int) -> Tensor:
-    """Scores of each position's own; NaN where nothing may read them."""
+    """Pairwise scores; NaN where they must not be read."""
     (B, T), K = case.mask.shape, len(case.start)
     scores = drawn(torch.randn, B, max(0, T - 1), K, K, seed=seed).double()
     follows = case.mask[:, 1:] & (case.mask.cumsum(1)[:, :-1] > 0)

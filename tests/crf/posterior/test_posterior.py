@@ -1,4 +1,4 @@
-"""What is said of the posterior distribution of a row's path, against every path enumerated."""
+"""The posterior distribution of a row's path, against every path enumerated."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ exhaustive = examples(20)
 
 
 def on_the_positions(case: Problem, row: int, found: Tensor) -> Tensor:
-    """Of something (B, T - 1, ...) about neighbours, what is said of the row's."""
+    """The entries of (B, T - 1, ...) for neighbours in one row's chain."""
     return found[row, (case.mask[row].nonzero()[1:, 0] - 1)]
 
 
