@@ -44,7 +44,7 @@ def drawn(make: Callable[..., Tensor], *size: int, seed: int, **options: Any) ->
     return make(*size, generator=generator, device="cpu", **options).to(DEVICE)
 
 
-class Problem(NamedTuple):
+class Case(NamedTuple):
     emissions: Tensor  # (B, T, K)
     tags: Tensor  # (B, T)
     mask: Tensor  # (B, T)
@@ -52,11 +52,11 @@ class Problem(NamedTuple):
     transitions: Tensor  # (K, K)
     end: Tensor  # (K,)
 
-    def to(self, dtype: torch.dtype) -> Problem:
-        return Problem(*(part.to(dtype) if part.is_floating_point() else part for part in self))
+    def to(self, dtype: torch.dtype) -> Case:
+        return Case(*(part.to(dtype) if part.is_floating_point() else part for part in self))
 
 
-def problem(batch: int, time: int, num_tags: int, *, seed: int = 0, ragged: bool = True) -> Problem:
+def problem(batch: int, time: int, num_tags: int, *, seed: int = 0, ragged: bool = True) -> Case:
     """A random problem in float32-representable float64; ragged on the right, the first row full."""
     B, T, K = batch, time, num_tags
     generator = torch.Generator().manual_seed(seed)
@@ -67,16 +67,16 @@ def problem(batch: int, time: int, num_tags: int, *, seed: int = 0, ragged: bool
     lengths = torch.randint(min(1, T), T + 1, (B,), **same) if ragged else torch.full((B,), T, device="cpu")
     lengths[:1] = T
     mask = torch.arange(T, device="cpu") < lengths[:, None]
-    return Problem(*(part.to(DEVICE) for part in (emissions, tags, mask, start, transitions, end)))
+    return Case(*(part.to(DEVICE) for part in (emissions, tags, mask, start, transitions, end)))
 
 
-def chain_of(case: Problem) -> Chain:
+def chain_of(case: Case) -> Chain:
     """The problem as a chain, in new tensors."""
     tensors = (case.emissions, case.mask, case.start, case.transitions, case.end)
     return Chain(*(tensor.clone() for tensor in tensors))
 
 
-def layer(case: Problem, backend: str, *, batch_first: bool = True) -> CRF:
+def layer(case: Case, backend: str, *, batch_first: bool = True) -> CRF:
     """A CRF layer with the problem's parameters, in their dtype and on their device."""
     crf = CRF(case.start.shape[0], batch_first=batch_first, backend=backend).to(case.start)
     with torch.no_grad():
@@ -96,7 +96,7 @@ class Answer(NamedTuple):
     d_end: Tensor
 
 
-def answer(case: Problem, backend: str) -> Answer:
+def answer(case: Case, backend: str) -> Answer:
     """A backend's log Z and gradients for a problem, in float64."""
     crf = layer(case, backend)
     emissions = case.emissions.clone().requires_grad_()
@@ -108,7 +108,7 @@ def answer(case: Problem, backend: str) -> Answer:
     return Answer(log_z.detach().double(), *(gradient.double() for gradient in known))
 
 
-def check_bounds(case: Problem, found: Answer, expected: Answer) -> None:
+def check_bounds(case: Case, found: Answer, expected: Answer) -> None:
     """The bounds of docs/crf/numbers.md; beyond scores of 100, the rounding of a float32 of that size.
 
     The parameters' gradients are sums of marginals, in which the same relative error stays.

@@ -6,47 +6,47 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from cases import Problem, answer, check_bounds, drawn, each_backend, layer, problem
+from cases import Case, answer, check_bounds, drawn, each_backend, layer, problem
 
 INF = torch.inf
 TAGS = [1, 2, 7, 8, 9, 31, 32, 33, 64, 97, 128, 257]
 
 
-def wide_emissions(case: Problem) -> None:
+def wide_emissions(case: Case) -> None:
     case.emissions.mul_(1e4)
 
 
-def wide_transitions(case: Problem) -> None:
+def wide_transitions(case: Case) -> None:
     case.transitions.mul_(1e3)
 
 
-def forbidden_entries(case: Problem) -> None:
+def forbidden_entries(case: Case) -> None:
     case.transitions[drawn(torch.rand, *case.transitions.shape, seed=5) < 0.3] = -INF
 
 
-def forbidden_column(case: Problem) -> None:
+def forbidden_column(case: Case) -> None:
     case.transitions[:, 1] = -INF
 
 
-def forbidden_row(case: Problem) -> None:
+def forbidden_row(case: Case) -> None:
     case.transitions[-1] = -INF
 
 
-def forbidden_ends(case: Problem) -> None:
+def forbidden_ends(case: Case) -> None:
     case.start[1:] = -INF
     case.end[:-1] = -INF
 
 
-def forbidden_emissions(case: Problem) -> None:
+def forbidden_emissions(case: Case) -> None:
     case.emissions[:, ::3, 0] = -INF
 
 
-def reached_through_one_other(case: Problem) -> None:
+def reached_through_one_other(case: Case) -> None:
     case.transitions[1:, -1] = -INF
     case.emissions[:, :, -1] += 30
 
 
-def narrow_way(case: Problem) -> None:
+def narrow_way(case: Case) -> None:
     """The only way leads through a tag that every emission makes all but impossible: it must not be
     flushed."""
     case.transitions[:, -1] = -INF
@@ -78,7 +78,7 @@ def test_every_number_of_tags(backend: str, num_tags: int) -> None:
 @each_backend
 @pytest.mark.parametrize("spoil", HOSTILE)
 @pytest.mark.parametrize("num_tags", [2, 7, 33])
-def test_hostile_scores(backend: str, spoil: Callable[[Problem], None], num_tags: int) -> None:
+def test_hostile_scores(backend: str, spoil: Callable[[Case], None], num_tags: int) -> None:
     case = problem(5, 23, num_tags, seed=num_tags)
     spoil(case)
     case = case.to(torch.float32).to(torch.float64)
@@ -167,7 +167,7 @@ def test_half_precision_is_at_most_twice_as_far_off_as_plain_pytorch(
     case = problem(3, 29, 7, ragged=False).to(dtype)
     exact = case.to(torch.float64)
 
-    def run(crf: torch.nn.Module, given: Problem) -> tuple[torch.Tensor, torch.Tensor]:
+    def run(crf: torch.nn.Module, given: Case) -> tuple[torch.Tensor, torch.Tensor]:
         emissions = given.emissions.clone().requires_grad_()
         value = crf(emissions, given.tags, given.mask, reduction="none")
         value.sum().backward()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from cases import Problem, answer, drawn, each_backend, layer, problem
+from cases import Case, answer, drawn, each_backend, layer, problem
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import doubles, examples, kept_tags, problems, rows
@@ -15,7 +15,7 @@ exhaustive = examples(25)
 @each_backend
 @exhaustive
 @given(case=problems())
-def test_log_partition_score_and_likelihood(backend: str, case: Problem) -> None:
+def test_log_partition_score_and_likelihood(backend: str, case: Case) -> None:
     chains = rows(case)
     crf = layer(case, backend)
     log_z = doubles([chain.log_partition for chain in chains])
@@ -29,7 +29,7 @@ def test_log_partition_score_and_likelihood(backend: str, case: Problem) -> None
 @each_backend
 @exhaustive
 @given(case=problems())
-def test_gradient_is_expected_counts(backend: str, case: Problem) -> None:
+def test_gradient_is_expected_counts(backend: str, case: Case) -> None:
     K = len(case.start)
     chains = rows(case)
     found = answer(case, backend)
@@ -87,7 +87,7 @@ def test_k_best_paths(backend: str, ties: bool, data: st.DataObject, k: int) -> 
 @each_backend
 def test_of_equal_paths_the_lowest_tags_win(backend: str) -> None:
     case = problem(2, 5, 3)
-    case = Problem(*(part.zero_() if part.is_floating_point() else part for part in case))
+    case = Case(*(part.zero_() if part.is_floating_point() else part for part in case))
     assert all(tag == 0 for row in layer(case, backend).decode(case.emissions, case.mask) for tag in row)
 
 
@@ -95,7 +95,7 @@ def test_of_equal_paths_the_lowest_tags_win(backend: str) -> None:
 @pytest.mark.parametrize("follow", [False, True])
 @exhaustive
 @given(case=problems(), seed=st.integers(0, 2**16))
-def test_span_probabilities(backend: str, follow: bool, case: Problem, seed: int) -> None:
+def test_span_probabilities(backend: str, follow: bool, case: Case, seed: int) -> None:
     K = len(case.start)
     continuing = drawn(torch.rand, K, K, seed=seed) < 0.5 if follow else None
     spans, expected = [], []

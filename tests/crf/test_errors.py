@@ -6,7 +6,7 @@ import re
 
 import pytest
 import torch
-from cases import Problem, each_backend, layer, problem
+from cases import Case, each_backend, layer, problem
 
 B, T, K = 3, 5, 7
 
@@ -105,7 +105,7 @@ def test_infinite_emissions_are_no_nan() -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_a_row_without_a_legal_path(backend: str, dtype: torch.dtype) -> None:
     """All transitions are forbidden: only rows with at most one position have a path."""
-    case: Problem = problem(B, T, K).to(dtype)
+    case: Case = problem(B, T, K).to(dtype)
     case.transitions.fill_(-torch.inf)
     case = case._replace(mask=torch.tensor([[0, 1, 0, 0, 0], [1, 0, 1, 1, 0], [0, 0, 0, 0, 0]]).bool())
     crf = layer(case, backend)

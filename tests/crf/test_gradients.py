@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from cases import COMPILED, NONDETERMINISM, Problem, each, each_backend, layer, problem
+from cases import COMPILED, NONDETERMINISM, Case, each, each_backend, layer, problem
 from torch import Tensor
 from torch.autograd import gradcheck, gradgradcheck
 
@@ -12,7 +12,7 @@ MASK = torch.tensor([[1, 1, 1, 1, 1], [0, 1, 0, 1, 1], [0, 0, 1, 0, 0], [0, 0, 0
 
 
 def as_function(  # type: ignore[no-untyped-def]
-    case: Problem, backend: str, reduction: str = "none", weights: Tensor | None = None
+    case: Case, backend: str, reduction: str = "none", weights: Tensor | None = None
 ):
     """The log-likelihoods as a function of emissions and parameters, and a point to differentiate it at."""
     crf = layer(case, backend)

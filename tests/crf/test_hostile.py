@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from cases import Problem, answer, check_bounds, drawn, each_backend, layer, problem
+from cases import Case, answer, check_bounds, drawn, each_backend, layer, problem
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import examples, forbid
@@ -16,7 +16,7 @@ each_dtype = pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 
 
 @st.composite
-def hostile(draw: st.DrawFn) -> Problem:
+def hostile(draw: st.DrawFn) -> Case:
     """At most 5 rows of at most 20 positions; scores that float32 holds exactly, in float64."""
     B, T = draw(st.integers(0, 5)), draw(st.integers(0, 20))
     K = draw(st.sampled_from([1, 2, 3, 5, 7, 8, 9, 16, 17, 33]))
@@ -34,7 +34,7 @@ def hostile(draw: st.DrawFn) -> Problem:
     return made._replace(mask=mask).to(torch.float32).to(torch.float64)
 
 
-def readable(case: Problem) -> Problem:
+def readable(case: Case) -> Case:
     """The problem with 0 where masked."""
     return case._replace(emissions=case.emissions.masked_fill(~case.mask[:, :, None], 0.0))
 
@@ -43,7 +43,7 @@ def readable(case: Problem) -> Problem:
 @each_dtype
 @examples(40)
 @given(case=hostile())
-def test_log_z_and_its_gradient(backend: str, dtype: torch.dtype, case: Problem) -> None:
+def test_log_z_and_its_gradient(backend: str, dtype: torch.dtype, case: Case) -> None:
     found = answer(case.to(dtype), backend)
     check_bounds(readable(case), found, answer(case, "reference"))
     assert all(part.isfinite().all() for part in found[1:])
@@ -54,7 +54,7 @@ def test_log_z_and_its_gradient(backend: str, dtype: torch.dtype, case: Problem)
 @each_dtype
 @examples(30)
 @given(case=hostile())
-def test_the_likelihood_and_its_gradient(backend: str, dtype: torch.dtype, case: Problem) -> None:
+def test_the_likelihood_and_its_gradient(backend: str, dtype: torch.dtype, case: Case) -> None:
     tags = case.tags.masked_fill(~case.mask, -100)
 
     def run(name: str, dtype: torch.dtype) -> list[Tensor]:
@@ -81,7 +81,7 @@ def test_the_likelihood_and_its_gradient(backend: str, dtype: torch.dtype, case:
 @each_dtype
 @examples(30)
 @given(case=hostile(), k=st.integers(2, 5))
-def test_best_paths(backend: str, dtype: torch.dtype, case: Problem, k: int) -> None:
+def test_best_paths(backend: str, dtype: torch.dtype, case: Case, k: int) -> None:
     """Rounding may prefer another path, but one that scores as much."""
     crf, exact = layer(case.to(dtype), backend), layer(case, "reference")
     tags, scores = crf.viterbi(case.emissions.to(dtype), case.mask)
@@ -104,7 +104,7 @@ def test_best_paths(backend: str, dtype: torch.dtype, case: Problem, k: int) -> 
 @each_dtype
 @examples(20)
 @given(case=hostile())
-def test_entropy_and_marginals_of_neighbours(backend: str, dtype: torch.dtype, case: Problem) -> None:
+def test_entropy_and_marginals_of_neighbours(backend: str, dtype: torch.dtype, case: Case) -> None:
     crf, exact = layer(case.to(dtype), backend), layer(case, "reference")
     given = (case.emissions.to(dtype), case.mask)
     entropy, expected = crf.entropy(*given), exact.entropy(case.emissions, case.mask)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
-from cases import Problem, answer, drawn, each_backend, layer, problem
+from cases import Case, answer, drawn, each_backend, layer, problem
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 B, T, K = 5, 13, 7
 
 
-def scattered(seed: int) -> Problem:
+def scattered(seed: int) -> Case:
     """A problem with gaps, one left-padded row and one empty row; -100 and NaN where masked."""
     case = problem(B, T, K, seed=seed)
     mask = drawn(torch.rand, B, T, seed=seed) < 0.6
@@ -21,7 +21,7 @@ def scattered(seed: int) -> Problem:
     return case._replace(mask=mask, tags=case.tags.masked_fill(~mask, -100))
 
 
-def row_alone(case: Problem, row: int) -> Problem:
+def row_alone(case: Case, row: int) -> Case:
     """The row without its masked positions."""
     on = case.mask[row]
     emissions, tags = case.emissions[row, on], case.tags[row, on]

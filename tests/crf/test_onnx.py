@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from cases import Problem, layer, problem
+from cases import Case, layer, problem
 from torch import Tensor
 
 from pybert_crf.crf import CRF, Constraints
@@ -46,7 +46,7 @@ def random_mask(batch: int, time: int, seed: int) -> Tensor:
     return mask
 
 
-def path_scores(tags: Tensor, case: Problem) -> Tensor:
+def path_scores(tags: Tensor, case: Case) -> Tensor:
     """The scores of these paths by the reference, in float64; masked tags are never read."""
     exact = case.to(torch.float64)
     return layer(exact, "reference").score(exact.emissions, tags, exact.mask).detach()
@@ -72,7 +72,7 @@ def test_of_equal_paths_the_same_one_wins(dtype: torch.dtype, tmp_path: Path) ->
     """Scores of -1, 0 and 1: many paths tie, and no sum is rounded."""
     for seed in range(30):
         case = problem(6, 9, 4, seed=seed)._replace(mask=random_mask(6, 9, seed)).to(dtype)
-        case = Problem(*(part.clamp(-1, 1).round() if part.is_floating_point() else part for part in case))
+        case = Case(*(part.clamp(-1, 1).round() if part.is_floating_point() else part for part in case))
         crf = layer(case, "reference")
         tags, scores = exported(crf, tmp_path / "viterbi.onnx")(case.emissions, case.mask)
         expected_tags, expected_scores = crf.viterbi(case.emissions, case.mask)
@@ -80,33 +80,33 @@ def test_of_equal_paths_the_same_one_wins(dtype: torch.dtype, tmp_path: Path) ->
         assert torch.equal(scores, expected_scores)
 
 
-def wide_emissions(case: Problem) -> None:
+def wide_emissions(case: Case) -> None:
     case.emissions.mul_(1e4)
 
 
-def wide_transitions(case: Problem) -> None:
+def wide_transitions(case: Case) -> None:
     case.transitions.mul_(1e3)
 
 
-def forbidden_entries(case: Problem) -> None:
+def forbidden_entries(case: Case) -> None:
     chance = torch.rand(case.transitions.shape, generator=torch.Generator().manual_seed(5))
     case.transitions[chance < 0.4] = -INF
 
 
-def forbidden_column(case: Problem) -> None:
+def forbidden_column(case: Case) -> None:
     case.transitions[:, 1] = -INF
 
 
-def forbidden_ends(case: Problem) -> None:
+def forbidden_ends(case: Case) -> None:
     case.start[1:] = -INF
     case.end[:-1] = -INF
 
 
-def forbidden_emissions(case: Problem) -> None:
+def forbidden_emissions(case: Case) -> None:
     case.emissions[:, ::3, 0] = -INF
 
 
-def narrow_way(case: Problem) -> None:
+def narrow_way(case: Case) -> None:
     """The only way to the end leads through tags that every emission makes unlikely."""
     case.transitions[:-1, -1] = -INF
     case.transitions[0, -1] = 0.0
@@ -127,7 +127,7 @@ def narrow_way(case: Problem) -> None:
         narrow_way,
     ],
 )
-def test_hostile_scores(spoil: Callable[[Problem], None], dtype: torch.dtype, tmp_path: Path) -> None:
+def test_hostile_scores(spoil: Callable[[Case], None], dtype: torch.dtype, tmp_path: Path) -> None:
     case = problem(6, 40, 7, seed=11)._replace(mask=random_mask(6, 40, 2))
     spoil(case)
     case = case.to(torch.float32).to(dtype)

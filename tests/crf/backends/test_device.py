@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from cases import COMPILED, DEVICE, Problem, chain_of, each, layer, problem
+from cases import COMPILED, DEVICE, Case, chain_of, each, layer, problem
 from torch import Tensor
 
 from pybert_crf.crf import autograd
@@ -25,7 +25,7 @@ if DEVICE.type != "cuda":
 TAGS = [1, 7, 8, 9, 16, 17, 32, 33, 64, 257, 1024]
 
 
-def everything(case: Problem, backend: str) -> list[Tensor]:
+def everything(case: Case, backend: str) -> list[Tensor]:
     """The results of every operation on a problem. Nothing here waits for the device."""
     chain = chain_of(case)
     leaves = (chain.emissions, chain.start, chain.transitions, chain.end)
@@ -155,7 +155,7 @@ def test_on_the_current_stream(backend: str) -> None:
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="one device only")
 def test_on_the_tensors_device_whichever_is_current(backend: str) -> None:
     case = problem(4, 9, 7).to(torch.float32)
-    there = Problem(*(part.to("cuda:1") for part in case))
+    there = Case(*(part.to("cuda:1") for part in case))
     found = layer(there, backend).to("cuda:1").log_partition(there.emissions, there.mask)
     assert found.device == torch.device("cuda:1")
     assert torch.equal(found.to(DEVICE), layer(case, backend).log_partition(case.emissions, case.mask))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from cases import COMPILED, Problem, answer, chain_of, check_bounds, problem
+from cases import COMPILED, Case, answer, chain_of, check_bounds, problem
 
 pytestmark = pytest.mark.skipif("native" not in COMPILED, reason="the compiled extension is not built")
 
@@ -29,7 +29,7 @@ LIMITS = {
 DTYPES = [torch.float32, torch.float64]
 
 
-def flat(batch: int, time: int, num_tags: int) -> Problem:
+def flat(batch: int, time: int, num_tags: int) -> Case:
     """A problem with scores of 0 and nothing masked."""
     case = problem(batch, time, num_tags, ragged=False)
     for scores in (case.emissions, case.transitions, case.start, case.end):
@@ -37,7 +37,7 @@ def flat(batch: int, time: int, num_tags: int) -> Problem:
     return case
 
 
-def spread(what: str, by: float) -> Problem:
+def spread(what: str, by: float) -> Case:
     """A problem whose first row has this spread."""
     case = flat(3, 6, 5)
     if what == "message":  # the second tag falls behind with each of the three positions of a half
@@ -56,7 +56,7 @@ def spread(what: str, by: float) -> Problem:
     return case
 
 
-def is_scaled(case: Problem) -> list[bool]:
+def is_scaled(case: Case) -> list[bool]:
     """Which rows took the fast path: the messages of the others are NaN."""
     from pybert_crf.crf.backends import native
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from cases import COMPILED, Problem, answer, chain_of, check_bounds, problem
+from cases import COMPILED, Case, answer, chain_of, check_bounds, problem
 
 pytestmark = pytest.mark.skipif("numba" not in COMPILED, reason="numba is not usable here")
 
@@ -28,7 +28,7 @@ def test_a_tag_that_is_hard_to_reach(below: float) -> None:
         torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
 
 
-def spread(what: str, by: float, dtype: torch.dtype) -> Problem:
+def spread(what: str, by: float, dtype: torch.dtype) -> Case:
     """A problem in which one score is lower than the others of its kind by this difference."""
     case = problem(3, 6, 5)
     for scores in (case.emissions, case.transitions, case.start, case.end):
@@ -46,7 +46,7 @@ def spread(what: str, by: float, dtype: torch.dtype) -> Problem:
 LIMITS = {"transitions": 300, "start": 200, "end": 200, "emissions": 200, "alphas": 400 - 2}  # of 4 tags
 
 
-def is_scaled(case: Problem) -> torch.Tensor:
+def is_scaled(case: Case) -> torch.Tensor:
     """Which rows took the scaled recursion."""
     from pybert_crf.crf.backends import numba
 
@@ -92,7 +92,7 @@ def test_tags_are_in_range_whatever_the_scores_are(what: str, bad: float) -> Non
     assert numba.log_likelihood(case.tags, chain)[0][0].isnan()
 
 
-def everything(case: Problem) -> tuple[torch.Tensor, ...]:
+def everything(case: Case) -> tuple[torch.Tensor, ...]:
     """The results of the kernels for a problem."""
     from pybert_crf.crf.backends import numba
 
@@ -102,7 +102,7 @@ def everything(case: Problem) -> tuple[torch.Tensor, ...]:
     return value, log_z, *gradients, *numba.viterbi(chain), *numba.k_best(2, chain)
 
 
-def scaled_and_not() -> Problem:
+def scaled_and_not() -> Case:
     """A problem in which every third row cannot take the scaled recursion."""
     case = problem(37, 20, 9)
     case.emissions[::3, :5, 2] = -1e4

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from cases import COMPILED, DEVICE, Problem, each, each_backend, layer, problem
+from cases import COMPILED, DEVICE, Case, each, each_backend, layer, problem
 from torch import Tensor, nn
 
 from pybert_crf import CRF
@@ -30,7 +30,7 @@ class Decode(Loss):
         return tags, scores
 
 
-def loss_and_gradients(run: nn.Module, crf: CRF, case: Problem) -> list[Tensor]:
+def loss_and_gradients(run: nn.Module, crf: CRF, case: Case) -> list[Tensor]:
     emissions = case.emissions.clone().requires_grad_()
     loss = run(emissions, case.tags, case.mask)
     return [loss.detach(), *torch.autograd.grad(loss, [emissions, *crf.parameters()])]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from cases import COMPILED, Problem, chain_of, each, problem
+from cases import COMPILED, Case, chain_of, each, problem
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
@@ -17,7 +17,7 @@ from pybert_crf.crf.problem import Chain
 OPS = torch.ops.pybert_crf
 
 
-def arguments(name: str, case: Problem, backend: str) -> tuple[Any, ...]:
+def arguments(name: str, case: Case, backend: str) -> tuple[Any, ...]:
     """The arguments of an op; those that can be differentiated require gradients."""
     chain = chain_of(case)
     if name in ("log_partition", "log_likelihood"):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from cases import Problem, answer, layer, problem
+from cases import Case, answer, layer, problem
 from numpy.typing import NDArray
 from oracle import enumerate_chain
 
@@ -20,7 +20,7 @@ each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 each_size = pytest.mark.parametrize("num_tags", [1, 2, 7, 9, 33, 97])
 
 
-def random_case(batch: int, time: int, num_tags: int, seed: int = 0) -> Problem:
+def random_case(batch: int, time: int, num_tags: int, seed: int = 0) -> Case:
     """With gaps, left padding and, from three rows on, one with nothing unmasked."""
     case = problem(batch, time, num_tags, seed=seed, ragged=False)
     mask = torch.rand(batch, time, generator=torch.Generator().manual_seed(seed)) < 0.7
@@ -29,7 +29,7 @@ def random_case(batch: int, time: int, num_tags: int, seed: int = 0) -> Problem:
     return case._replace(mask=mask)
 
 
-def arrays(case: Problem, dtype: Any = np.float64) -> dict[str, NDArray[Any]]:
+def arrays(case: Case, dtype: Any = np.float64) -> dict[str, NDArray[Any]]:
     """The arguments that every function takes."""
     scores = {name: getattr(case, name).numpy().astype(dtype) for name in SCORES}
     return scores | {"mask": case.mask.numpy()}
@@ -106,7 +106,7 @@ def test_k_best_paths_with_ties(dtype: Any) -> None:
     """Scores of -1, 0 and 1: no sum is rounded, and many paths tie."""
     for seed in range(20):
         case = random_case(4, 4, 3, seed=seed)
-        case = Problem(*(part.clamp(-1, 1).round() if part.is_floating_point() else part for part in case))
+        case = Case(*(part.clamp(-1, 1).round() if part.is_floating_point() else part for part in case))
         case.transitions[0, 1] = -INF
         tags, scores = crf.viterbi(k=100, **arrays(case, dtype))
         for row in range(4):

@@ -7,7 +7,7 @@ import itertools
 
 import pytest
 import torch
-from cases import COMPILED, DEVICE, NONDETERMINISM, Problem, drawn, each, each_backend, layer, problem
+from cases import COMPILED, DEVICE, NONDETERMINISM, Case, drawn, each, each_backend, layer, problem
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import doubles, examples, kept_tags, problems, rows
@@ -21,11 +21,11 @@ def flags(shape: tuple[int, ...], seed: int, share: float = 0.6) -> Tensor:
     return drawn(torch.rand, *shape, seed=seed) < share
 
 
-def forbidden_by(case: Problem, allowed: Tensor) -> Problem:
+def forbidden_by(case: Case, allowed: Tensor) -> Case:
     return case._replace(emissions=case.emissions.masked_fill(~allowed, -torch.inf))
 
 
-def pairwise_of(case: Problem, seed: int) -> Tensor:
+def pairwise_of(case: Case, seed: int) -> Tensor:
     """Pairwise scores; NaN where they must not be read."""
     (B, T), K = case.mask.shape, len(case.start)
     scores = drawn(torch.randn, B, max(0, T - 1), K, K, seed=seed).double()
@@ -36,7 +36,7 @@ def pairwise_of(case: Problem, seed: int) -> Tensor:
 @each_backend
 @exhaustive
 @given(case=problems(), seed=st.integers(0, 2**16))
-def test_partial_labels(backend: str, case: Problem, seed: int) -> None:
+def test_partial_labels(backend: str, case: Case, seed: int) -> None:
     candidates = flags(case.emissions.shape, seed)
     expected = []
     for row, chain in enumerate(rows(case)):
@@ -90,7 +90,7 @@ def test_partial_labels_without_candidates_or_legal_paths(backend: str) -> None:
 @each_backend
 @exhaustive
 @given(case=problems(), seed=st.integers(0, 2**16))
-def test_what_is_not_allowed_is_as_if_it_scored_minus_inf(backend: str, case: Problem, seed: int) -> None:
+def test_what_is_not_allowed_is_as_if_it_scored_minus_inf(backend: str, case: Case, seed: int) -> None:
     allowed = flags(case.emissions.shape, seed)
     crf, given = layer(case, backend), (case.emissions, case.mask)
     chains = rows(forbidden_by(case, allowed))
@@ -124,7 +124,7 @@ def test_what_is_not_allowed_gets_no_gradient(backend: str) -> None:
 
 @exhaustive
 @given(case=problems(forbidden=True), seed=st.integers(0, 2**16))
-def test_scores_of_each_pair_of_positions(case: Problem, seed: int) -> None:
+def test_scores_of_each_pair_of_positions(case: Case, seed: int) -> None:
     pairwise, K = pairwise_of(case, seed), len(case.start)
     crf, given = layer(case, "auto"), (case.emissions, case.mask)
     chains = rows(case, pairwise)
@@ -175,7 +175,7 @@ def test_scores_of_each_pair_of_positions_are_sampled_from() -> None:
 
 @exhaustive
 @given(case=problems(), seed=st.integers(0, 2**16))
-def test_class_weights(case: Problem, seed: int) -> None:
+def test_class_weights(case: Case, seed: int) -> None:
     weights = drawn(torch.rand, len(case.start), seed=seed).double()
     expected = []
     for chain, path in zip(rows(case), kept_tags(case), strict=True):
@@ -191,7 +191,7 @@ def test_class_weights(case: Problem, seed: int) -> None:
 
 @exhaustive
 @given(case=problems(forbidden=True), smoothing=st.floats(0.01, 0.99))
-def test_label_smoothing(case: Problem, smoothing: float) -> None:
+def test_label_smoothing(case: Case, smoothing: float) -> None:
     K = len(case.start)
     crf, arguments = layer(case, "auto"), (case.emissions, case.tags, case.mask, "none")
     expected = []

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 import torch
-from cases import DEVICE, NONDETERMINISM, Problem, each_backend, layer, problem
+from cases import DEVICE, NONDETERMINISM, Case, each_backend, layer, problem
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import doubles, examples, forbid, problems, rows
@@ -16,7 +16,7 @@ from torch.autograd import gradcheck
 exhaustive = examples(20)
 
 
-def on_the_positions(case: Problem, row: int, found: Tensor) -> Tensor:
+def on_the_positions(case: Case, row: int, found: Tensor) -> Tensor:
     """The entries of (B, T - 1, ...) for neighbours in one row's chain."""
     return found[row, (case.mask[row].nonzero()[1:, 0] - 1)]
 
@@ -24,7 +24,7 @@ def on_the_positions(case: Problem, row: int, found: Tensor) -> Tensor:
 @each_backend
 @exhaustive
 @given(case=problems(forbidden=True))
-def test_marginals_of_neighbours(backend: str, case: Problem) -> None:
+def test_marginals_of_neighbours(backend: str, case: Case) -> None:
     crf = layer(case, backend)
     found = crf.transition_marginals(case.emissions, case.mask)
     K = len(case.start)
@@ -38,7 +38,7 @@ def test_marginals_of_neighbours(backend: str, case: Problem) -> None:
 @each_backend
 @exhaustive
 @given(case=problems(forbidden=True))
-def test_entropy(backend: str, case: Problem) -> None:
+def test_entropy(backend: str, case: Case) -> None:
     expected = doubles([chain.entropy for chain in rows(case)])
     torch.testing.assert_close(layer(case, backend).entropy(case.emissions, case.mask), expected)
 
@@ -46,7 +46,7 @@ def test_entropy(backend: str, case: Problem) -> None:
 @each_backend
 @exhaustive
 @given(case=problems(forbidden=True), seed=st.integers(0, 2**16), forbids=st.booleans())
-def test_divergence(backend: str, case: Problem, seed: int, forbids: bool) -> None:
+def test_divergence(backend: str, case: Case, seed: int, forbids: bool) -> None:
     other = problem(*case.emissions.shape, seed=seed)._replace(mask=case.mask)
     if forbids:
         forbid(other, 0.1, seed)
@@ -75,7 +75,7 @@ def test_no_divergence_from_oneself_whatever_the_layout(backend: str) -> None:
 @each_backend
 @exhaustive
 @given(case=problems(forbidden=True))
-def test_each_position_by_itself(backend: str, case: Problem) -> None:
+def test_each_position_by_itself(backend: str, case: Case) -> None:
     K = len(case.start)
     tags, probabilities = layer(case, backend).posterior_decode(case.emissions, case.mask)
     for row, chain in enumerate(rows(case)):
@@ -93,7 +93,7 @@ def test_each_position_by_itself(backend: str, case: Problem) -> None:
 @each_backend
 def test_of_equal_probabilities_the_lowest_tag_wins(backend: str) -> None:
     case = problem(2, 5, 3)
-    case = Problem(*(part.zero_() if part.is_floating_point() else part for part in case))
+    case = Case(*(part.zero_() if part.is_floating_point() else part for part in case))
     tags, probabilities = layer(case, backend).posterior_decode(case.emissions)
     assert tags.eq(0).all()
     torch.testing.assert_close(probabilities, torch.full((2, 5), 1 / 3, dtype=torch.float64))
@@ -102,7 +102,7 @@ def test_of_equal_probabilities_the_lowest_tag_wins(backend: str) -> None:
 @each_backend
 @exhaustive
 @given(case=problems(forbidden=True), seed=st.integers(0, 2**16))
-def test_samples_are_what_the_uniforms_choose(backend: str, case: Problem, seed: int) -> None:
+def test_samples_are_what_the_uniforms_choose(backend: str, case: Case, seed: int) -> None:
     n = 4
     uniforms = torch.rand(
         n, *case.mask.shape, dtype=torch.float64, generator=torch.Generator(DEVICE).manual_seed(seed)
