@@ -177,11 +177,11 @@ def _usable(device: str | torch.device) -> torch.device:
 
 
 def _entities(text: str, offsets: list[tuple[int, int]], tagging: Tagging) -> list[Entity]:
-    entities = []
-    for (first, end, label), score in zip(tagging.spans, tagging.scores, strict=True):
-        start, stop = offsets[first][0], offsets[end - 1][1]
-        entities.append(Entity(start, stop, label, text[start:stop], score))
-    return entities
+    places = [(offsets[start][0], offsets[end - 1][1], label) for start, end, label in tagging.spans]
+    return [
+        Entity(start, end, label, text[start:end], score)
+        for (start, end, label), score in zip(places, tagging.scores, strict=True)
+    ]
 
 
 def _join(units: Sequence[str], glue: str) -> tuple[str, list[tuple[int, int]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -9,7 +10,17 @@ from typing import Any
 
 import pytest
 
-from pybert_crf.options import PretrainOptions, TrainOptions, merge_options, read_options
+from pybert_crf.options import (
+    Options,
+    PredictOptions,
+    PretrainOptions,
+    RunOptions,
+    TrainOptions,
+    explain_unknown,
+    merge_options,
+    read_options,
+)
+from pybert_crf.options.option import help_line
 
 
 @pytest.mark.parametrize(
@@ -102,3 +113,30 @@ def test_one_text_or_several_from_python_toml_or_json(tmp_path: Path) -> None:
     assert json.loads(json.dumps(options.to_dict())) == options.to_dict()
     with pytest.raises(ValueError, match="missing: text"):
         merge_options({}, {"out": "x"}, PretrainOptions)
+
+
+@pytest.mark.parametrize("kind", [TrainOptions, PretrainOptions])
+def test_the_docstring_lists_every_option(kind: type[RunOptions]) -> None:
+    for field in dataclasses.fields(kind):
+        assert f"    {field.name}: {help_line(field)}" in str(kind.__doc__)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "answer"),
+    [
+        (
+            "lr",
+            TrainOptions,
+            "no such option: lr; it is --learning-rate here: Peak learning rate of the encoder.",
+        ),
+        ("--max_seq_length", TrainOptions, "no such option: --max_seq_length; nothing is truncated, "),
+        ("--max_seq_length", PretrainOptions, "no such option: --max_seq_length; it is --max-length here: "),
+        ("--train-file", TrainOptions, "no such option: --train-file; it is the argument TRAIN here: "),
+        ("--gpu-id", TrainOptions, "no such option: --gpu-id; a GPU is used if there is one "),
+        ("--gpu-id", PredictOptions, "no such option: --gpu-id; it is --device here: "),
+        ("epoch", TrainOptions, "no such option: epoch; did you mean --epochs?"),
+        ("abracadabra", TrainOptions, "no such option: abracadabra"),
+    ],
+)
+def test_names_that_are_no_option_are_answered(name: str, kind: type[Options], answer: str) -> None:
+    assert explain_unknown(name, kind).startswith(answer)
