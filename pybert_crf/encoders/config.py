@@ -135,7 +135,7 @@ class EncoderConfig:
         if self.position_buckets > 0 and not 1 <= self.position_buckets // 2 <= span - 2:
             raise ValueError(f"position_buckets must be 2 to {2 * span - 3}, got {self.position_buckets}")
         if self.conv_kernel_size and self.attention != "disentangled":
-            raise ValueError(f"a convolution goes with disentangled attention, not with {self.attention}")
+            raise ValueError(f"a convolution needs disentangled attention, not {self.attention}")
         if self.conv_kernel_size and not self.conv_kernel_size % 2:
             raise ValueError(f"conv_kernel_size must be odd (or 0), got {self.conv_kernel_size}")
         if self.hidden_size % self.conv_groups:

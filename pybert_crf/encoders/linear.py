@@ -33,7 +33,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if not _use_convolution(x, weight):
         return F.linear(x, weight, bias)
     N, K = weight.shape
-    pixels = x.reshape(1, 1, -1, K).permute(0, 3, 1, 2)  # (1, K, 1, rows), channels last as it lies
+    pixels = x.reshape(1, 1, -1, K).permute(0, 3, 1, 2)  # (1, K, 1, rows), channels last in memory
     # Dilation does not affect a 1 × 1 kernel, but with it torch uses oneDNN even with a single thread.
     mapped = F.conv2d(pixels, weight[:, :, None, None], bias, dilation=2)  # (1, N, 1, rows)
     return mapped.permute(0, 2, 3, 1).reshape(*x.shape[:-1], N)

@@ -140,8 +140,8 @@ class MaskedLM(nn.Module):
         ]
         problems = {"missing": missing, "wrong": misfits}
         if any(problems.values()):
-            told = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in problems.items() if names)
-            raise CheckpointError(f"the tensors do not fit this {family.model_type} MLM head; {told}")
+            faults = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in problems.items() if names)
+            raise CheckpointError(f"the tensors do not fit this {family.model_type} MLM head; {faults}")
         self.head.load_state_dict({name: tensor.float() for name, tensor in chosen.items()})
 
     def save_pretrained(self, directory: str | Path) -> None:
@@ -157,8 +157,8 @@ class MaskedLM(nn.Module):
         for name, tensor in self.head.state_dict().items():
             tensors |= dict.fromkeys(table.written_names(name, self.tied), tensor)
         write_tensors(directory, tensors)
-        told = {"architectures": [table.architecture], "tie_word_embeddings": self.tied}
-        write_json(directory / "config.json", config_to_json(config) | told)
+        own_keys = {"architectures": [table.architecture], "tie_word_embeddings": self.tied}
+        write_json(directory / "config.json", config_to_json(config) | own_keys)
 
 
 def _table(config: EncoderConfig) -> MlmHead:

@@ -50,7 +50,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"position_buckets": 34}, "position_buckets must be 2 to 33, got 34"),
     ({"conv_kernel_size": 4}, "conv_kernel_size must be odd"),
     ({"conv_kernel_size": 3, "conv_groups": 2}, "not divisible by 2 conv_groups"),
-    ({"conv_kernel_size": 3, "attention": "dense"}, "goes with disentangled attention, not with dense"),
+    ({"conv_kernel_size": 3, "attention": "dense"}, "needs disentangled attention, not dense"),
     ({"attention": "sparse"}, "unknown attention 'sparse'"),
 ]
 

@@ -8,8 +8,7 @@ from pybert_crf.encoders.families.big_bird import BIG_BIRD
 from pybert_crf.encoders.families.deberta import DEBERTA, DEBERTA_V2
 from pybert_crf.encoders.families.distilbert import DISTILBERT
 from pybert_crf.encoders.families.electra import ELECTRA
-from pybert_crf.encoders.families.family import Family, Key, Rename
-from pybert_crf.encoders.families.mlm_head import MlmHead
+from pybert_crf.encoders.families.family import Family, Key, MlmHead, Rename
 from pybert_crf.encoders.families.roberta import ROBERTA, XLM_ROBERTA, XLM_ROBERTA_XL
 from pybert_crf.encoders.families.xlm import XLM
 

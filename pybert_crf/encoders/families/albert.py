@@ -7,8 +7,7 @@ the second).
 from __future__ import annotations
 
 from pybert_crf.encoders.families.bert import BODY_HEADS, CONFIG_KEYS, EMBEDDING_RENAMES, SUPPORTED
-from pybert_crf.encoders.families.family import HEADS, Family, Rename
-from pybert_crf.encoders.families.mlm_head import MlmHead
+from pybert_crf.encoders.families.family import HEADS, Family, MlmHead, Rename
 
 _LAYER = "encoder.albert_layer_groups.{}.albert_layers.{}"
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pybert_crf.encoders.families.family import HEADS, Family, Rename
-from pybert_crf.encoders.families.mlm_head import MlmHead
+from pybert_crf.encoders.families.family import HEADS, Family, MlmHead, Rename
 
 # Rows shared by BERT-like families, which add their own for what they name differently.
 ATTENTION_RENAMES = (

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from pybert_crf.encoders.families.bert import BODY_HEADS, EMBEDDING_RENAMES, SUPPORTED
-from pybert_crf.encoders.families.family import HEADS, Family, Key, Rename
-from pybert_crf.encoders.families.mlm_head import MlmHead
+from pybert_crf.encoders.families.family import HEADS, Family, Key, MlmHead, Rename
 
 _LAYER = "transformer.layer.{}"
 

@@ -9,8 +9,7 @@ from pybert_crf.encoders.families.bert import (
     LAYER_RENAMES,
     SUPPORTED,
 )
-from pybert_crf.encoders.families.family import HEADS, Family, Rename
-from pybert_crf.encoders.families.mlm_head import MlmHead
+from pybert_crf.encoders.families.family import HEADS, Family, MlmHead, Rename
 
 ELECTRA = Family(
     model_type="electra",

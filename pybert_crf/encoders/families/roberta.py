@@ -17,10 +17,9 @@ from pybert_crf.encoders.families.bert import (
     LAYER_RENAMES,
     SUPPORTED,
 )
-from pybert_crf.encoders.families.family import HEADS, Family, Rename
-from pybert_crf.encoders.families.mlm_head import MlmHead
+from pybert_crf.encoders.families.family import HEADS, Family, MlmHead, Rename
 
-MLM_HEAD = MlmHead(
+_MLM_HEAD = MlmHead(
     architecture="RobertaForMaskedLM",
     dense="lm_head.dense",
     norm="lm_head.layer_norm",
@@ -40,14 +39,14 @@ ROBERTA = Family(
     renames=EMBEDDING_RENAMES + LAYER_RENAMES,
     heads=(*HEADS, *BODY_HEADS, "lm_head.*"),
     tied={"embeddings.word_embeddings.weight": "lm_head.decoder.weight"},
-    mlm_head=MLM_HEAD,
+    mlm_head=_MLM_HEAD,
 )
 
 XLM_ROBERTA = replace(
     ROBERTA,
     model_type="xlm-roberta",
     architecture="XLMRobertaModel",
-    mlm_head=replace(MLM_HEAD, architecture="XLMRobertaForMaskedLM"),
+    mlm_head=replace(_MLM_HEAD, architecture="XLMRobertaForMaskedLM"),
 )
 
 XLM_ROBERTA_XL = replace(
@@ -64,5 +63,5 @@ XLM_ROBERTA_XL = replace(
         Rename("layers.{}.feed_forward_norm", ("encoder.layer.{}.LayerNorm",)),
         Rename("norm", ("encoder.LayerNorm",)),
     ),
-    mlm_head=replace(MLM_HEAD, architecture="XLMRobertaXLForMaskedLM"),
+    mlm_head=replace(_MLM_HEAD, architecture="XLMRobertaXLForMaskedLM"),
 )

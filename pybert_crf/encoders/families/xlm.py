@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pybert_crf.encoders.families.family import HEADS, Family, Key, Rename
-from pybert_crf.encoders.families.mlm_head import MlmHead
+from pybert_crf.encoders.families.family import HEADS, Family, Key, MlmHead, Rename
 
 
 def _four_times_hidden(fields: Mapping[str, object]) -> object:

@@ -13,7 +13,7 @@ from typing import Any
 
 from tokenizers import AddedToken
 
-from pybert_crf.text.tokenizer.families import BERT, BRACKETED, TOKENIZER_FAMILIES, TokenizerFamily
+from pybert_crf.text.tokenizer.families import BERT_TOKENIZER, BRACKETED, TOKENIZER_FAMILIES, TokenizerFamily
 from pybert_crf.text.tokenizer.pieces import (
     LibraryPieces,
     Pieces,
@@ -76,7 +76,7 @@ def _family(directory: Path, config: Mapping[str, Any], has_whole: bool) -> Toke
     if has_whole:
         return None
     if (directory / "vocab.txt").is_file() and model_type is None:
-        return BERT
+        return BERT_TOKENIZER
     files = dict.fromkeys(file for family in TOKENIZER_FAMILIES for file in family.files)
     if any((directory / file).is_file() for file in files):
         raise ValueError(
@@ -91,7 +91,7 @@ def _from_whole(
 ) -> Pieces:
     state = read_tokenizer_json(path)
     set_space_before(state.get("pre_tokenizer"), space_before)
-    wordpiece = family is not None and family.files == BERT.files
+    wordpiece = family is not None and family.files == BERT_TOKENIZER.files
     if wordpiece:
         set_options(state.get("normalizer"), config)
     tokenizer = library_tokenizer(state, path)

@@ -81,7 +81,7 @@ def _sentencepiece(rules: SentencePieceRules) -> Open:
     return open_sentencepiece
 
 
-BERT = TokenizerFamily(
+BERT_TOKENIZER = TokenizerFamily(
     ("bert", "electra", "ernie"),
     ("BertTokenizer", "ElectraTokenizer", "ErnieTokenizer"),
     ("vocab.txt",),
@@ -91,7 +91,7 @@ BERT = TokenizerFamily(
 )
 
 TOKENIZER_FAMILIES = (
-    BERT,
+    BERT_TOKENIZER,
     TokenizerFamily(
         ("distilbert",),
         ("DistilBertTokenizer",),
