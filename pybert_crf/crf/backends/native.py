@@ -15,22 +15,14 @@ same bits every time.
 from __future__ import annotations
 
 import functools
-import importlib
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from pybert_crf.crf.backends.base import Gradients, Pair, Triple, ValueAndGradients
+from pybert_crf.crf.extension import native as _native
 from pybert_crf.crf.problem import Chain, check_tags
-
-try:
-    _native: Any = importlib.import_module("pybert_crf._native")
-except ImportError as error:
-    raise ImportError(
-        f"the compiled extension pybert_crf._native cannot be loaded ({error}); "
-        "install the package again where there is a C++17 compiler"
-    ) from error
 
 _SUFFIX = {torch.float32: "float32", torch.float64: "float64"}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 from dataclasses import dataclass
 from typing import Any
@@ -10,13 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-try:
-    _native: Any = importlib.import_module("pybert_crf._native")
-except ImportError as error:
-    raise ImportError(
-        f"the compiled extension pybert_crf._native cannot be loaded ({error}); "
-        "install the package again where there is a C++17 compiler"
-    ) from error
+from pybert_crf.crf.extension import native as _native
 
 Array = NDArray[Any]
 

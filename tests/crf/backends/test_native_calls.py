@@ -203,6 +203,7 @@ def test_the_layer_refuses_parameters_that_do_not_fit(name: str) -> None:
 
 def test_without_the_extension_the_import_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pybert_crf._native", None)
+    monkeypatch.delitem(sys.modules, "pybert_crf.crf.extension")
     path = native.__file__
     assert path is not None
     with pytest.raises(ImportError, match=r"compiled extension pybert_crf\._native cannot be loaded"):

@@ -250,6 +250,7 @@ def test_without_the_extension_the_import_says_so(monkeypatch: pytest.MonkeyPatc
     from pybert_crf.crf.on_numpy import arrays
 
     monkeypatch.setitem(sys.modules, "pybert_crf._native", None)
+    monkeypatch.delitem(sys.modules, "pybert_crf.crf.extension")
     assert arrays.__file__ is not None
     with pytest.raises(ImportError, match=r"compiled extension pybert_crf\._native cannot be loaded"):
         runpy.run_path(arrays.__file__)
