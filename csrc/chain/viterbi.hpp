@@ -25,17 +25,19 @@ PYBERT_CRF_INLINE std::ptrdiff_t first_equal(const Shape<Lanes>& shape, std::ptr
                                              const typename Lanes::Element* vector,
                                              const typename Lanes::Work* scores, std::ptrdiff_t stride,
                                              typename Lanes::Work sum) {
-  for (std::ptrdiff_t block = 0; block < padded; block += Lanes::width) {
+  std::ptrdiff_t tag = padded;
+  for (std::ptrdiff_t block = 0; block < padded && tag == padded; block += Lanes::width) {
     const std::ptrdiff_t lane =
         Lanes::first_equal(Lanes::load(vector + block) + Lanes::load(scores + block * stride), sum);
-    if (lane < Lanes::width) return block + lane < shape.tags ? block + lane : 0;
+    if (padded == Lanes::width || lane < Lanes::width) tag = block + lane;
   }
-  return 0;
+  return tag < shape.tags ? tag : 0;
 }
 
-// The best path of a row: forward(i, table) from its first position to its last, turn(), backward(i) from the
-// last but one to the first, finish(). A step depends on the one before, so the steps of several rows in turn
-// keep the machine busy. If no path is legal, the tags are in range and otherwise unspecified.
+// The best path of a row: start(table) at its first position, forward(i, table) from the second to the last,
+// turn(), backward(i) from the last but one to the first, finish(). A step depends on the one before, so the
+// steps of several rows in turn keep the machine busy. If no path is legal, the tags are in range and
+// otherwise unspecified.
 template <class Lanes, bool OneBlock, class Real>
 class BestPath {
  public:
@@ -43,7 +45,7 @@ class BestPath {
   using Element = typename Lanes::Element;
   using Values = typename Lanes::Values;
 
-  // How many cells of memory the row needs.
+  // How many elements of memory the row needs.
   static PYBERT_CRF_INLINE std::ptrdiff_t memory_size(const Chains<Real>& chains, const Shape<Lanes>& shape) {
     return 2 * chains.time * shape.padded;
   }
@@ -62,27 +64,13 @@ class BestPath {
   }
 
   template <class Table>
+  PYBERT_CRF_INLINE void start(const Table& table) {
+    step<true>(0, table);
+  }
+
+  template <class Table>
   PYBERT_CRF_INLINE void forward(std::ptrdiff_t i, const Table& table) {
-    Element* const after = vectors_ + i * padded();
-    Element* const maxima = reached_ + i * padded();
-    Values greatest = Lanes::all(nothing);
-    for (std::ptrdiff_t block = 0; block < padded(); block += Lanes::width) {
-      const Values emitted = row_.template emissions<Lanes>(i, block);
-      nan_ = Lanes::keep_nan(nan_, emitted);
-      const Values relative = (emitted + Lanes::load(scores_->padding + block)) - Lanes::all(offset_);
-      const Values reached =
-          i == 0 ? Lanes::load(scores_->boundary[left] + block) : table.max(vector_, block);
-      const Values value = reached + relative;
-      Lanes::store(maxima + block, reached);
-      Lanes::store(after + block, value);
-      greatest = Lanes::max(value, greatest);
-    }
-    Lanes::sync();
-    const Work highest = Lanes::greatest(greatest);
-    const Work taken = next_offset_;
-    offset_ = next_offset_;
-    next_offset_ = highest > nothing ? highest - taken : 0;
-    vector_ = after;
+    step<false>(i, table);
   }
 
   // The tag at the last position of a row that has one.
@@ -102,26 +90,25 @@ class BestPath {
 
   // All that is left of a row whose first `done` forward steps are done, back to the position `stop`.
   template <class Table>
-  PYBERT_CRF_FUNCTION void find_rest(const Table& table, std::ptrdiff_t done, std::ptrdiff_t stop) {
-    BestPath path = *this;  // a copy that nothing points to stays in registers
-    const std::ptrdiff_t length = row_.length;
-    for (std::ptrdiff_t i = done; i < length; ++i) path.forward(i, table);
-    if (length > 0) {
-      path.turn();
-      for (std::ptrdiff_t i = length - 1; i > stop; --i) path.backward(i - 1);
-    }
-    *this = path;
+  PYBERT_CRF_INLINE void find_rest(const Table& table, std::ptrdiff_t done, std::ptrdiff_t stop) {
+    const Rest rest = rest_of(*this, table, done, stop);
+    tag_ = rest.tag;
+    nan_ = rest.nan;
   }
 
   // The path's score: NaN if there is NaN on any path.
-  PYBERT_CRF_FUNCTION void finish() {
+  PYBERT_CRF_INLINE void finish() const {
     Lanes::sync();
-    const double score = path_score<Lanes>(*chains_, row_, [&](std::ptrdiff_t i) {
-      return static_cast<std::ptrdiff_t>(tags_[row_.positions[i]]);
+    const Row<Real> row = row_;
+    const std::int64_t* const tags = tags_;
+    const std::ptrdiff_t* const positions = row.positions;
+    const double score = path_score<Lanes>(*chains_, row, [tags, positions](std::ptrdiff_t i) {
+      return static_cast<std::ptrdiff_t>(tags[positions[i]]);
     });
-    const bool nan = row_.length > 0 && met_nan();
-    Lanes::in_lane_of(
-        0, [&] { *score_ = nan ? std::numeric_limits<Real>::quiet_NaN() : static_cast<Real>(score); });
+    const bool nan = row.length > 0 && met_nan();
+    Real* const to = score_;
+    Lanes::in_lane_of(0,
+                      [=] { *to = nan ? std::numeric_limits<Real>::quiet_NaN() : static_cast<Real>(score); });
   }
 
   PYBERT_CRF_INLINE std::ptrdiff_t length() const { return row_.length; }
@@ -131,13 +118,58 @@ class BestPath {
 
   PYBERT_CRF_INLINE std::ptrdiff_t padded() const { return OneBlock ? Lanes::width : scores_->shape.padded; }
 
+  // What is needed after find_rest.
+  struct Rest {
+    std::ptrdiff_t tag;
+    Values nan;
+  };
+
+  // A function of its own, to which the path goes by value: a path that nothing points to stays in registers.
+  template <class Table>
+  static PYBERT_CRF_FUNCTION Rest rest_of(const BestPath from, const Table table, std::ptrdiff_t done,
+                                          std::ptrdiff_t stop) {
+    BestPath path = from;
+    const std::ptrdiff_t length = path.row_.length;
+    if (length > 0) {
+      if (done == 0) path.start(table);
+      for (std::ptrdiff_t i = done > 0 ? done : 1; i < length; ++i) path.forward(i, table);
+      path.turn();
+      for (std::ptrdiff_t i = length - 1; i > stop; --i) path.backward(i - 1);
+    }
+    return {path.tag_, path.nan_};
+  }
+
+  template <bool first, class Table>
+  PYBERT_CRF_INLINE void step(std::ptrdiff_t i, const Table& table) {
+    Element* const after = vectors_ + i * padded();
+    Element* const maxima = reached_ + i * padded();
+    Values greatest = Lanes::all(nothing);
+    for (std::ptrdiff_t block = 0; block < padded(); block += Lanes::width) {
+      const Values emitted = row_.template emissions<Lanes>(i, block);
+      nan_ = Lanes::keep_nan(nan_, emitted);
+      const Values relative = (emitted + Lanes::load(scores_->padding + block)) - Lanes::all(offset_);
+      const Values reached = first ? Lanes::load(scores_->boundary[left] + block) : table.max(vector_, block);
+      const Values value = reached + relative;
+      Lanes::store(maxima + block, reached);
+      Lanes::store(after + block, value);
+      greatest = Lanes::max(value, greatest);
+    }
+    Lanes::sync();
+    const Work highest = Lanes::greatest(greatest);
+    const Work taken = next_offset_;
+    offset_ = next_offset_;
+    next_offset_ = highest > nothing ? highest - taken : 0;
+    vector_ = after;
+  }
+
   PYBERT_CRF_INLINE bool met_nan() const {
     return Lanes::any_nan(nan_) || scores_->boundary_has_nan || (row_.length > 1 && scores_->has_nan);
   }
 
   PYBERT_CRF_INLINE void store_tag(std::ptrdiff_t i, std::ptrdiff_t tag) {
     tag_ = tag;
-    Lanes::in_lane_of(0, [&] { tags_[row_.positions[i]] = tag; });
+    std::int64_t* const to = tags_ + row_.positions[i];
+    Lanes::in_lane_of(0, [=] { *to = tag; });
   }
 
   const Chains<Real>* chains_;

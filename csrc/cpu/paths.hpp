@@ -35,20 +35,25 @@ class ViterbiMemory {
   Buffer<Real> vectors_;
 };
 
-// The rows of a group, which one thread takes through the positions that all of them have together. The loops
-// work on copies that nothing points to, which stay in registers.
+// What is left of a row of a group, of which the positions before `shared` are shared.
+template <class Path, class Table>
+PYBERT_CRF_INLINE void turn_back(Path& path, const Table& table, std::ptrdiff_t shared) {
+  if (path.length() > shared || shared == 0) {
+    path.find_rest(table, shared, shared > 0 ? shared - 1 : 0);
+  } else {
+    path.turn();
+  }
+}
+
+// The rows of a group, which one thread takes through the positions that all of them have together.
 template <class Path, class Table, std::size_t... n>
 PYBERT_CRF_INLINE void find_paths(Path* paths, const Table& table, std::index_sequence<n...>) {
   std::ptrdiff_t shared = paths[0].length();
   ((shared = lesser(shared, paths[n].length())), ...);
-  Path ahead[] = {paths[n]...};
-  for (std::ptrdiff_t i = 0; i < shared; ++i) (ahead[n].forward(i, table), ...);
-  ((paths[n] = ahead[n]), ...);
-  const std::ptrdiff_t last = shared > 0 ? shared - 1 : 0;
-  (paths[n].find_rest(table, shared, last), ...);
-  Path back[] = {paths[n]...};
-  for (std::ptrdiff_t i = last - 1; i >= 0; --i) (back[n].backward(i), ...);
-  ((paths[n] = back[n]), ...);
+  if (shared > 0) (paths[n].start(table), ...);
+  for (std::ptrdiff_t i = 1; i < shared; ++i) (paths[n].forward(i, table), ...);
+  (turn_back(paths[n], table, shared), ...);
+  for (std::ptrdiff_t i = shared - 2; i >= 0; --i) (paths[n].backward(i), ...);
   (paths[n].finish(), ...);
 }
 
@@ -77,7 +82,7 @@ void viterbi(const Chains<Real>& chains, const BestPaths<Real>& out, int threads
           return;
         }
       for (std::ptrdiff_t row = first; row < lesser(first + group, chains.batch); ++row) {
-        typename Memory::Path path = memory[0].begin(order[row], out);
+        auto path = memory[0].begin(order[row], out);
         path.find_rest(table, 0, 0);
         path.finish();
       }

@@ -184,7 +184,8 @@ std::ptrdiff_t viterbi(const Chains<Real>& chains, const BestPaths<Real>& out, c
       begin_block();
       const Fresh<typename Lanes::Element> elements(Path::memory_size(chains, scores.shape));
       Path path(chains, scores, found.row(chains, index), out, elements.data());
-      path.find_rest(TableInMemory<Lanes>{scores.shape, scores.table[left]}, 0, 0);
+      const TableInMemory<Lanes> table{scores.shape, scores.table[left]};
+      path.find_rest(table, 0, 0);
       path.finish();
     }
   });
