@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import math
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -26,3 +32,67 @@ def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
 def test_json_keeps_chinese_readable(tmp_path: Path) -> None:
     write_json(tmp_path / "a.json", {"字": 1})
     assert (tmp_path / "a.json").read_text(encoding="utf-8") == '{\n  "字": 1\n}\n'
+
+
+def test_json_is_valid_whatever_the_figures_are(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"perplexity": math.inf, "rows": [(math.nan, 1.5)]})
+    text = (tmp_path / "a.json").read_text()
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    assert json.loads(text, parse_constant=refuse) == {"perplexity": None, "rows": [[None, 1.5]]}
+
+
+def test_threads_write_one_file_without_touching_each_others_temporaries(tmp_path: Path) -> None:
+    texts = [str(number) * 1000 for number in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda text: write_text(tmp_path / "a.txt", text), texts * 5))
+    assert (tmp_path / "a.txt").read_text() in texts
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+@pytest.mark.skipif(not hasattr(os, "symlink") or os.name != "posix", reason="no links")
+def test_a_link_that_waits_at_the_temporary_name_is_not_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("secrets.token_hex", lambda size: "00")
+    (tmp_path / "victim").write_text("mine")
+    (tmp_path / ".writing-00.tmp").symlink_to(tmp_path / "victim")
+    with pytest.raises(FileExistsError):
+        write_text(tmp_path / "a.txt", "yours")
+    assert (tmp_path / "victim").read_text() == "mine"
+    assert not (tmp_path / "a.txt").exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no RLIMIT_FSIZE")
+@pytest.mark.parametrize(
+    "write",
+    [
+        "write_text('a/model.safetensors', 'x' * 100_000)",
+        "write_json('a/model.safetensors', ['x' * 100_000])",
+        "write_tensors('a', {'weight': torch.zeros(100_000)})",
+    ],
+)
+def test_no_space_is_said_in_these_words_by_every_writer(tmp_path: Path, write: str) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "model.safetensors").write_text("old")
+    code = (
+        "import resource, torch\n"
+        "from pybert_crf.files import write_json, write_text\n"
+        "from pybert_crf.encoders import write_tensors\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))\n"
+        f"try:\n    {write}\nexcept OSError as error:\n    print(error)\n"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "no space left to write a/model.safetensors" in done.stdout
+    assert (tmp_path / "a" / "model.safetensors").read_text() == "old"
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["model.safetensors"]

@@ -33,7 +33,7 @@ def main() -> None:
         sys.exit(1)
     except typer.Abort:
         sys.exit(130)
-    except (ValueError, OSError, RuntimeError, ImportError) as error:
+    except (ValueError, OSError, RuntimeError, ImportError, FloatingPointError) as error:
         if os.environ.get("PYBERT_CRF_TRACEBACK"):
             raise
         print(f"error: {error}", file=sys.stderr)

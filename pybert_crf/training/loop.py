@@ -25,6 +25,7 @@ from pybert_crf.training.checkpoints import (
     save_checkpoint,
 )
 from pybert_crf.training.events import EpochDone, Event, Finished, Observer, ReportT, Started, Stepped
+from pybert_crf.training.finite import Place, check_figures, check_step, check_weights
 from pybert_crf.training.optimizer import build_scheduler
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ class TrainingLoop(ABC, Generic[BatchT, ReportT]):
         accelerator.register_for_checkpointing(self.scheduler)
         self.history: list[dict[str, Any]] = []
         self._position = _Position()
+        self._place = Place(0, 0, (), (), str)
 
     @abstractmethod
     def started(self, epoch: int) -> Started:
@@ -105,6 +107,10 @@ class TrainingLoop(ABC, Generic[BatchT, ReportT]):
     @abstractmethod
     def collate(self, rows: list[int], epoch: int) -> tuple[BatchT, int]:
         """The batch of some examples, on the CPU, and how many terms its mean loss has."""
+
+    @abstractmethod
+    def name_example(self, row: int) -> str:
+        """What an error message calls an example, so that a user finds it."""
 
     @abstractmethod
     def loss(self, batch: BatchT) -> Tensor:
@@ -135,7 +141,11 @@ class TrainingLoop(ABC, Generic[BatchT, ReportT]):
         """Write ``metrics.json`` and the model card."""
 
     def run(self) -> Finished[ReportT]:
-        """Train what is left of the epochs, and report on what was kept."""
+        """Train what is left of the epochs, and report on what was kept.
+
+        Raises:
+            FloatingPointError: a loss, gradient or weight is not finite; the last good state is kept.
+        """
         self._resume()
         first = len(self.history) + 1
         self.tell(self.started(first))
@@ -151,8 +161,11 @@ class TrainingLoop(ABC, Generic[BatchT, ReportT]):
         """Evaluate, add a row to the history, and write the model if it is to be kept."""
         done, self._position = self._position, _Position()
         loss = done.loss / max(1, done.step)
+        check_weights(self.model, self._place)
         dev = self.evaluate()
-        self.history.append({"epoch": epoch, "loss": loss, "seconds": done.seconds, **self.figures(dev)})
+        figures = self.figures(dev)
+        check_figures(figures, self._place)
+        self.history.append({"epoch": epoch, "loss": loss, "seconds": done.seconds, **figures})
         best = self.best_epoch() == epoch
         if (best or self.keeps_last) and self.accelerator.is_main_process:
             self.save()
@@ -229,14 +242,20 @@ class TrainingLoop(ABC, Generic[BatchT, ReportT]):
         total = torch.tensor(position.loss, dtype=torch.float64).to(self.accelerator.device, torch.float32)
         started = time.perf_counter() - position.seconds
         for step, group in enumerate(groups[position.step :], position.step + 1):
+            self._place = self._place_of(epoch, step, group)
             loss = self._step(group, epoch)
             total += loss
             if self.accelerator.is_main_process:
                 self.tell(Stepped(epoch, step, len(groups), float(loss)))
             if every and step % every == 0 and step < len(groups):
+                check_weights(self.model, self._place)
                 self._position = _Position(step, float(total), time.perf_counter() - started)
                 self._save_checkpoint()
         self._position = _Position(len(groups), float(total), time.perf_counter() - started)
+
+    def _place_of(self, epoch: int, step: int, group: list[list[int]]) -> Place:
+        rates = [members["lr"] for members in self.optimizer.param_groups]
+        return Place(epoch, step, rates, [row for rows in group for row in rows], self.name_example)
 
     def _step(self, group: list[list[int]], epoch: int) -> Tensor:
         """One optimiser step over the batches of `group`, each weighted by its number of loss terms."""
@@ -249,8 +268,10 @@ class TrainingLoop(ABC, Generic[BatchT, ReportT]):
                 loss = self.loss(batch) * (count / terms)
                 self.accelerator.backward(loss)
             total += loss.detach()
-        if self.options.clip:
-            self.accelerator.clip_grad_norm_(self.model.parameters(), self.options.clip)
+        limit = self.options.clip or math.inf
+        norm = self.accelerator.clip_grad_norm_(self.model.parameters(), limit)
+        scaler = self.accelerator.scaler
+        check_step(float(total), float(norm), scaler.get_scale() if scaler else None, self._place)
         self.optimizer.step()
         self.scheduler.step()
         self.optimizer.zero_grad()

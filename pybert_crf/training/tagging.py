@@ -43,6 +43,7 @@ def train(options: TrainOptions, observer: Observer | None = None) -> Finished[R
         CorpusError: a malformed line, by file and number.
         FileNotFoundError: a corpus or a checkpoint is missing.
         FileExistsError: `out` holds another run and neither `resume` nor `overwrite` is set.
+        FloatingPointError: a loss, gradient or weight is not finite; the last good state is kept.
         ValueError: encoder and tokenizer do not fit together, or a resumed run has other options.
     """
     check_out(Path(options.out), options)
@@ -108,6 +109,9 @@ class TaggingTask(TrainingLoop[Batch, Report]):
     def collate(self, rows: list[int], epoch: int) -> tuple[Batch, int]:
         batch = collate([self.examples[i] for i in rows], self.tagger.layout)
         return batch, int(batch.mask.sum())
+
+    def name_example(self, row: int) -> str:
+        return f"{self.corpora.train.path.name}:{self.corpora.train.sentences[row].line}"
 
     def loss(self, batch: Batch) -> Tensor:
         loss: Tensor = self.model(batch.to(self.accelerator.device))

@@ -39,6 +39,7 @@ def pretrain(options: PretrainOptions, observer: Observer | None = None) -> Fini
         CorpusError: a file that is not UTF-8 or holds no text, a malformed line; by file and number.
         FileNotFoundError: a file or a checkpoint is missing.
         FileExistsError: `out` holds another run and neither `resume` nor `overwrite` is set.
+        FloatingPointError: a loss, gradient or weight is not finite; the last good state is kept.
         ValueError: options that do not fit text or checkpoint, by name.
     """
     check_out(Path(options.out), options)
@@ -88,6 +89,9 @@ class PretrainingTask(TrainingLoop[MaskedBatch, MaskedReport]):
     def collate(self, rows: list[int], epoch: int) -> tuple[MaskedBatch, int]:
         batch = collate_masked(self.learner.train, rows, self.learner.layout, self.learner.masking, epoch)
         return batch, len(batch.targets)
+
+    def name_example(self, row: int) -> str:
+        return f"window {row + 1} of train"
 
     def loss(self, batch: MaskedBatch) -> Tensor:
         batch = batch.to(self.accelerator.device)
