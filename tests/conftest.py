@@ -26,8 +26,11 @@ _STARTED_IN = Path.cwd()
 def neutral_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Run elsewhere, so that Python programs started by tests import the package as it is installed.
 
-    In the source tree they would find its folder, which has no compiled extension.
+    In the source tree they would find its folder, which has no compiled extension. Nor are they workers of
+    pytest-xdist, in which pytest-benchmark times nothing.
     """
+    for name in [name for name in os.environ if name.startswith("PYTEST_XDIST_")]:
+        del os.environ[name]
     os.chdir(tmp_path_factory.mktemp("elsewhere"))
     yield
     os.chdir(_STARTED_IN)

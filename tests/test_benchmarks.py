@@ -129,6 +129,7 @@ def run_benchmark(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*command, *options], cwd=BENCHMARKS, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_all_benchmarks_run_with_pytest(tmp_path: Path) -> None:
     """Some cases of each: the JSON has one row for each contender and nothing of the machine's name."""
     out = tmp_path / "figures.json"

@@ -20,6 +20,7 @@ from pybert_crf import backends
 ROOT = Path(__file__).parents[1]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="a script for bash")
 def test_dry_run(tmp_path: Path) -> None:
     if not backends()["native"].usable:

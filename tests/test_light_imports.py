@@ -16,8 +16,8 @@ CRF_ONLY = ["tokenizers", "safetensors", "huggingface_hub"]
     ("program", "heavy"),
     [
         ("import pybert_crf", ["torch", "numpy", *NEVER, *CRF_ONLY]),
-        ("from pybert_crf import CRF, backends, tag_constraints", [*NEVER, *CRF_ONLY]),
-        ("from pybert_crf import Tagger", [*NEVER, "huggingface_hub"]),
+        ("from pybert_crf import CRF, backends, tag_constraints; CRF(3); backends()", [*NEVER, *CRF_ONLY]),
+        ("from pybert_crf import Tagger, train", [*NEVER, "huggingface_hub"]),
         (
             "import torch; from pybert_crf import CRF; crf, emissions = CRF(3), torch.zeros(4, 2, 3);"
             "crf(emissions, torch.zeros(4, 2, dtype=int)).backward(); crf.decode(emissions)",

@@ -79,28 +79,6 @@ def test_every_verb_shows_a_worked_example(run: Run, verb: str) -> None:
     )
 
 
-def test_the_package_imports_nothing_heavy() -> None:
-    code = "import sys, pybert_crf; print(sorted({'torch', 'numba', 'numpy', 'rich'} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
-
-
-@pytest.mark.parametrize(
-    ("name", "absent"),
-    [
-        ("CRF", "numba tokenizers accelerate rich typer huggingface_hub torch._dynamo"),
-        ("Tagger", "numba accelerate rich typer huggingface_hub transformers torch._dynamo"),
-        ("train", "numba accelerate rich typer huggingface_hub transformers torch._dynamo"),
-    ],
-)
-def test_importing_a_name_brings_nothing_that_it_does_not_use(name: str, absent: str) -> None:
-    code = (
-        f"import sys; from pybert_crf import {name}; print(sorted(set({absent.split()}) & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
-
-
 def test_train_evaluate_predict(run: Run, train_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "tagger"
     options = tmp_path / "options.toml"

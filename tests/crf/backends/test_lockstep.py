@@ -44,6 +44,7 @@ def is_built() -> None:
     assert answer.stdout.strip() == "lockstep"
 
 
+@pytest.mark.slow
 def test_the_compiled_backends_tests(tmp_path: Path) -> None:
     report = tmp_path / "report.xml"
     words = ["-q", "-k", "native or Native", "-p", "no:cacheprovider", f"--junitxml={report}"]
