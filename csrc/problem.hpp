@@ -4,7 +4,8 @@
 // order (gaps, left padding and empty rows are legal), and a path y has the score
 //     start[y1] + sum_i emissions[ti, yi] + sum_{i>1} transitions[y_{i-1}, yi] + end[yn]    (eq. 1).
 // Emissions at masked positions are never read. Scores of -inf forbid; +inf and NaN are the caller's bug.
-// The algorithms are described in docs/crf.md, whose equations the code cites as "eq. n".
+// The algorithms are described in docs/crf/theory.md and docs/crf/numbers.md, whose equations, numbered
+// through both, the code cites as "eq. n".
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,4 @@
-// The k best paths: the Viterbi recursion over sorted lists of k prefixes a tag. docs/crf.md, eq. 24.
+// The k best paths: the Viterbi recursion over sorted lists of k prefixes a tag. docs/crf/theory.md, eq. 24.
 #pragma once
 
 #include <cstddef>

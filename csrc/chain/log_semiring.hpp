@@ -1,5 +1,5 @@
 // The forward-backward algorithm in the log semiring, in double: for rows outside the bounds of the scaled
-// recursion. It has no precondition. docs/crf.md, eq. 18 to 20.
+// recursion. It has no precondition. docs/crf/numbers.md, eq. 18 and 19; docs/crf/theory.md, eq. 20.
 //
 // Each step is kept relative to its own maximum, so nothing grows with the length of the chain. A step needs
 // one exponential a tag, sum_i exp(alpha_i) W_ij: all factors are at most 1, and a term that underflows is

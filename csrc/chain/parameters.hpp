@@ -15,7 +15,7 @@
 
 namespace pybert_crf::PYBERT_CRF_TARGET {
 
-// The bounds within which nothing in a scaled recursion can underflow: docs/crf.md, eq. 14 to 17.
+// The bounds within which nothing in a scaled recursion can underflow: docs/crf/numbers.md, eq. 14 to 17.
 namespace bound {
 constexpr double least_weight = -207.9;    // log 2^-300: of a finite transition, relative to the greatest
 constexpr double least_emission = -138.6;  // log 2^-200: of a finite emission, start or end, likewise

@@ -1,4 +1,4 @@
-// Exact samples of paths, by forward filtering and backward sampling. docs/crf.md, eq. 26.
+// Exact samples of paths, by forward filtering and backward sampling. docs/crf/theory.md, eq. 26.
 #pragma once
 
 #include <cmath>

@@ -1,5 +1,6 @@
 // The recursion of the forward-backward algorithm in the probability semiring, scaled by powers of two
-// (Rabiner 1989, section V.A, with another scale), from either end of a row: docs/crf.md, eq. 8 to 17.
+// (Rabiner 1989, section V.A, with another scale), from either end of a row. docs/crf/numbers.md, eq. 8 to
+// 17.
 //
 // A sweep carries the weights of all prefixes (from the left) or suffixes (from the right) that end in each
 // tag. The two sweeps of a row meet in the middle, which gives Z (chain/forward.hpp); what they were at each

@@ -1,5 +1,5 @@
 // The Viterbi algorithm (Viterbi 1967; Forney 1973): the best path, by the same recursion with max for the
-// sum. docs/crf.md, eq. 21 to 23.
+// sum. docs/crf/theory.md, eq. 21 to 23.
 //
 // No back-pointers are stored: a step takes one addition and one maximum a pair of tags. The backward pass
 // finds, for the one tag of the path, the lowest tag before it that attains the maximum, by the same

@@ -80,7 +80,7 @@ def test_the_code_cites_equations_that_exist() -> None:
     cited = [
         (path.name, page, int(number))
         for path in sources
-        if "docs/crf" in (source := re.sub(r"\s+(?://|#)?\s*", " ", path.read_text("utf-8")))
+        if FOLDER in (source := re.sub(r"\s+(?://|#)?\s*", " ", path.read_text("utf-8")))
         for page, numbers in citation.findall(source)
         for number in re.findall(r"\d+", numbers)
     ]

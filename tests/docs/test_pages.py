@@ -35,5 +35,11 @@ def test_each_language_links_to_the_other(english: str, chinese: str) -> None:
         assert other.rpartition("/")[2] in [file for file, _ in links(page)]
 
 
+def test_the_index_lists_every_page_of_the_folder() -> None:
+    listed = {file for file, _ in links("docs/README.md")}
+    pages = {page.removeprefix("docs/") for page in PAGES if page.startswith("docs/")} - {"README.md"}
+    assert pages <= listed
+
+
 def test_pages_end_with_one_line_break_and_have_no_tabs() -> None:
     assert [page for page in PAGES if not text(page).endswith("\n") or "\t" in text(page)] == []

@@ -1,4 +1,4 @@
-"""Single paths of a row, in plain loops: the best, the k best, samples (docs/crf.md, sections 11, 12 and 14).
+"""Single paths of a row, in plain loops: the best, the k best, samples (docs/crf/theory.md).
 Scores are float64, added as written, so that ties stay ties. Tags are in range whatever the scores are."""
 
 from __future__ import annotations

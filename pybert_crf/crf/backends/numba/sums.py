@@ -1,6 +1,6 @@
 """Sums over all paths of a row, in plain loops: log Z and its gradient, in float64.
 
-The scaled recursion (docs/crf.md, sections 7 and 9). An *alpha* is a vector of the weights of prefixes by
+The scaled recursion (docs/crf/numbers.md). An *alpha* is a vector of the weights of prefixes by
 their last tag; each step divides by the sum of the alpha before, and log Z is the sum of the logarithms of
 these sums. The gradient goes from right to left by conditional probabilities (eq. 20).
 

@@ -24,9 +24,9 @@ def viterbi(chain: Chain, pairwise: Tensor | None = None) -> Pair:
 def k_best(k: int, chain: Chain, pairwise: Tensor | None = None) -> Pair:
     """The k best paths of each row, the best first.
 
-    A step keeps, for every tag, the k best prefixes that end in it (Seshadri & Sundberg, 1994; docs/crf.md,
-    eq. 24). Among equal paths the lowest tags win: the lowest last tag, then at every step backwards the
-    lowest previous tag.
+    A step keeps, for every tag, the k best prefixes that end in it (Seshadri & Sundberg, 1994;
+    docs/crf/theory.md, eq. 24). Among equal paths the lowest tags win: the lowest last tag, then at every
+    step backwards the lowest previous tag.
     """
     emissions, mask, start, transitions, end = chain
     B, T, K = emissions.shape
