@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pybert_crf.crf import CRF, Constraints
     from pybert_crf.crf.registry import backends
-    from pybert_crf.encoders import Encoder, EncoderConfig, MaskedLM
+    from pybert_crf.encoders import CheckpointError, ConfigError, Encoder, EncoderConfig, MaskedLM
     from pybert_crf.entities import Entity
     from pybert_crf.model import BertCRF
     from pybert_crf.options import PretrainOptions, TrainOptions
@@ -24,6 +24,8 @@ __version__ = "0.1.0"
 __all__ = [
     "CRF",
     "BertCRF",
+    "CheckpointError",
+    "ConfigError",
     "Constraints",
     "Encoder",
     "EncoderConfig",
@@ -44,6 +46,8 @@ _HOME = {
     "Constraints": "pybert_crf.crf",
     "backends": "pybert_crf.crf.registry",
     "tag_constraints": "pybert_crf.tagging_constraints",
+    "CheckpointError": "pybert_crf.encoders",
+    "ConfigError": "pybert_crf.encoders",
     "Encoder": "pybert_crf.encoders",
     "EncoderConfig": "pybert_crf.encoders",
     "MaskedLM": "pybert_crf.encoders",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,19 +18,27 @@ from pybert_crf.encoders import (
     Encoder,
     config_from_json,
     config_to_json,
+    is_finite,
+    naming,
     read_config,
     read_tensors,
     write_tensors,
 )
 from pybert_crf.encoders.families import family_of
 from pybert_crf.files import write_json
+from pybert_crf.reading import listed, one_of, quoted
 from pybert_crf.tagging_constraints import tag_constraints
+from pybert_crf.text.tagging.schemes import SCHEMES
+from pybert_crf.text.units import UNITS
 
 HEAD = {"classifier.": "linear.", "crf.": "crf."}
 """Prefixes of the tensors of linear layer and CRF: in ``model.safetensors``, and in `BertCRF`."""
 
 SECTION = "pybert_crf"
 """The section of ``config.json`` that this package writes."""
+
+FORMAT = 1
+"""The version of the section's format, the only one that is read."""
 
 _INFERENCE_POSITIONS = 16384  # encoded at once outside training: bounds the memory that a long text takes
 
@@ -117,7 +126,7 @@ class BertCRF(nn.Module):
             "id2label": {str(number): label for number, label in enumerate(self.labels)},
             "label2id": {label: number for number, label in enumerate(self.labels)},
             "classifier_dropout": self.dropout.p,
-            SECTION: {"format": 1, "labels": list(self.labels), "scheme": self.scheme, **(extra or {})},
+            SECTION: {"format": FORMAT, "labels": list(self.labels), "scheme": self.scheme, **(extra or {})},
         }
         write_tensors(directory, tensors)
         write_json(directory / "config.json", config)
@@ -128,33 +137,61 @@ class BertCRF(nn.Module):
 
         Raises:
             FileNotFoundError: a file is missing.
-            ConfigError: ``config.json`` is not of a saved tagger.
-            CheckpointError: a tensor is missing, unexpected or of another shape; each is named.
+            ConfigError: ``config.json`` is not of a saved tagger, or has an invalid value.
+            CheckpointError: a tensor is missing, unexpected, of another shape or not finite; each is named.
         """
         directory = Path(directory)
-        config = read_tagger_config(directory)
-        tensors = read_tensors(directory)
-        encoder = Encoder.from_checkpoint(config_from_json(config), tensors)
-        own = config[SECTION]
-        model = cls(encoder, own["labels"], own["scheme"], config["classifier_dropout"])
-        model._load_head(tensors, directory)
+        with naming(directory):
+            config = read_tagger_config(directory)
+            own, tensors = config[SECTION], read_tensors(directory)
+            encoder = Encoder.from_checkpoint(config_from_json(config), tensors)
+            head = _head_tensors(tensors, len(own["labels"]), encoder.config.hidden_size)
+            try:
+                model = cls(encoder, own["labels"], own["scheme"], config["classifier_dropout"])
+            except ValueError as error:  # labels that are not of the scheme
+                raise ConfigError(f"config.json: {SECTION}: {error}") from error
+        model.load_state_dict(head, strict=False)
         return model.eval()
 
-    def _load_head(self, tensors: dict[str, Tensor], directory: Path) -> None:
-        """Load linear layer and CRF, strict in both directions."""
-        own = self.state_dict()
-        wanted = {_outside(name): name for name in own if not name.startswith("encoder.")}
-        found = {name for name in tensors if name.startswith(tuple(HEAD))}
-        wrong = [f"{name} is missing" for name in wanted.keys() - found]
-        wrong += [f"{name} is unexpected" for name in found - wanted.keys()]
-        wrong += [
-            f"{name} is {tuple(tensors[name].shape)} instead of {tuple(own[wanted[name]].shape)}"
-            for name in wanted.keys() & found
-            if tensors[name].shape != own[wanted[name]].shape
-        ]
-        if wrong:
-            raise CheckpointError(f"{directory}: {'; '.join(sorted(wrong))}")
-        self.load_state_dict({inside: tensors[outside] for outside, inside in wanted.items()}, strict=False)
+
+def _head_tensors(tensors: dict[str, Tensor], K: int, width: int) -> dict[str, Tensor]:
+    """Return the tensors of linear layer and CRF by our names, strict in both directions.
+
+    They are checked before a model is built, whose size the number of labels K determines.
+    """
+    shapes = {
+        "classifier.weight": (K, width),
+        "classifier.bias": (K,),
+        "crf.start_transitions": (K,),
+        "crf.transitions": (K, K),
+        "crf.end_transitions": (K,),
+    }
+    found = {name for name in tensors if name.startswith(tuple(HEAD))}
+    wrong = [f"{name} is missing" for name in shapes.keys() - found]
+    wrong += [f"{name} is unexpected" for name in found - shapes.keys()]
+    for name in shapes.keys() & found:
+        tensor = tensors[name]
+        if tensor.shape != shapes[name]:
+            wrong.append(f"{name} is {tuple(tensor.shape)} instead of {shapes[name]}")
+        elif not tensor.is_floating_point():
+            wrong.append(f"{name} is of {tensor.dtype}, not floating point")
+        elif not is_finite(_scores(name, tensor)):
+            wrong.append(f"{name} is not finite")
+    if wrong:
+        raise CheckpointError("; ".join(sorted(wrong)))
+    return {_inside(name): tensors[name] for name in shapes}
+
+
+def _scores(name: str, tensor: Tensor) -> Tensor:
+    """Return the tensor in the model's dtype, without the CRF's -inf, which rules a transition out."""
+    tensor = tensor.float()
+    return tensor.masked_fill(tensor == -torch.inf, 0.0) if name.startswith("crf.") else tensor
+
+
+def _inside(name: str) -> str:
+    """The name in `BertCRF` of a tensor of linear layer or CRF in ``model.safetensors``."""
+    prefix = name[: name.index(".") + 1]
+    return HEAD[prefix] + name.removeprefix(prefix)
 
 
 def _outside(name: str) -> str:
@@ -166,18 +203,45 @@ def _outside(name: str) -> str:
 
 
 def read_tagger_config(directory: Path) -> dict[str, Any]:
-    """``config.json`` of a saved tagger.
+    """``config.json`` of a saved tagger, its section and ``classifier_dropout`` checked.
 
     Raises:
         FileNotFoundError: no ``config.json``.
-        ConfigError: it is not of a tagger saved by this package.
+        ConfigError: it is not of a tagger saved by this package, or a value is missing or invalid.
     """
-    if not (directory / "config.json").is_file():
-        raise FileNotFoundError(f"{directory} holds no config.json: not a saved tagger")
     config = read_config(directory)
     if SECTION not in config:
         raise ConfigError(
             f"{directory} holds an encoder, not a saved tagger: its config.json has no {SECTION!r} part; "
             f"train one with: pybert-crf train … --model {directory}"
         )
+    _check_section(config[SECTION], directory / "config.json")
+    dropout = config.get("classifier_dropout")
+    if not isinstance(dropout, int | float) or isinstance(dropout, bool) or not 0.0 <= dropout <= 1.0:
+        raise ConfigError(
+            f"{directory / 'config.json'}: classifier_dropout must be in 0 .. 1, got {quoted(dropout)}"
+        )
     return config
+
+
+def _check_section(own: object, path: Path) -> None:
+    """Raise ``ConfigError`` unless this is a section as `BertCRF` and `Tagger` need it."""
+    where = f"{path}: {SECTION}"
+    if not isinstance(own, dict):
+        raise ConfigError(f"{where} must be an object, got {quoted(own)}")
+    if not one_of(own.get("format"), [FORMAT]):
+        raise ConfigError(
+            f"{where}.format is {quoted(own.get('format'))}, but this version of pybert-crf reads {FORMAT}"
+        )
+    labels = own.get("labels")
+    if not isinstance(labels, list) or not labels or not all(isinstance(label, str) for label in labels):
+        raise ConfigError(f"{where}.labels must be a list of strings, at least one, got {quoted(labels)}")
+    repeated = sorted({label for label, count in Counter(labels).items() if count > 1})
+    if repeated:
+        raise ConfigError(f"{where}.labels are repeated: {listed(repeated)}")
+    if not one_of(own.get("scheme", ""), [None, *SCHEMES]):
+        raise ConfigError(
+            f"{where}.scheme must be null or one of {', '.join(SCHEMES)}, got {quoted(own.get('scheme'))}"
+        )
+    if "unit" in own and not one_of(own["unit"], UNITS):
+        raise ConfigError(f"{where}.unit must be one of {', '.join(UNITS)}, got {quoted(own['unit'])}")

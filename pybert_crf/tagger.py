@@ -11,7 +11,7 @@ import torch
 
 from pybert_crf.batches import WindowLayout, by_length, collate, make_example
 from pybert_crf.decoding import EntityDecoder
-from pybert_crf.encoders import resolve
+from pybert_crf.encoders import ConfigError, resolve
 from pybert_crf.entities import Annotation, Entity, Tagging
 from pybert_crf.model import SECTION, BertCRF, read_tagger_config
 from pybert_crf.text.tokenizer import UnitTokenizer
@@ -67,13 +67,23 @@ class Tagger:
 
         Raises:
             FileNotFoundError: the directory, or one of its files, is missing.
-            ValueError: the files are not of a tagger saved by this package, or `device` cannot be used.
+            ConfigError, CheckpointError: the files are not of a tagger saved by this package, or damaged.
+            ValueError: `device` cannot be used.
         """
         device = _usable(device)
         directory = resolve(name_or_directory, revision=revision, local_files_only=local_files_only)
         own = read_tagger_config(directory)[SECTION]
-        model = BertCRF.from_pretrained(directory).to(device)
-        return cls(model, UnitTokenizer.from_directory(directory, own["unit"]), own["unit"])
+        for name in ("unit", "scheme"):
+            if own.get(name) is None:
+                raise ConfigError(f"{directory / 'config.json'}: {SECTION}.{name} is missing: no entities")
+        tokenizer = UnitTokenizer.from_directory(directory, own["unit"])
+        model = BertCRF.from_pretrained(directory)
+        if tokenizer.vocab_size > model.encoder.config.vocab_size:
+            raise ConfigError(
+                f"{directory}: its tokenizer has {tokenizer.vocab_size} pieces, "
+                f"its encoder only {model.encoder.config.vocab_size}"
+            )
+        return cls(model.to(device), tokenizer, own["unit"])
 
     def save_pretrained(self, directory: str | Path) -> None:
         """Write one directory that `from_pretrained` opens: configuration, all weights, tokenizer files."""

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, fields
 
 from pybert_crf.encoders.activations import ACTIVATIONS
+from pybert_crf.reading import quoted
 
 # Position embeddings. "learned": one vector for each position in the sequence. "after_padding": the same, but
 # padding is not counted and the count starts at pad_id + 1 (RoBERTa). "sinusoidal": fixed sines and cosines
@@ -18,6 +19,11 @@ ATTENTION_KINDS = ("dense", "disentangled", "block_sparse")
 # Position terms of the attention scores (He et al., 2021): content to position ("c2p", the query's content
 # and the key's distance) and position to content ("p2c", the key's content and the query's distance).
 POSITION_TERMS = ("c2p", "p2c")
+
+# Bounds, far above every published encoder, so that a hostile configuration allocates and counts little.
+MAX_SIZE = 1 << 24  # pieces of a vocabulary, widths
+MAX_POSITIONS = 1 << 20
+MAX_LAYERS = 1000
 
 # Sizes of encoders to train from scratch: layers, width, heads.
 ENCODER_SIZES = {"tiny": (2, 128, 2), "small": (4, 256, 4), "base": (12, 768, 12)}
@@ -82,13 +88,15 @@ class EncoderConfig:
     num_random_blocks: int = 3
 
     def __post_init__(self) -> None:
-        for name in ("vocab_size", "hidden_size", "num_heads", "intermediate_size", "max_positions"):
+        for name in ("vocab_size", "hidden_size", "num_heads", "intermediate_size"):
             self._check_integer(name, at_least=1)
-        for name in ("num_tasks", "num_languages", "layers_per_group", "conv_groups", "block_size"):
+        self._check_integer("max_positions", at_least=1, at_most=MAX_POSITIONS)
+        self._check_integer("layers_per_group", at_least=1, at_most=MAX_LAYERS)
+        for name in ("num_layers", "num_groups"):
+            self._check_integer(name, at_least=0, at_most=MAX_LAYERS)
+        for name in ("num_tasks", "num_languages", "conv_groups", "block_size"):
             self._check_integer(name, at_least=1)
-        for name in ("num_layers", "num_segments", "embedding_size", "num_groups"):
-            self._check_integer(name, at_least=0)
-        for name in ("conv_kernel_size", "num_random_blocks"):
+        for name in ("num_segments", "embedding_size", "conv_kernel_size", "num_random_blocks"):
             self._check_integer(name, at_least=0)
         for name in ("norm_eps", "init_std"):
             self._check_number(name, 0.0, math.inf)
@@ -98,7 +106,7 @@ class EncoderConfig:
         self._check_number("attention_dropout", 0.0, 1.0)
         for name in _SWITCHES:
             if not isinstance(getattr(self, name), bool):
-                raise TypeError(f"{name} must be true or false, got {getattr(self, name)!r}")
+                raise TypeError(f"{name} must be true or false, got {quoted(getattr(self, name))}")
         if self.hidden_size % self.num_heads:
             raise ValueError(f"hidden_size {self.hidden_size} is not divisible by num_heads {self.num_heads}")
         for name, known in (
@@ -107,8 +115,9 @@ class EncoderConfig:
             ("positions", POSITIONS),
             ("attention", ATTENTION_KINDS),
         ):
-            if getattr(self, name) not in known:
-                raise ValueError(f"unknown {name} {getattr(self, name)!r}; known: {', '.join(sorted(known))}")
+            value = getattr(self, name)
+            if not isinstance(value, str) or value not in known:
+                raise ValueError(f"unknown {name} {quoted(value)}; known: {', '.join(sorted(known))}")
         self._check_padding()
         self._check_distances()
         if self.embedding_size == 0:
@@ -127,10 +136,12 @@ class EncoderConfig:
 
     def _check_distances(self) -> None:
         terms = self.position_terms
-        if len(set(terms)) < len(terms) or not set(terms) <= set(POSITION_TERMS):
-            raise ValueError(f"position_terms must be some of {POSITION_TERMS}, each once, got {terms}")
+        if any(term not in POSITION_TERMS for term in terms) or len(set(terms)) < len(terms):
+            raise ValueError(
+                f"position_terms must be some of {POSITION_TERMS}, each once, got {quoted(terms)}"
+            )
         for name in ("max_distance", "position_buckets"):
-            self._check_integer(name, at_least=-1)
+            self._check_integer(name, at_least=-1, at_most=MAX_POSITIONS)
         span = self.max_distance if self.max_distance > 0 else self.max_positions
         if self.position_buckets > 0 and not 1 <= self.position_buckets // 2 <= span - 2:
             raise ValueError(f"position_buckets must be 2 to {2 * span - 3}, got {self.position_buckets}")
@@ -176,19 +187,21 @@ class EncoderConfig:
         layers, width, heads = ENCODER_SIZES[size]
         return cls(vocab_size, width, layers, heads, intermediate_size=4 * width, pad_id=pad_id)
 
-    def _check_integer(self, name: str, *, at_least: int) -> None:
+    def _check_integer(self, name: str, *, at_least: int, at_most: int = MAX_SIZE) -> None:
         value = getattr(self, name)
         if not isinstance(value, int) or isinstance(value, bool):
-            raise TypeError(f"{name} must be an integer, got {value!r}")
+            raise TypeError(f"{name} must be an integer, got {quoted(value)}")
         if value < at_least:
-            raise ValueError(f"{name} must be at least {at_least}, got {value}")
+            raise ValueError(f"{name} must be at least {at_least}, got {quoted(value)}")
+        if value > at_most:
+            raise ValueError(f"{name} must be at most {at_most}, got {quoted(value)}")
 
     def _check_number(self, name: str, low: float, below: float) -> None:
         value = getattr(self, name)
         if not isinstance(value, int | float) or isinstance(value, bool):
-            raise TypeError(f"{name} must be a number, got {value!r}")
+            raise TypeError(f"{name} must be a number, got {quoted(value)}")
         if not low <= value < below:
-            raise ValueError(f"{name} must be in [{low}, {below}), got {value}")
+            raise ValueError(f"{name} must be in [{low}, {below}), got {quoted(value)}")
 
 
 _SWITCHES = [field.name for field in fields(EncoderConfig) if field.type == "bool"]

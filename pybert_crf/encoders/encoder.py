@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from pybert_crf.encoders.checkpoint import (
-    CheckpointError,
-    ConfigError,
+    check_number_of_layers,
     config_from_json,
     config_to_json,
     export_tensors,
     import_tensors,
+    naming,
     read_config,
     read_tensors,
     resolve,
@@ -68,11 +68,9 @@ class Encoder(Transformer):
         that do not fit, naming each.
         """
         directory = resolve(name_or_dir, revision=revision, local_files_only=local_files_only)
-        values, tensors = read_config(directory), read_tensors(directory)
-        try:
-            return cls.from_checkpoint(config_from_json(values), tensors, dtype=dtype)
-        except (ConfigError, CheckpointError) as error:
-            raise type(error)(f"{directory}: {error}") from error
+        with naming(directory):
+            config = config_from_json(read_config(directory))
+            return cls.from_checkpoint(config, read_tensors(directory), dtype=dtype)
 
     @classmethod
     def from_checkpoint(
@@ -81,12 +79,14 @@ class Encoder(Transformer):
         """Build the encoder of ``config`` from tensors under its family's Hugging Face names.
 
         The names may have the family's prefix ("bert."). The encoder owns copies, in ``dtype``, on the CPU.
-        Raises ``CheckpointError`` naming every tensor that is missing, of another shape, or unexpected and
-        not of a known head.
+        Raises ``CheckpointError`` naming every tensor that is missing, of another shape, not finite, or
+        unexpected and not of a known head.
         """
+        family = family_of(config.model_type)
+        check_number_of_layers(family, config, tensors)
         with torch.device("meta"):  # no memory, no random numbers: every tensor is replaced
             encoder = cls(config)
-        imported = import_tensors(family_of(config.model_type), encoder.state_dict(), tensors, dtype)
+        imported = import_tensors(family, encoder.state_dict(), tensors, dtype)
         encoder.load_state_dict(imported, assign=True)
         return encoder
 

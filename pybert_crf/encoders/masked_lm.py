@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from pybert_crf.encoders.activations import ACTIVATIONS
 from pybert_crf.encoders.checkpoint import (
     CheckpointError,
-    ConfigError,
     config_from_json,
     config_to_json,
+    is_finite,
+    naming,
     read_config,
     read_tensors,
     resolve,
@@ -28,6 +29,7 @@ from pybert_crf.encoders.encoder import Encoder
 from pybert_crf.encoders.families import MlmHead, family_of
 from pybert_crf.encoders.linear import Linear, linear
 from pybert_crf.files import write_json
+from pybert_crf.reading import listed
 
 
 class MaskedLMHead(nn.Module):
@@ -108,14 +110,12 @@ class MaskedLM(nn.Module):
         that are missing or of another shape. With ``new_head`` all of them may be missing.
         """
         directory = resolve(name_or_dir, revision=revision, local_files_only=local_files_only)
-        values, tensors = read_config(directory), read_tensors(directory)
-        try:
-            config = config_from_json(values)
+        with naming(directory):
+            values = read_config(directory)
+            config, tensors = config_from_json(values), read_tensors(directory)
             tied = values.get("tie_word_embeddings") is not False
             model = cls(Encoder.from_checkpoint(config, tensors), tied)
             model._load_head(tensors, new_head)
-        except (ConfigError, CheckpointError) as error:
-            raise type(error)(f"{directory}: {error}") from error
         return model
 
     def _load_head(self, tensors: Mapping[str, Tensor], new_head: bool) -> None:
@@ -138,9 +138,14 @@ class MaskedLM(nn.Module):
             for name, expected in self.head.state_dict().items()
             if name in chosen and chosen[name].shape != expected.shape
         ]
+        misfits += [
+            f"{found[name]} is not finite"
+            for name, tensor in chosen.items()
+            if not tensor.is_floating_point() or not is_finite(tensor.float())
+        ]
         problems = {"missing": missing, "wrong": misfits}
         if any(problems.values()):
-            faults = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in problems.items() if names)
+            faults = "; ".join(f"{kind}: {listed(names)}" for kind, names in problems.items() if names)
             raise CheckpointError(f"the tensors do not fit this {family.model_type} MLM head; {faults}")
         self.head.load_state_dict({name: tensor.float() for name, tensor in chosen.items()})
 

@@ -218,7 +218,7 @@ def test_another_model_is_refused_by_its_directory(tmp_path: Path) -> None:
     Encoder.from_size("tiny", vocab_size=67).save_pretrained(tmp_path)
     values = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(values | {"model_type": "gpt2"}))
-    with pytest.raises(ConfigError, match=re.escape(f"{tmp_path}: unknown model_type 'gpt2'")):
+    with pytest.raises(ConfigError, match=re.escape(f"{tmp_path}: config.json: unknown model_type 'gpt2'")):
         Encoder.from_pretrained(tmp_path)
 
 

@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 from pybert_crf.encoders.checkpoint.config_json import (
-    ConfigError,
+    CONFIG_FILES,
     config_from_json,
     config_to_json,
     read_config,
 )
 from pybert_crf.encoders.checkpoint.hub import resolve
-from pybert_crf.encoders.checkpoint.renaming import export_tensors, import_tensors
-from pybert_crf.encoders.checkpoint.tensors import CheckpointError, read_tensors, write_tensors
+from pybert_crf.encoders.checkpoint.renaming import (
+    check_number_of_layers,
+    export_tensors,
+    import_tensors,
+    is_finite,
+)
+from pybert_crf.encoders.checkpoint.tensors import CheckpointError, naming, read_tensors, write_tensors
+from pybert_crf.reading import ConfigError
 
 __all__ = [
+    "CONFIG_FILES",
     "CheckpointError",
     "ConfigError",
+    "check_number_of_layers",
     "config_from_json",
     "config_to_json",
     "export_tensors",
     "import_tensors",
+    "is_finite",
+    "naming",
     "read_config",
     "read_tensors",
     "resolve",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from dataclasses import MISSING
 from pathlib import Path
@@ -11,22 +10,21 @@ from typing import Any
 
 from pybert_crf.encoders.config import EncoderConfig
 from pybert_crf.encoders.families import Family, Key, family_of
+from pybert_crf.reading import ConfigError, quoted, read_object
 
-
-class ConfigError(ValueError):
-    """A config.json that is no supported encoder's, or a configuration that config.json cannot express."""
+CONFIG_FILES = ("config.json", "bert_config.json")
+"""In order of preference; the second is that of Google's releases and of what was converted from them."""
 
 
 def read_config(directory: Path) -> dict[str, Any]:
-    """Return the object in ``directory/config.json``; raise ``ConfigError`` if it is not a JSON object."""
-    path = directory / "config.json"
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:  # of JSON or of UTF-8
-        raise ConfigError(f"{path}: {error}") from error
-    if not isinstance(values, dict):
-        raise ConfigError(f"{path}: a JSON object is expected, not {type(values).__name__}")
-    return values
+    """Return the object in the first existing file of `CONFIG_FILES`.
+
+    Raises ``FileNotFoundError`` if there is none, ``ConfigError`` if it is not a JSON object.
+    """
+    for name in CONFIG_FILES:
+        if (directory / name).is_file():
+            return read_object(directory / name)
+    raise FileNotFoundError(f"{directory} has no config.json")
 
 
 def config_from_json(values: Mapping[str, Any]) -> EncoderConfig:
@@ -39,17 +37,25 @@ def config_from_json(values: Mapping[str, Any]) -> EncoderConfig:
     try:
         family = family_of(values.get("model_type", "bert"))
     except ValueError as error:
-        raise ConfigError(str(error)) from error
+        raise ConfigError(f"config.json: {error}") from error
     values = {family.old_keys.get(key, key): value for key, value in values.items()} | dict(values)
     for key, allowed in family.supported.items():
         if values.get(key, allowed[0]) not in allowed:
-            raise ConfigError(f"{key} = {values[key]!r} is not supported, only {allowed[0]!r}")
+            raise ConfigError(
+                f"config.json: {key} = {quoted(values[key])} is not supported, only {allowed[0]!r}"
+            )
     try:
         return EncoderConfig(**_fields(family, values), model_type=family.model_type)
     except ConfigError:
         raise
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"config.json: {error}") from error
+        raise ConfigError(f"config.json: {_in_their_words(family, str(error))}") from error
+
+
+def _in_their_words(family: Family, message: str) -> str:
+    """Return a message about a field of ``EncoderConfig``, its first word, with the key of config.json."""
+    name, _, rest = message.partition(" ")
+    return f"{family.their_key(name)} {rest}" if name in family.config_keys else message
 
 
 def _fields(family: Family, values: Mapping[str, Any]) -> dict[str, Any]:

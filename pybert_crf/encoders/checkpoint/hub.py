@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from pybert_crf.encoders.checkpoint.config_json import CONFIG_FILES
 from pybert_crf.encoders.checkpoint.tensors import WEIGHT_FILES
 
 CONFIG_AND_TOKENIZER = (
-    "config.json",
+    *CONFIG_FILES,
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
@@ -40,7 +41,7 @@ def resolve(name_or_dir: str | Path, *, revision: str | None = None, local_files
     directory = Path(name_or_dir).expanduser()
     if not directory.is_dir():
         directory = _from_hub(str(name_or_dir), revision, local_files_only)
-    missing = [] if (directory / "config.json").is_file() else ["config.json"]
+    missing = [] if any((directory / name).is_file() for name in CONFIG_FILES) else ["config.json"]
     if not any((directory / name).is_file() for name in WEIGHT_FILES):
         missing.append(f"weights ({' or '.join(WEIGHT_FILES)})")
     if missing:
@@ -61,8 +62,8 @@ def _from_hub(name: str, revision: str | None, local_files_only: bool) -> Path:
     )
 
     wanted = name if revision is None else f"{name} at revision {revision}"
-    # Offline only config.json is required of the cache; `resolve` checks that the weights are there.
-    files = ["config.json"]
+    # Offline only a configuration is required of the cache; `resolve` checks that the weights are there.
+    files = list(CONFIG_FILES)
     unreachable: Exception | None = None
     try:
         if not local_files_only:

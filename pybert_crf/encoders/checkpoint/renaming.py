@@ -9,7 +9,24 @@ import torch
 from torch import Tensor
 
 from pybert_crf.encoders.checkpoint.tensors import CheckpointError
+from pybert_crf.encoders.config import EncoderConfig
 from pybert_crf.encoders.families import Family
+from pybert_crf.reading import listed
+
+
+def check_number_of_layers(family: Family, config: EncoderConfig, tensors: Mapping[str, Tensor]) -> None:
+    """Raise ``CheckpointError`` if there are fewer tensors than layers, before these are built."""
+    layers, keys = config.num_layers, ["num_layers"]
+    if config.num_groups:
+        layers, keys = config.num_groups * config.layers_per_group, ["num_groups", "layers_per_group"]
+    if layers > len(tensors):
+        names = " · ".join(family.their_key(key) for key in keys)
+        raise CheckpointError(f"config.json: {names} is {layers}, but there are only {len(tensors)} tensors")
+
+
+def is_finite(tensor: Tensor) -> bool:
+    """Whether a floating point tensor contains neither an infinity nor a NaN; needs no memory."""
+    return not tensor.numel() or all(bool(extreme.isfinite()) for extreme in tensor.aminmax())
 
 
 def import_tensors(
@@ -17,7 +34,8 @@ def import_tensors(
 ) -> dict[str, Tensor]:
     """Return a tensor for each name in ``template``, copied from ``tensors`` and of the template's shape.
 
-    Raises one ``CheckpointError`` naming every tensor that is missing, unexpected or of another shape.
+    Raises one ``CheckpointError`` naming every tensor that is missing, unexpected, of another shape, or not
+    finite in ``dtype``.
     """
     given = _body(family, tensors)
     imported: dict[str, Tensor] = {}
@@ -37,14 +55,33 @@ def import_tensors(
                 misfits.append(f"{their_name} is of {tensor.dtype}, not floating point")
             else:
                 parts.append(tensor.to("cpu", dtype))
+                if not is_finite(parts[-1]):
+                    misfits.append(f"{their_name} is not finite in {dtype}")
         if len(parts) == len(names):
             imported[name] = rename.join(parts)
     unexpected = sorted(given.keys() - set(family.idle))
     problems = {"missing": missing, "unexpected": unexpected, "wrong": misfits}
     if any(problems.values()):
-        found = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in problems.items() if names)
+        found = "; ".join(f"{kind}: {listed(names)}" for kind, names in problems.items() if names)
+        found = _wrapper(family, missing, tensors) or found
         raise CheckpointError(f"the tensors do not fit this {family.model_type} encoder; {found}")
     return imported
+
+
+def _wrapper(family: Family, missing: list[str], tensors: Mapping[str, Tensor]) -> str:
+    """Return advice if the missing tensors are there behind a wrapper's prefix ("module.", "bert.bert.")."""
+    if not missing:
+        return ""
+    for name in tensors:
+        prefix = name.removesuffix(missing[0])
+        if prefix != name and all(prefix + other in tensors for other in missing):
+            extra = prefix.removesuffix(family.prefix) or prefix
+            return (
+                f"their names begin with {prefix!r}, as saved from inside a wrapper (DataParallel, "
+                "torch.compile, a class of one's own): save the model inside it, or rename them by "
+                f"{{name.removeprefix({extra!r}): tensor for name, tensor in tensors.items()}}"
+            )
+    return ""
 
 
 def export_tensors(family: Family, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import pickle
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from pybert_crf.files import replacing
+from pybert_crf.reading import ConfigError, listed, quoted, read_object
 
 WEIGHTS = "model.safetensors"
 # In order of preference, as in transformers; an index file lists the tensors of each shard.
@@ -21,6 +22,17 @@ WEIGHT_FILES = (WEIGHTS, "model.safetensors.index.json", "pytorch_model.bin", "p
 
 class CheckpointError(ValueError):
     """A weight file that cannot be read, or tensors that do not fit the model."""
+
+
+@contextmanager
+def naming(directory: Path) -> Iterator[None]:
+    """Begin the errors about what ``directory`` contains with its name."""
+    try:
+        yield
+    except (ConfigError, CheckpointError) as error:
+        if str(error).startswith(str(directory)):
+            raise
+        raise type(error)(f"{directory}: {error}") from error
 
 
 def read_tensors(directory: str | Path) -> dict[str, Tensor]:
@@ -57,30 +69,81 @@ def write_tensors(directory: str | Path, tensors: Mapping[str, Tensor]) -> None:
 def _read_shards(index: Path) -> dict[str, Tensor]:
     """Read the shards listed in an index, and check that they contain its tensors."""
     try:
-        places = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
-        files = sorted(set(places.values()))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"{index}: not an index of shards ({error!r})") from error
+        places = read_object(index).get("weight_map")
+    except ConfigError as error:
+        raise CheckpointError(f"{index}: not an index of shards ({error})") from error
+    if not isinstance(places, dict):
+        raise CheckpointError(f"{index}: not an index of shards (weight_map is {quoted(places)})")
+    suffix = Path(index.name.removesuffix(".index.json")).suffix
+    for name, file in places.items():
+        if not _is_beside(file, suffix):
+            raise CheckpointError(
+                f"{index}: weight_map: {quoted(name)} is in {quoted(file)}, "
+                f"which is not the name of a {suffix} file beside the index"
+            )
+    files = sorted(set(places.values()))
     absent = [name for name in files if not (index.parent / name).is_file()]
     if absent:
-        raise FileNotFoundError(f"{index.parent} lacks the shards {', '.join(absent)}, named in {index.name}")
+        raise FileNotFoundError(f"{index.parent} lacks the shards {listed(absent)}, named in {index.name}")
     tensors: dict[str, Tensor] = {}
     for name in files:
         tensors |= _read_file(index.parent / name)
     lost = sorted(set(places) - set(tensors))
     if lost:
-        raise CheckpointError(f"{index} names tensors that no shard holds: {', '.join(lost)}")
+        raise CheckpointError(f"{index} names tensors that no shard holds: {listed(lost)}")
     return tensors
+
+
+def _is_beside(file: object, suffix: str) -> bool:
+    """Whether a value is the name of a file with this suffix and without a directory."""
+    return (
+        isinstance(file, str) and file.endswith(suffix) and len(file) < 256 and not set(file) & set("/\\:\0")
+    )
 
 
 def _read_file(path: Path) -> dict[str, Tensor]:
     """Read one weight file, in the format of its suffix."""
     try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        tensors = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise CheckpointError(f"{path} cannot be read: {error}") from error
-    if not isinstance(tensors, dict) or not all(isinstance(value, Tensor) for value in tensors.values()):
-        raise CheckpointError(f"{path} does not contain a mapping of names to tensors")
+        tensors = load_file(path) if path.suffix == ".safetensors" else _unpickle(path)
+    except Exception as error:  # both libraries raise all kinds for a damaged file
+        raise CheckpointError(f"{path} cannot be read: {_first_line(error)}") from error
+    if not isinstance(tensors, dict):
+        raise CheckpointError(f"{path} does not contain a mapping of names to tensors, but {quoted(tensors)}")
+    for name, tensor in tensors.items():
+        if not isinstance(name, str) or not isinstance(tensor, Tensor):
+            raise CheckpointError(
+                f"{path} does not contain a mapping of names to tensors: {_found_instead(name, tensor)}"
+            )
+        if not _is_whole(tensor):
+            raise CheckpointError(f"{path}: {name} is not a plain tensor whose elements are all in the file")
     return tensors
+
+
+def _unpickle(path: Path) -> Any:
+    """Return what a pickle contains, without running code and without allocating more than its size."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if sum(member.file_size for member in archive.infolist()) > path.stat().st_size:
+                raise ValueError("its members are compressed, as torch.save never does")
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _first_line(error: Exception) -> str:
+    """Return the first line of a library's message (torch advises at length to load without safety)."""
+    return (str(error).splitlines() or [""])[0][:300] or type(error).__name__
+
+
+def _found_instead(name: object, value: object) -> str:
+    if isinstance(value, dict):
+        return (
+            f"the tensors may be in its entry {quoted(name)}: save that alone, by "
+            f"torch.save(torch.load(path)[{quoted(name)}], path)"
+        )
+    return f"{quoted(name)} is {quoted(value)}"
+
+
+def _is_whole(tensor: Tensor) -> bool:
+    """Whether the tensor is dense, on the CPU, and not larger than its memory (as an expanded one is)."""
+    if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_nested or tensor.is_meta:
+        return False
+    return tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes()

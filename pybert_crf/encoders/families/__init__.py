@@ -11,6 +11,7 @@ from pybert_crf.encoders.families.electra import ELECTRA
 from pybert_crf.encoders.families.family import Family, Key, MlmHead, Rename
 from pybert_crf.encoders.families.roberta import ROBERTA, XLM_ROBERTA, XLM_ROBERTA_XL
 from pybert_crf.encoders.families.xlm import XLM
+from pybert_crf.reading import quoted
 
 __all__ = ["FAMILIES", "Family", "Key", "MlmHead", "Rename", "family_of"]
 
@@ -35,6 +36,6 @@ FAMILIES = {
 
 def family_of(model_type: str) -> Family:
     """Return the family called ``model_type``; raise ``ValueError`` listing the known ones."""
-    if model_type not in FAMILIES:
-        raise ValueError(f"unknown model_type {model_type!r}; known: {', '.join(sorted(FAMILIES))}")
+    if not isinstance(model_type, str) or model_type not in FAMILIES:
+        raise ValueError(f"unknown model_type {quoted(model_type)}; known: {', '.join(sorted(FAMILIES))}")
     return FAMILIES[model_type]

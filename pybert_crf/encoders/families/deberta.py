@@ -13,6 +13,7 @@ from pybert_crf.encoders.families.bert import (
     NORM_RENAMES,
 )
 from pybert_crf.encoders.families.family import HEADS, Family, Key, Rename
+from pybert_crf.reading import quoted
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class TermsKey(Key):
             theirs = [name.strip() for name in theirs.lower().split("|")]
         if theirs is None or isinstance(theirs, list | tuple):
             return tuple(theirs or ())
-        raise ValueError(f"{self.name} must be a list or names separated by |, got {theirs!r}")
+        raise ValueError(f"{self.name} must be a list or names separated by |, got {quoted(theirs)}")
 
     def write(self, ours: object) -> object:
         return list(ours) if isinstance(ours, tuple) and ours else None

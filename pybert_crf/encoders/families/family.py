@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from pybert_crf.reading import quoted
+
 
 @dataclass(frozen=True)
 class Rename:
@@ -52,7 +54,7 @@ class Key:
             if their_value == theirs:
                 return ours
         known = ", ".join(repr(value) for value in self.values)
-        raise ValueError(f"{self.name} = {theirs!r} is not supported, only {known}")
+        raise ValueError(f"{self.name} = {quoted(theirs)} is not supported, only {known}")
 
     def write(self, ours: object) -> object:
         """Return their value for ours; raise ``ValueError`` if there is none."""
