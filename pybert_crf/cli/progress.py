@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from types import TracebackType
@@ -165,8 +166,8 @@ def show_run(
     try:
         with display:
             run(options, display)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         typer.echo("\ninterrupted: the same command with --resume goes on from the last checkpoint", err=True)
-        raise typer.Exit(130) from None
+        raise typer.Exit(128 + getattr(interrupt, "signal", signal.SIGINT)) from None
     if int(os.environ.get("RANK", "0")) == 0:
         typer.echo(f"saved in {options.out}; {next_step.format(out=options.out)}")

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import json
 import shutil
+import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+from torch import Tensor, nn
+
+from pybert_crf.encoders import CheckpointError, read_tensors, write_tensors
 from pybert_crf.files import write_json
 from pybert_crf.options import RunOptions
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
+    from torch.optim.lr_scheduler import LambdaLR
 
 LAST = "checkpoint"
 PROGRESS = "progress.json"
+_PLACES = (LAST, f"{LAST}.old")
 
 # May change between the two halves of a run: paths, and how to go on. What determines the weights may not.
 _FREE = {"resume", "overwrite", "out", "train", "dev", "test", "text", "checkpoint_steps"}
@@ -25,10 +33,7 @@ def check_out(out: Path, options: RunOptions) -> None:
 
     Raises:
         FileExistsError: `out` holds a model or a checkpoint, and neither `resume` nor `overwrite` is set.
-        NotADirectoryError: `out` is a file.
     """
-    if out.exists() and not out.is_dir():
-        raise NotADirectoryError(f"{out} is a file; --out must name a directory")
     finished, unfinished = (out / "metrics.json").exists(), find_checkpoint(out) is not None
     if options.resume and finished and not unfinished:
         raise FileExistsError(f"the run in {out} has finished: there is nothing to resume")
@@ -40,20 +45,84 @@ def check_out(out: Path, options: RunOptions) -> None:
         raise FileExistsError(f"{out} holds a model already: choose another --out, or --overwrite it")
 
 
-def save_checkpoint(accelerator: Accelerator, out: Path, progress: dict[str, Any]) -> None:
-    """Write model, optimiser, schedule, random states and `progress` to ``out/checkpoint``.
+class TrainingState:
+    """The tensors of a run: weights, optimiser and random generators, in safetensors files; no code in them.
+
+    The rest, numbers, is JSON: position in the schedule, the optimiser's settings, fp16's loss scale.
+    """
+
+    def __init__(
+        self, accelerator: Accelerator, model: nn.Module, optimizer: Any, schedule: LambdaLR
+    ) -> None:
+        self.accelerator = accelerator
+        self.model, self.optimizer, self.schedule = accelerator.unwrap_model(model), optimizer, schedule
+
+    def save(self, directory: Path) -> dict[str, Any]:
+        """Write the tensors into `directory`; the numbers. Every process writes its random generators."""
+        state = self.optimizer.state_dict()
+        random = self._own_random(directory)
+        random.mkdir()
+        write_tensors(random, {"cpu": torch.get_rng_state(), **self._device_random()})
+        if self.accelerator.is_main_process:
+            moments = {f"{i}.{name}": v for i, own in state["state"].items() for name, v in own.items()}
+            for name, tensors in (("weights", self.model.state_dict()), ("optimizer", moments)):
+                (directory / name).mkdir()
+                write_tensors(directory / name, tensors)
+        scaler = self.accelerator.scaler
+        return {
+            "steps": self.schedule.last_epoch,
+            "groups": state["param_groups"],
+            "scaler": scaler.state_dict() if scaler else None,
+        }
+
+    def load(self, directory: Path, numbers: Mapping[str, Any]) -> None:
+        """Load what `save` wrote, and returned as `numbers`."""
+        self.model.load_state_dict(read_tensors(directory / "weights"))
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, value in read_tensors(directory / "optimizer").items():
+            index, _, name = key.partition(".")
+            state.setdefault(int(index), {})[name] = value
+        self.optimizer.load_state_dict({"state": state, "param_groups": numbers["groups"]})
+        self.schedule.last_epoch = numbers["steps"]
+        self.schedule._last_lr = [group["lr"] for group in numbers["groups"]]
+        if self.accelerator.scaler and numbers["scaler"]:
+            self.accelerator.scaler.load_state_dict(numbers["scaler"])
+        if self._own_random(directory).is_dir():  # else there were fewer processes
+            random = read_tensors(self._own_random(directory))
+            torch.set_rng_state(random["cpu"])
+            if self._on_cuda and "cuda" in random:
+                torch.cuda.set_rng_state(random["cuda"], self.accelerator.device)
+
+    def _own_random(self, directory: Path) -> Path:
+        return directory / f"random-{self.accelerator.process_index}"
+
+    def _device_random(self) -> dict[str, Tensor]:
+        return {"cuda": torch.cuda.get_rng_state(self.accelerator.device)} if self._on_cuda else {}
+
+    @property
+    def _on_cuda(self) -> bool:
+        return str(self.accelerator.device).startswith("cuda")
+
+
+def save_checkpoint(state: TrainingState, out: Path, progress: dict[str, Any]) -> None:
+    """Write `state` and `progress` to ``out/checkpoint``.
 
     The new checkpoint is complete before it takes the old one's name; a kill in between leaves one of them.
     """
+    accelerator = state.accelerator
     fresh, last, old = out / f"{LAST}.new", out / LAST, out / f"{LAST}.old"
     if accelerator.is_main_process:
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(parents=True)
     accelerator.wait_for_everyone()
-    accelerator.save_state(str(fresh))
+    try:
+        numbers = state.save(fresh)
+    except OSError:
+        shutil.rmtree(fresh, ignore_errors=True)  # what is left of it may be what fills the disk
+        raise
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
-        write_json(fresh / PROGRESS, progress)
+        write_json(fresh / PROGRESS, {**progress, "state": numbers, "files": _sums(fresh)})
         shutil.rmtree(old, ignore_errors=True)
         if last.exists():
             last.rename(old)
@@ -64,28 +133,73 @@ def save_checkpoint(accelerator: Accelerator, out: Path, progress: dict[str, Any
 
 def find_checkpoint(out: Path) -> Path | None:
     """The newest complete checkpoint in `out`; None if there is none."""
-    for name in (LAST, f"{LAST}.old"):
-        if (out / name / PROGRESS).is_file():
-            return out / name
-    return None
+    return next((out / name for name in _PLACES if (out / name / PROGRESS).is_file()), None)
 
 
 def load_progress(checkpoint: Path, options: RunOptions) -> dict[str, Any]:
-    """The progress that `save_checkpoint` wrote.
+    """The progress that `save_checkpoint` wrote, after a check of all files against its checksums.
 
     Raises:
+        CheckpointError: a file is damaged; it is named.
         ValueError: the run was started with other options; they are named.
     """
-    progress: dict[str, Any] = json.loads((checkpoint / PROGRESS).read_text(encoding="utf-8"))
-    now, then = options.to_dict(), progress["options"]
+    try:
+        progress: dict[str, Any] = json.loads((checkpoint / PROGRESS).read_text(encoding="utf-8"))
+        then, sums = dict(progress["options"]), dict(progress["files"])
+        progress["history"], progress["position"], progress["fingerprint"], progress["state"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise _damaged(checkpoint / PROGRESS) from error
+    now = options.to_dict()
     changed = [name for name in now if name not in _FREE and now[name] != then.get(name)]
     if changed:
         told = ", ".join(f"{name} was {then.get(name)!r}, is {now[name]!r}" for name in changed)
         raise ValueError(f"cannot resume {checkpoint.parent} with other options: {told}")
+    found = _sums(checkpoint)
+    for name, checksum in sums.items():
+        if found.get(name) != checksum:
+            raise _damaged(checkpoint / name)
     return progress
 
 
+def load_state(state: TrainingState, checkpoint: Path, progress: Mapping[str, Any]) -> None:
+    """Load the `state` that `save_checkpoint` wrote.
+
+    Raises:
+        CheckpointError: the files do not fit this run.
+    """
+    try:
+        state.load(checkpoint, progress["state"])
+    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, FileNotFoundError) as error:
+        reason = str(error).partition("\n")[0][:100]
+        raise CheckpointError(f"{checkpoint} does not fit this run: {reason}") from error
+
+
 def remove_checkpoint(out: Path) -> None:
-    """Delete the checkpoint of a finished run."""
-    for name in (LAST, f"{LAST}.old", f"{LAST}.new"):
+    """Delete the checkpoint of a finished run; after a kill in between, none that looks complete is left."""
+    for name in (f"{LAST}.old", LAST):
+        (out / name / PROGRESS).unlink(missing_ok=True)
+    for name in (*_PLACES, f"{LAST}.new"):
         shutil.rmtree(out / name, ignore_errors=True)
+
+
+def _sums(directory: Path) -> dict[str, list[int]]:
+    """Size and CRC-32 of every file of tensors in `directory`, by its path there."""
+    return {
+        str(path.relative_to(directory).as_posix()): _size_and_crc(path)
+        for path in sorted(directory.glob("*/*"))
+        if path.is_file()
+    }
+
+
+def _size_and_crc(path: Path) -> list[int]:
+    size = crc = 0
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            size, crc = size + len(block), zlib.crc32(block, crc)
+    return [size, crc]
+
+
+def _damaged(path: Path) -> CheckpointError:
+    return CheckpointError(
+        f"{path} is damaged, so nothing can be resumed: start again, with --overwrite instead of --resume"
+    )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
+from hashlib import sha256
 
 from pybert_crf.batches import Example, make_example
 from pybert_crf.options import TrainOptions
@@ -96,6 +98,17 @@ def encode_corpus(corpus: Corpus, tagger: Tagger) -> list[Example]:
         make_example(tagger.tokenizer.encode(s.tokens), tagger.layout, [number[tag] for tag in s.tags])
         for s in corpus.sentences
     ]
+
+
+def hash_corpora(corpora: Corpora, examples: list[Example]) -> str:
+    """A hash of all tokens, tags and scheme of train and dev, and of the pieces that the encoder reads."""
+    digest = sha256(corpora.train.scheme.encode())
+    for corpus in (corpora.train, corpora.dev):
+        for sentence in corpus.sentences:
+            digest.update(json.dumps([sentence.tokens, sentence.tags]).encode())
+    for example in examples:
+        digest.update(json.dumps(example.encoded.ids).encode())
+    return digest.hexdigest()
 
 
 def unknown_note(examples: list[Example], tokenizer: UnitTokenizer, unit: str) -> tuple[str, ...]:

@@ -8,9 +8,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
-from zlib import crc32
 
 import torch
 from torch import Tensor, nn
@@ -19,13 +19,16 @@ from torch.optim import Optimizer
 from pybert_crf.options import RunOptions
 from pybert_crf.training.batch_order import BatchOrder
 from pybert_crf.training.checkpoints import (
+    TrainingState,
     find_checkpoint,
     load_progress,
+    load_state,
     remove_checkpoint,
     save_checkpoint,
 )
 from pybert_crf.training.events import EpochDone, Event, Finished, Observer, ReportT, Started, Stepped
 from pybert_crf.training.finite import Place, check_figures, check_step, check_weights
+from pybert_crf.training.interruption import Interruption
 from pybert_crf.training.optimizer import build_scheduler
 
 if TYPE_CHECKING:
@@ -95,7 +98,8 @@ class TrainingLoop(ABC, Generic[BatchT, ReportT]):
         )
         self.model, self.optimizer = accelerator.prepare(model, optimizer)
         self.scheduler = build_scheduler(self.optimizer.optimizer, self._steps(), options.warmup)
-        accelerator.register_for_checkpointing(self.scheduler)
+        self.state = TrainingState(accelerator, self.model, self.optimizer, self.scheduler)
+        self.interruption = Interruption()
         self.history: list[dict[str, Any]] = []
         self._position = _Position()
         self._place = Place(0, 0, (), (), str)
@@ -103,6 +107,10 @@ class TrainingLoop(ABC, Generic[BatchT, ReportT]):
     @abstractmethod
     def started(self, epoch: int) -> Started:
         """The event that the run begins with `epoch`."""
+
+    @abstractmethod
+    def content(self) -> str:
+        """A hash of the examples, in training and on dev: a resumed run must have the same."""
 
     @abstractmethod
     def collate(self, rows: list[int], epoch: int) -> tuple[BatchT, int]:
@@ -145,7 +153,13 @@ class TrainingLoop(ABC, Generic[BatchT, ReportT]):
 
         Raises:
             FloatingPointError: a loss, gradient or weight is not finite; the last good state is kept.
+            Interrupted: SIGINT (Ctrl-C) or SIGTERM came, and a checkpoint of the last step is saved. After a
+                second signal, or with several processes, the checkpoint is the one before.
         """
+        with self.interruption.awaited(at_once=self.accelerator.num_processes > 1):
+            return self._run()
+
+    def _run(self) -> Finished[ReportT]:
         self._resume()
         first = len(self.history) + 1
         self.tell(self.started(first))
@@ -155,6 +169,7 @@ class TrainingLoop(ABC, Generic[BatchT, ReportT]):
             self._train_epoch(epoch)
             self._end_epoch(epoch)
             self._save_checkpoint()
+            self.interruption.check()
         return self._finish()
 
     def _end_epoch(self, epoch: int) -> None:
@@ -204,18 +219,17 @@ class TrainingLoop(ABC, Generic[BatchT, ReportT]):
             self.history = progress["history"]
             self._position = _Position(**progress["position"])
             self._check_same(progress["fingerprint"])
-            self.accelerator.load_state(str(checkpoint))
+            load_state(self.state, checkpoint, progress)
 
-    def _fingerprint(self) -> dict[str, int]:
-        """What a resumed run must have in common: the examples' lengths, and the number of processes that
-        share them."""
-        lengths = torch.tensor(self.order.lengths, dtype=torch.int64).numpy().tobytes()
-        return {"lengths": crc32(lengths), "processes": self.accelerator.num_processes}
+    @cached_property
+    def _fingerprint(self) -> dict[str, Any]:
+        """What a resumed run must have in common: the examples, and how many processes share them."""
+        return {"content": self.content(), "processes": self.accelerator.num_processes}
 
-    def _check_same(self, then: dict[str, int]) -> None:
-        now = self._fingerprint()
-        if now["lengths"] != then["lengths"]:
-            raise ValueError(f"cannot resume {self.out}: the training text is not what it was")
+    def _check_same(self, then: dict[str, Any]) -> None:
+        now = self._fingerprint
+        if now["content"] != then["content"]:
+            raise ValueError(f"cannot resume {self.out}: the training or dev data are not what they were")
         if self._position.step and now["processes"] != then["processes"]:
             told = f"{then['processes']} processes, now there are {now['processes']}"
             raise ValueError(f"cannot resume {self.out} within an epoch that was begun by {told}")
@@ -224,10 +238,10 @@ class TrainingLoop(ABC, Generic[BatchT, ReportT]):
         progress = {
             "history": self.history,
             "position": vars(self._position),
-            "fingerprint": self._fingerprint(),
+            "fingerprint": self._fingerprint,
             "options": self.options.to_dict(),
         }
-        save_checkpoint(self.accelerator, self.out, progress)
+        save_checkpoint(self.state, self.out, progress)
 
     def _patience_is_over(self) -> bool:
         patience = self.options.patience
@@ -247,10 +261,12 @@ class TrainingLoop(ABC, Generic[BatchT, ReportT]):
             total += loss
             if self.accelerator.is_main_process:
                 self.tell(Stepped(epoch, step, len(groups), float(loss)))
-            if every and step % every == 0 and step < len(groups):
+            interrupted = self.interruption.signal is not None
+            if ((every and step % every == 0) or interrupted) and step < len(groups):
                 check_weights(self.model, self._place)
                 self._position = _Position(step, float(total), time.perf_counter() - started)
                 self._save_checkpoint()
+                self.interruption.check()
         self._position = _Position(len(groups), float(total), time.perf_counter() - started)
 
     def _place_of(self, epoch: int, step: int, group: list[list[int]]) -> Place:

@@ -16,7 +16,8 @@ from pybert_crf.tagger import Tagger
 from pybert_crf.text.tagging.metrics import Report
 from pybert_crf.text.tokenizer import UnitTokenizer
 from pybert_crf.training.checkpoints import check_out
-from pybert_crf.training.corpora import Corpora, encode_corpus, read_corpora, unknown_note
+from pybert_crf.training.corpora import Corpora, encode_corpus, hash_corpora, read_corpora, unknown_note
+from pybert_crf.training.directory import reserve
 from pybert_crf.training.events import Finished, Observer, TaggingStarted
 from pybert_crf.training.loop import TrainingLoop, build_accelerator
 from pybert_crf.training.optimizer import build_optimizer
@@ -42,15 +43,17 @@ def train(options: TrainOptions, observer: Observer | None = None) -> Finished[R
     Raises:
         CorpusError: a malformed line, by file and number.
         FileNotFoundError: a corpus or a checkpoint is missing.
-        FileExistsError: `out` holds another run and neither `resume` nor `overwrite` is set.
+        FileExistsError: `out` holds another run and neither `resume` nor `overwrite` is set, or another run
+            is writing into it.
         FloatingPointError: a loss, gradient or weight is not finite; the last good state is kept.
         ValueError: encoder and tokenizer do not fit together, or a resumed run has other options.
     """
-    check_out(Path(options.out), options)
-    corpora = read_corpora(options)
-    accelerator = build_accelerator(options)
-    tagger = build_tagger(corpora, options)
-    return TaggingTask(options, observer, corpora, accelerator, tagger).run()
+    with reserve(Path(options.out)):
+        check_out(Path(options.out), options)
+        corpora = read_corpora(options)
+        accelerator = build_accelerator(options)
+        tagger = build_tagger(corpora, options)
+        return TaggingTask(options, observer, corpora, accelerator, tagger).run()
 
 
 def build_tagger(corpora: Corpora, options: TrainOptions) -> Tagger:
@@ -109,6 +112,9 @@ class TaggingTask(TrainingLoop[Batch, Report]):
     def collate(self, rows: list[int], epoch: int) -> tuple[Batch, int]:
         batch = collate([self.examples[i] for i in rows], self.tagger.layout)
         return batch, int(batch.mask.sum())
+
+    def content(self) -> str:
+        return hash_corpora(self.corpora, self.examples)
 
     def name_example(self, row: int) -> str:
         return f"{self.corpora.train.path.name}:{self.corpora.train.sentences[row].line}"

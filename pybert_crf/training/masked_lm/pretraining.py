@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +11,14 @@ from torch import Tensor
 from pybert_crf.encoders import MaskedLM
 from pybert_crf.options import PretrainOptions
 from pybert_crf.training.checkpoints import check_out
+from pybert_crf.training.directory import reserve
 from pybert_crf.training.events import Finished, Observer, PretrainingStarted, TextSize
 from pybert_crf.training.loop import TrainingLoop, build_accelerator
 from pybert_crf.training.masked_lm.collation import MaskedBatch, collate_masked
 from pybert_crf.training.masked_lm.learner import Learner, build_learner
 from pybert_crf.training.masked_lm.perplexity import MaskedReport, evaluate_masked
 from pybert_crf.training.masked_lm.source import Source, open_source
+from pybert_crf.training.masked_lm.texts import hash_text
 from pybert_crf.training.optimizer import build_optimizer
 from pybert_crf.training.results import masked_lm_card, write_results
 
@@ -38,15 +41,17 @@ def pretrain(options: PretrainOptions, observer: Observer | None = None) -> Fini
     Raises:
         CorpusError: a file that is not UTF-8 or holds no text, a malformed line; by file and number.
         FileNotFoundError: a file or a checkpoint is missing.
-        FileExistsError: `out` holds another run and neither `resume` nor `overwrite` is set.
+        FileExistsError: `out` holds another run and neither `resume` nor `overwrite` is set, or another run
+            is writing into it.
         FloatingPointError: a loss, gradient or weight is not finite; the last good state is kept.
         ValueError: options that do not fit text or checkpoint, by name.
     """
-    check_out(Path(options.out), options)
-    source = open_source(options)
-    accelerator = build_accelerator(options)
-    learner, notes = build_learner(source)
-    return PretrainingTask(source, observer, accelerator, learner, notes).run()
+    with reserve(Path(options.out)):
+        check_out(Path(options.out), options)
+        source = open_source(options)
+        accelerator = build_accelerator(options)
+        learner, notes = build_learner(source)
+        return PretrainingTask(source, observer, accelerator, learner, notes).run()
 
 
 class PretrainingTask(TrainingLoop[MaskedBatch, MaskedReport]):
@@ -89,6 +94,9 @@ class PretrainingTask(TrainingLoop[MaskedBatch, MaskedReport]):
     def collate(self, rows: list[int], epoch: int) -> tuple[MaskedBatch, int]:
         batch = collate_masked(self.learner.train, rows, self.learner.layout, self.learner.masking, epoch)
         return batch, len(batch.targets)
+
+    def content(self) -> str:
+        return hash_text(chain(self.source.train(), self.source.dev()), self.learner.train, self.learner.dev)
 
     def name_example(self, row: int) -> str:
         return f"window {row + 1} of train"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 
 import numpy as np
 
@@ -81,6 +82,16 @@ def _encode(passage: Passage, tokenizer: UnitTokenizer, mask_unit: str) -> tuple
     pieces = np.diff(encoded.first, append=len(ids))
     numbers = passage.words if mask_unit == "word" else range(len(passage.units))
     return ids, np.repeat(np.array(numbers, np.int32), pieces)
+
+
+def hash_text(passages: Iterable[Passage], *parts: EncodedText) -> str:
+    """A hash of the text itself, in which unknown characters differ, and of its pieces as they are masked."""
+    digest = sha256()
+    for passage in passages:
+        digest.update("\x1f".join(passage.units).encode("utf-8", "surrogatepass") + b"\n")
+    for part in parts:
+        digest.update(part.ids.tobytes() + part.groups.tobytes())
+    return digest.hexdigest()
 
 
 def _special(tokenizer: UnitTokenizer) -> list[int]:

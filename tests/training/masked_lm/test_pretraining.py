@@ -195,5 +195,5 @@ def test_resuming_with_another_text_is_refused(options: Make, tmp_path: Path) ->
     with pytest.raises(_Killed):
         pretrain(options(text=str(path)), kill)
     path.write_text("甲乙丙\n" * 19 + "甲乙丙丙\n", encoding="utf-8")
-    with pytest.raises(ValueError, match="the training text is not what it was"):
+    with pytest.raises(ValueError, match="data are not what they were"):
         pretrain(options(text=str(path), resume=True))
