@@ -91,13 +91,20 @@ class Tagger:
         self.tokenizer.save(directory)
 
     def __call__(self, text: str) -> list[Entity]:
-        """The entities of one text, in order of appearance."""
+        """The entities of one text, in order of appearance.
+
+        Raises:
+            TypeError: `text` is not a str.
+        """
+        if not isinstance(text, str):
+            raise TypeError(
+                f"tagger(text) takes one str, got {_told(text)}; for several texts call tagger.tag(texts)"
+            )
         return next(self.tag([text]))
 
     def tag(self, texts: Iterable[str], batch_tokens: int = BATCH_TOKENS) -> Iterator[list[Entity]]:
         """The entities of each text, in the order of the texts; see `annotate`."""
-        for annotation in self.annotate(texts, batch_tokens):
-            yield annotation.entities
+        return (annotation.entities for annotation in self.annotate(texts, batch_tokens))
 
     def annotate(
         self, texts: Iterable[str], batch_tokens: int = BATCH_TOKENS, *, look_ahead: int = LOOK_AHEAD
@@ -109,9 +116,10 @@ class Tagger:
         CRF decodes it in one pass.
 
         Raises:
+            TypeError: `texts` is one str, or one of them is not a str (a missing value, say); by its row.
             ValueError: `batch_tokens` or `look_ahead` is not positive.
         """
-        cut = ((text, split_units(text, self.unit)) for text in texts)
+        cut = ((text, split_units(text, self.unit)) for text in _each_text(texts))
         return self._annotate(cut, batch_tokens, look_ahead)
 
     def annotate_units(
@@ -119,7 +127,8 @@ class Tagger:
     ) -> Iterator[Annotation]:
         """As `annotate`, for sequences already cut into units, such as a column file's tokens."""
         glue = " " if self.unit == "word" else ""
-        return self._annotate((_join(units, glue) for units in sequences), batch_tokens, LOOK_AHEAD)
+        joined = (_join(units, glue) for units in _each_sequence(sequences))
+        return self._annotate(joined, batch_tokens, LOOK_AHEAD)
 
     def _annotate(
         self, texts: Iterable[_Offsets], batch_tokens: int, look_ahead: int
@@ -147,9 +156,10 @@ class Tagger:
             scores: whether to compute the entities' probabilities; without, `Tagging.scores` is empty.
 
         Raises:
+            TypeError: a sequence is no sequence of str; by its row.
             ValueError: `batch_tokens` or `look_ahead` is not positive.
         """
-        for chunk in _chunks(sequences, batch_tokens, look_ahead):
+        for chunk in _chunks(_each_sequence(sequences), batch_tokens, look_ahead):
             yield from self._tag_chunk(chunk, batch_tokens, scores)
 
     @torch.inference_mode()
@@ -176,6 +186,44 @@ def _chunks(items: Iterable[_Item], batch_tokens: int, look_ahead: int) -> Itera
     iterator = iter(items)
     while chunk := list(islice(iterator, look_ahead)):
         yield chunk
+
+
+def _each_text(texts: Iterable[str]) -> Iterator[str]:
+    if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
+        raise TypeError(
+            f"several texts are expected, got {_told(texts)}; for one text call tagger(text) or give [text]"
+        )
+    return (_checked_text(row, text) for row, text in enumerate(texts))
+
+
+def _checked_text(row: int, text: str) -> str:
+    if not isinstance(text, str):
+        raise TypeError(
+            f"row {row} of the texts is {_told(text)} instead of a str: fill or drop missing values first, "
+            'as by fillna("") of a data frame\'s column'
+        )
+    return text
+
+
+def _each_sequence(sequences: Iterable[Sequence[str]]) -> Iterator[Sequence[str]]:
+    for row, units in enumerate(sequences):
+        if isinstance(units, str) or not isinstance(units, Sequence) or not all(map(_is_text, units)):
+            raise TypeError(
+                f"row {row} is {_told(units)} instead of a list of units, each a str; "
+                "for uncut texts call tagger.tag or tagger.annotate"
+            )
+        yield units
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _told(value: object) -> str:
+    """A value's type, and the value itself if it is short."""
+    shown = repr(value) if value is None or isinstance(value, int | float) else ""
+    kind = f"a {type(value).__name__}"
+    return f"{shown} ({kind})" if shown else kind
 
 
 def _usable(device: str | torch.device) -> torch.device:

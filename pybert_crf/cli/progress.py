@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from types import TracebackType
@@ -28,6 +29,9 @@ from pybert_crf.training import (
 
 Self = TypeVar("Self", bound="_RunDisplay")
 
+SILENCE = 30.0
+"""Seconds after which a run outside a terminal, which shows no bar, prints a line of progress."""
+
 
 class _RunDisplay(ABC):
     """An observer that shows a bar over all epochs, the loss of the last step, and a figure on dev."""
@@ -47,6 +51,7 @@ class _RunDisplay(ABC):
             transient=True,
         )
         self.task: TaskID | None = None
+        self.printed = time.monotonic()
 
     def __enter__(self: Self) -> Self:
         return self
@@ -68,6 +73,7 @@ class _RunDisplay(ABC):
             self._epoch_done(event)
         else:
             self.progress.stop()
+            self._print(event.ended)
             part, report = ("test", event.test) if event.test is not None else ("dev", event.dev)
             self.show_result(event.epoch, part, report)
 
@@ -107,6 +113,9 @@ class _RunDisplay(ABC):
         self.progress.update(
             self.task, completed=done, epoch=f"{event.epoch}/{self.epochs}", loss=f"{event.loss:.4f}"
         )
+        if not self.console.is_terminal and time.monotonic() - self.printed >= SILENCE:
+            where = f"epoch {event.epoch:>3}  step {event.step:,} of {event.steps:,}"
+            self._print(f"{where}  loss {event.loss:.4f}  {done / self.epochs:.0%} of {self.epochs} epochs")
 
     def _epoch_done(self, event: EpochDone[Any]) -> None:
         assert self.task is not None
@@ -117,6 +126,7 @@ class _RunDisplay(ABC):
 
     def _print(self, line: str) -> None:
         self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+        self.printed = time.monotonic()
 
 
 class TrainingDisplay(_RunDisplay):

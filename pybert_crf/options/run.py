@@ -89,8 +89,9 @@ class RunOptions(Options):
     )
     patience: int = option(
         5,
-        "Stop after this many epochs without a better result on dev; 0 to never stop early.",
-        "开发集结果连续多少轮没有提高就停止；0 表示从不提前停止。",
+        "Stop after this many epochs without a better result on dev, in train counted from the first with an "
+        "F1 of 0.1; 0 to never stop early.",
+        "开发集结果连续多少轮没有提高就停止（train 从 F1 首次达到 0.1 的一轮算起）；0 表示从不提前停止。",
         bound=NOT_NEGATIVE,
         elsewhere="early-stopping-patience early-stop early-stopping",
     )

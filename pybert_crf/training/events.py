@@ -106,6 +106,7 @@ class Finished(Generic[ReportT]):
     Attributes:
         out: the directory.
         epoch: the epoch that was kept, from 1: the best on dev, or the last if that was asked for.
+        ended: why the run ended, in words: all epochs are done, or patience is over.
         dev, test: figures of what was saved; `test` is None if there is no test part.
         history: one row for each epoch, as written to ``metrics.json``.
         seconds: time of all training steps.
@@ -113,6 +114,7 @@ class Finished(Generic[ReportT]):
 
     out: str
     epoch: int
+    ended: str
     dev: ReportT
     test: ReportT | None
     history: list[dict[str, Any]]

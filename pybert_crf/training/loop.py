@@ -133,8 +133,12 @@ class TrainingLoop(ABC, Generic[BatchT, ReportT]):
         """What the history records of an epoch's figures."""
 
     @abstractmethod
-    def quality(self, row: dict[str, Any]) -> float:
+    def quality(self, row: dict[str, Any]) -> tuple[float, ...]:
         """How good an epoch was, from its row of the history; the highest is the best."""
+
+    def has_learnt(self, row: dict[str, Any]) -> bool:
+        """Whether an epoch, from its row of the history, is good enough for patience to begin with it."""
+        return True
 
     @abstractmethod
     def save(self) -> None:
@@ -192,6 +196,7 @@ class TrainingLoop(ABC, Generic[BatchT, ReportT]):
         result = Finished(
             out=str(self.out),
             epoch=len(self.history) if self.keeps_last else self.best_epoch(),
+            ended=self._ended(),
             dev=dev,
             test=test,
             history=self.history,
@@ -244,8 +249,17 @@ class TrainingLoop(ABC, Generic[BatchT, ReportT]):
         save_checkpoint(self.state, self.out, progress)
 
     def _patience_is_over(self) -> bool:
-        patience = self.options.patience
-        return patience > 0 and len(self.history) - self.best_epoch() >= patience
+        patience, best = self.options.patience, self.best_epoch()
+        if not patience or len(self.history) - best < patience:
+            return False
+        return self.has_learnt(self.history[best - 1])
+
+    def _ended(self) -> str:
+        done, epochs = len(self.history), self.options.epochs
+        if done == epochs:
+            return f"all {epochs} epochs are done"
+        since = f"no better result on dev since epoch {self.best_epoch()}"
+        return f"stopped after {done} of {epochs} epochs: {since} (--patience {self.options.patience})"
 
     def _train_epoch(self, epoch: int) -> None:
         self.model.train()

@@ -25,6 +25,7 @@ def write_results(result: Finished[Any], card: str, options: RunOptions, **more:
     dev: _HasFigures = result.dev
     metrics: dict[str, Any] = {
         "epoch": result.epoch,
+        "ended": result.ended,
         "dev": dev.to_dict(),
         **more,
         "history": result.history,

@@ -20,6 +20,7 @@ from pybert_crf.training.corpora import Corpora, encode_corpus, hash_corpora, re
 from pybert_crf.training.directory import reserve
 from pybert_crf.training.events import Finished, Observer, TaggingStarted
 from pybert_crf.training.loop import TrainingLoop, build_accelerator
+from pybert_crf.training.mean_loss import mean_loss
 from pybert_crf.training.optimizer import build_optimizer
 from pybert_crf.training.results import tagger_card, write_results
 from pybert_crf.training.start import check_vocabulary, new_encoder, new_tokenizer
@@ -76,6 +77,10 @@ def build_tagger(corpora: Corpora, options: TrainOptions) -> Tagger:
     return Tagger(model, tokenizer, corpora.unit)
 
 
+LEARNT = 0.1
+"""The dev F1 from which patience counts: below it, one epoch is better than another by a lucky guess."""
+
+
 class TaggingTask(TrainingLoop[Batch, Report]):
     """The loop of `train`."""
 
@@ -127,10 +132,14 @@ class TaggingTask(TrainingLoop[Batch, Report]):
         return evaluate_corpus(self.tagger, self.corpora.dev)
 
     def figures(self, dev: Report) -> dict[str, float]:
-        return {"dev_f1": dev.f1}
+        """The F1; and the loss, which alone says what is learnt before any entity is found."""
+        return {"dev_f1": dev.f1} | ({} if dev.f1 else {"dev_loss": mean_loss(self.tagger, self.corpora.dev)})
 
-    def quality(self, row: dict[str, Any]) -> float:
-        return float(row["dev_f1"])
+    def quality(self, row: dict[str, Any]) -> tuple[float, ...]:
+        return float(row["dev_f1"]), -float(row.get("dev_loss", 0.0))
+
+    def has_learnt(self, row: dict[str, Any]) -> bool:
+        return float(row["dev_f1"]) >= LEARNT
 
     def save(self) -> None:
         self.tagger.save_pretrained(self.out)

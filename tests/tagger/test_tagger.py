@@ -265,3 +265,26 @@ def test_labels_without_a_scheme_may_follow_each_other_freely(make_tagger: Make)
     assert model.crf._allowed_transitions is None
     with pytest.raises(ValueError, match="no tag scheme"):
         Tagger(model, make_tagger().tokenizer, "word")
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (lambda tagger: tagger(["北京"]), r"takes one str, got a list; for several texts call tagger\.tag"),
+        (lambda tagger: tagger(None), r"takes one str, got None"),
+        (lambda tagger: tagger.tag("北京"), r"got a str; for one text call tagger\(text\)"),
+        (lambda tagger: tagger.tag(None), r"several texts are expected, got None"),
+        (
+            lambda tagger: list(tagger.tag(["北京", float("nan")])),
+            r"row 1 of the texts is nan \(a float\).*fill",
+        ),
+        (lambda tagger: list(tagger.tag(iter([b"x"]))), r"row 0 of the texts is a bytes"),
+        (lambda tagger: list(tagger.tag_units(["北京"])), r"row 0 is a str instead of a list of units"),
+        (lambda tagger: list(tagger.annotate_units([["北"], ["京", None]])), r"row 1 is a list"),
+    ],
+)
+def test_what_is_no_text_is_answered_with_the_right_call(
+    make_tagger: Make, call: Callable[[Tagger], object], told: str
+) -> None:
+    with pytest.raises(TypeError, match=told):
+        call(make_tagger())

@@ -131,9 +131,41 @@ def test_an_earlier_run_is_not_written_over_unasked(options: Make) -> None:
     train(options(epochs=1, overwrite=True))
 
 
-def test_it_stops_when_dev_gets_no_better(options: Make) -> None:
-    result = train(options(epochs=9, patience=2, learning_rate=1e-9, head_learning_rate=1e-9))
-    assert len(result.history) == 3
+PATIENCE = [
+    # dev F1 (and, where nothing is found, dev loss) of each epoch; how many are trained, which is kept
+    ([0.5, 0.4, 0.5, 0.9], 3, 1),
+    ([0.01, (0.0, 9.0), (0.0, 8.0), 0.3, 0.2, 0.3, 0.9], 6, 4),  # a lucky guess is no beginning
+    ([(0.0, 9.0), (0.0, 7.0), (0.0, 8.0), (0.0, 7.5)], 4, 2),
+    ([0.3, (0.0, 9.0), (0.0, 8.0), 0.9], 3, 1),
+]
+
+
+@pytest.mark.parametrize(("figures", "trained", "kept"), PATIENCE)
+def test_patience_counts_once_something_is_found(
+    options: Make, monkeypatch: pytest.MonkeyPatch, figures: list[Any], trained: int, kept: int
+) -> None:
+    from pybert_crf.training.tagging import TaggingTask
+
+    coming = [dict(zip(("dev_f1", "dev_loss"), f if isinstance(f, tuple) else (f,))) for f in figures]  # noqa: B905
+    rows = iter(coming)
+    monkeypatch.setattr(TaggingTask, "figures", lambda self, dev: next(rows))
+    result = train(options(epochs=len(figures), patience=2))
+    assert (len(result.history), result.epoch) == (trained, kept)
+    told = f"stopped after {trained} of {len(figures)} epochs: no better result on dev since epoch {kept}"
+    assert result.ended.startswith(told if trained < len(figures) else f"all {trained} epochs are done")
+    assert json.loads((Path(result.out) / "metrics.json").read_text())["ended"] == result.ended
+
+
+def test_the_dev_loss_tells_epochs_apart_before_anything_is_found(options: Make) -> None:
+    from pybert_crf.text.corpora import read_corpus
+    from pybert_crf.training.mean_loss import mean_loss
+
+    chosen = options(epochs=2, learning_rate=1e-4, head_learning_rate=1e-4, patience=0)
+    first, second = train(chosen).history
+    assert first["dev_f1"] == 0
+    assert 0 < second["dev_loss"] < first["dev_loss"]
+    kept = mean_loss(Tagger.from_pretrained(chosen.out), read_corpus(chosen.dev))
+    assert kept == pytest.approx(second["dev_loss"], rel=1e-5)
 
 
 def test_a_pretrained_encoder_is_trained_on(options: Make, tmp_path: Path) -> None:

@@ -116,8 +116,8 @@ class PretrainingTask(TrainingLoop[MaskedBatch, MaskedReport]):
     def figures(self, dev: MaskedReport) -> dict[str, float]:
         return {"dev_loss": dev.loss, "dev_perplexity": dev.perplexity, "dev_accuracy": dev.accuracy}
 
-    def quality(self, row: dict[str, Any]) -> float:
-        return -float(row["dev_loss"])
+    def quality(self, row: dict[str, Any]) -> tuple[float, ...]:
+        return (-float(row["dev_loss"]),)
 
     def save(self) -> None:
         self.learner.model.save_pretrained(self.out)

@@ -1,0 +1,40 @@
+"""The mean loss of a tagger on a tagged corpus."""
+
+from __future__ import annotations
+
+import torch
+
+from pybert_crf.batches import Example, by_length, collate, make_example
+from pybert_crf.tagger import BATCH_TOKENS, Tagger
+from pybert_crf.text.corpora import Corpus
+from pybert_crf.text.tagging.schemes import convert
+
+
+@torch.inference_mode()
+def mean_loss(tagger: Tagger, corpus: Corpus) -> float:
+    """Mean negative log-likelihood, in nats, per unit.
+
+    Sentences with a tag unknown to the tagger are left out; the loss is 0 if none remains. The model is
+    left in evaluation mode.
+    """
+    model = tagger.model.eval()
+    examples = _examples(tagger, corpus)
+    total = torch.zeros((), dtype=torch.float64)
+    units = 0
+    for rows in by_length([example.positions for example in examples], BATCH_TOKENS):
+        batch = collate([examples[row] for row in rows], tagger.layout).to(model.linear.weight.device)
+        assert batch.tags is not None
+        total -= model.crf(model(batch).float(), batch.tags, batch.mask).cpu()
+        units += int(batch.mask.sum())
+    return float(total) / max(1, units)
+
+
+def _examples(tagger: Tagger, corpus: Corpus) -> list[Example]:
+    number = {label: i for i, label in enumerate(tagger.model.labels)}
+    examples = []
+    for sentence in corpus.sentences:
+        tags = convert(sentence.tags, corpus.scheme, tagger.scheme)
+        if all(tag in number for tag in tags):
+            encoded = tagger.tokenizer.encode(sentence.tokens)
+            examples.append(make_example(encoded, tagger.layout, [number[tag] for tag in tags]))
+    return examples
