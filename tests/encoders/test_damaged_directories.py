@@ -49,14 +49,15 @@ def _faults(saved: Path, place: Path, damages: Iterable[Damage]) -> list[str]:
     return faults
 
 
-@pytest.mark.parametrize("file", ["config.json"])
+@pytest.mark.parametrize(
+    "file", ["config.json", "tokenizer_config.json", pytest.param("tokenizer.json", marks=pytest.mark.slow)]
+)
 def test_every_field(file: str, saved: Path, tmp_path: Path) -> None:
     assert _faults(saved, tmp_path, field_damages(saved, file)) == []
 
 
 def test_every_file(saved: Path, tmp_path: Path) -> None:
-    own = [damage for damage in file_damages(saved) if damage[0].startswith(("config", "model"))]
-    assert _faults(saved, tmp_path, own) == []
+    assert _faults(saved, tmp_path, file_damages(saved)) == []
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")  # of torch, for odd tensors

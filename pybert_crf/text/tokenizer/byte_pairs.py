@@ -6,11 +6,13 @@ et al., 2019).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
+
+from pybert_crf.reading import ConfigError, quoted, read_object, read_text
+from pybert_crf.text.tokenizer.pieces import MAX_PIECES
 
 
 def build_byte_pairs(
@@ -57,14 +59,14 @@ def read_vocab_json(path: Path) -> dict[str, int]:
     """Read a ``vocab.json``: pieces and ids.
 
     Raises:
-        ValueError: the file is not a JSON object of integers.
+        ConfigError: the file is not a JSON object of distinct ids.
     """
-    try:
-        vocab = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path}: not JSON: {error}") from error
-    if not isinstance(vocab, dict) or not all(isinstance(index, int) for index in vocab.values()):
-        raise ValueError(f"{path}: expected a JSON object of pieces and their ids")
+    vocab = read_object(path)
+    for piece, index in vocab.items():
+        if type(index) is not int or not 0 <= index < MAX_PIECES:
+            raise ConfigError(f"{path}: the id of {quoted(piece)} is {quoted(index)}")
+    if len(set(vocab.values())) < len(vocab):
+        raise ConfigError(f"{path}: two pieces have the same id")
     return vocab
 
 
@@ -74,12 +76,9 @@ def read_merges(path: Path) -> list[tuple[str, str]]:
     A count after the pair and a ``#version`` line are ignored.
 
     Raises:
-        ValueError: a line is not a pair, or the file is not UTF-8.
+        ConfigError: a line is not a pair, or the file is not UTF-8.
     """
-    try:
-        text = path.read_bytes().decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not UTF-8: {error}") from error
+    text = read_text(path)
     merges = []
     # Only \n ends a line and only a space separates the pair: other white space occurs in real vocabularies.
     for number, line in enumerate(text.split("\n"), 1):
@@ -87,6 +86,6 @@ def read_merges(path: Path) -> list[tuple[str, str]]:
         if line.startswith("#version") or pair == [""]:
             continue
         if len(pair) < 2 or not all(pair[:2]):
-            raise ValueError(f"{path}, line {number}: expected two pieces, got {line!r}")
+            raise ConfigError(f"{path}, line {number}: expected two pieces, got {quoted(line)}")
         merges.append((pair[0], pair[1]))
     return merges

@@ -6,19 +6,19 @@ family; ``tokenizer.json`` has precedence over the vocabulary files.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tokenizers import AddedToken
+from tokenizers import AddedToken, models
 
+from pybert_crf.reading import ConfigError, quoted, read_object
 from pybert_crf.text.tokenizer.families import BERT_TOKENIZER, BRACKETED, TOKENIZER_FAMILIES, TokenizerFamily
 from pybert_crf.text.tokenizer.pieces import (
+    MAX_PIECES,
     LibraryPieces,
     Pieces,
     library_tokenizer,
-    read_tokenizer_json,
     set_space_before,
 )
 from pybert_crf.text.tokenizer.wordpiece import WordPieces, set_options
@@ -38,8 +38,16 @@ def open_directory(directory: Path, space_before: bool) -> tuple[Pieces, dict[st
 
     Raises:
         FileNotFoundError: a vocabulary file is missing.
-        ValueError: a file cannot be read, or the family cannot be determined.
+        ConfigError: a file cannot be read or has an invalid value, or the family cannot be determined.
     """
+    try:
+        return _open(directory, space_before)
+    except ValueError as error:  # begins with the name of a file, or with a reason for which all are to blame
+        named = str(error).startswith(str(directory))
+        raise ConfigError(str(error) if named else f"{directory}: {error}") from error
+
+
+def _open(directory: Path, space_before: bool) -> tuple[Pieces, dict[str, str]]:
     config = _read_object(directory / "tokenizer_config.json")
     if "added_tokens_decoder" not in config:  # present in newer files, of which this one is only a copy
         config |= _read_object(directory / "special_tokens_map.json")
@@ -48,7 +56,7 @@ def open_directory(directory: Path, space_before: bool) -> tuple[Pieces, dict[st
     names = dict(family.names if family else BRACKETED)
     for name in (*names, "bos", "eos"):
         if config.get(f"{name}_token"):
-            names[name] = _spelling(config[f"{name}_token"])
+            names[name] = _spelling(config, f"{name}_token")
     if family is None or (family.library and whole.is_file()):
         return _from_whole(whole, family, config, space_before), names
     pieces = _from_files(directory, family, names, config, space_before)
@@ -57,7 +65,10 @@ def open_directory(directory: Path, space_before: bool) -> tuple[Pieces, dict[st
 
 def _family(directory: Path, config: Mapping[str, Any], has_whole: bool) -> TokenizerFamily | None:
     """The tokenizer's family; None if `tokenizer.json` alone determines it."""
-    stated = str(config.get("tokenizer_class") or "").removesuffix("Fast")
+    stated = config.get("tokenizer_class") or ""
+    if not isinstance(stated, str):
+        raise ConfigError(f"tokenizer_config.json: tokenizer_class must be a string, got {quoted(stated)}")
+    stated = stated.removesuffix("Fast")
     for family in TOKENIZER_FAMILIES:
         if stated in family.tokenizer_classes:
             return family
@@ -66,8 +77,8 @@ def _family(directory: Path, config: Mapping[str, Any], has_whole: bool) -> Toke
     if stated and stated not in _GENERIC:
         known = ", ".join(name for family in TOKENIZER_FAMILIES for name in family.tokenizer_classes)
         raise ValueError(
-            f"{directory / 'tokenizer_config.json'}: tokenizer_class {stated!r} can be opened only with "
-            f"a {WHOLE}; without one: {known}"
+            f"{directory / 'tokenizer_config.json'}: tokenizer_class {quoted(stated)} can be opened only "
+            f"with a {WHOLE}; without one: {known}"
         )
     model_type = _read_object(directory / "config.json").get("model_type")
     for family in TOKENIZER_FAMILIES:
@@ -89,13 +100,13 @@ def _family(directory: Path, config: Mapping[str, Any], has_whole: bool) -> Toke
 def _from_whole(
     path: Path, family: TokenizerFamily | None, config: Mapping[str, Any], space_before: bool
 ) -> Pieces:
-    state = read_tokenizer_json(path)
+    state = read_object(path)
     set_space_before(state.get("pre_tokenizer"), space_before)
     wordpiece = family is not None and family.files == BERT_TOKENIZER.files
     if wordpiece:
         set_options(state.get("normalizer"), config)
     tokenizer = library_tokenizer(state, path)
-    if family is not None and wordpiece and state["model"].get("type", "WordPiece") == "WordPiece":
+    if family is not None and wordpiece and isinstance(tokenizer.model, models.WordPiece):
         return WordPieces(tokenizer, family.saved_as)
     return LibraryPieces(tokenizer)
 
@@ -120,9 +131,10 @@ def _from_files(
         )
     try:
         pieces = family.open(files, names, config, space_before)
+    except ConfigError:
+        raise
     except ValueError as error:
-        named = str(error).startswith(str(directory))
-        raise error if named else ValueError(f"{files[0]}: {error}") from error
+        raise ConfigError(f"{files[0]}: {error}") from error
     _add_tokens(directory, pieces, config)
     return pieces
 
@@ -136,11 +148,14 @@ def _add_tokens(directory: Path, pieces: Pieces, config: Mapping[str, Any]) -> N
     source = directory / "added_tokens.json"
     if "added_tokens_decoder" in config:
         source = directory / "tokenizer_config.json"
-        for index, token in config["added_tokens_decoder"].items():
-            added[int(index)] = AddedToken(**token)
+        added = _added_tokens(config["added_tokens_decoder"])
     else:
-        special = {_spelling(value) for key, value in config.items() if key.endswith("_token") and value}
+        special = {
+            _spelling(config, key) for key, value in config.items() if key.endswith("_token") and value
+        }
         for text, index in _read_object(source).items():
+            if type(index) is not int or not 0 <= index < MAX_PIECES:
+                raise ConfigError(f"{source}: the id of {quoted(text)} is {quoted(index)}")
             added[index] = AddedToken(text, normalized=text not in special, special=text in special)
     for index, token in sorted(added.items()):
         if isinstance(pieces, LibraryPieces):
@@ -153,19 +168,33 @@ def _add_tokens(directory: Path, pieces: Pieces, config: Mapping[str, Any]) -> N
             raise ValueError(f"{source}: {token.content!r} should have the id {index}, but gets {got}")
 
 
+def _added_tokens(entries: object) -> dict[int, AddedToken]:
+    """The entry ``added_tokens_decoder`` of a ``tokenizer_config.json``: options of pieces, by their ids."""
+    if not isinstance(entries, dict):
+        raise ConfigError(
+            f"tokenizer_config.json: added_tokens_decoder must be an object, got {quoted(entries)}"
+        )
+    return dict(_added_token(index, token) for index, token in entries.items())
+
+
+def _added_token(index: str, token: Any) -> tuple[int, AddedToken]:
+    try:
+        return int(index), AddedToken(**token)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            f"tokenizer_config.json: added_tokens_decoder: {quoted(index)} is {quoted(token)}"
+        ) from error
+
+
 def _read_object(path: Path) -> dict[str, Any]:
     """Read a JSON object; an empty one if the file does not exist."""
-    if not path.is_file():
-        return {}
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path}: not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise ValueError(f"{path}: expected a JSON object")
-    return value
+    return read_object(path) if path.is_file() else {}
 
 
-def _spelling(token: str | dict[str, Any]) -> str:
+def _spelling(config: Mapping[str, Any], key: str) -> str:
     """The text of a special piece, which is a string or an object with a ``content``."""
-    return token if isinstance(token, str) else str(token["content"])
+    token = config[key]
+    text = token.get("content") if isinstance(token, dict) else token
+    if not isinstance(text, str):
+        raise ConfigError(f"tokenizer_config.json: {key} must be a string, got {quoted(token)}")
+    return text

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from pybert_crf.reading import ConfigError, read_bytes
+
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = range(1, 7)
 """Types of pieces."""
 
@@ -51,11 +53,11 @@ def read_model(path: Path) -> SentencePieceModel:
     """Read a ``.model`` file.
 
     Raises:
-        ValueError: it is not a sentencepiece model.
+        ConfigError: it is not a sentencepiece model.
     """
     model = SentencePieceModel()
     try:
-        for number, value in _fields(path.read_bytes()):
+        for number, value in _fields(read_bytes(path)):
             if number == 1:
                 model.pieces.append(_piece(_bytes(value)))
             elif number == 2:
@@ -64,10 +66,12 @@ def read_model(path: Path) -> SentencePieceModel:
                 model.byte_fallback = bool(trainer.get(35, 0))
             elif number == 3:
                 model.charsmap = _bytes(dict(_fields(_bytes(value))).get(2, b""))
+    except ConfigError:
+        raise
     except (ValueError, LookupError, struct.error) as error:
-        raise ValueError(f"{path}: not a sentencepiece model: {error}") from error
+        raise ConfigError(f"{path}: not a sentencepiece model: {error}") from error
     if model.unk_id < 0:
-        raise ValueError(f"{path}: not a sentencepiece model: it has no unknown piece")
+        raise ConfigError(f"{path}: not a sentencepiece model: it has no unknown piece")
     return model
 
 
@@ -109,6 +113,8 @@ def _varint(message: bytes, at: int) -> tuple[int, int]:
         if byte < 0x80:
             return value, at
         shift += 7
+        if shift > 63:
+            raise ValueError("an integer of more than 64 bits")
 
 
 def _bytes(value: int | bytes) -> bytes:

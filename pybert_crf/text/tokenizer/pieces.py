@@ -10,9 +10,16 @@ from typing import Any, Protocol
 from tokenizers import Tokenizer, models
 
 from pybert_crf.files import write_text
+from pybert_crf.reading import ConfigError
+
+MAX_PIECES = 1 << 24
+"""An id is below this; the largest vocabularies have some 500,000 pieces."""
 
 SPACE = "▁"
 """Sentencepiece's symbol for a space."""
+
+_RARE = "\U00013000"
+"""A letter that no vocabulary is expected to have, an Egyptian hieroglyph."""
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
@@ -60,11 +67,12 @@ class LibraryPieces:
         }
 
 
-def set_space_before(pre_tokenizer: dict[str, Any] | None, before: bool) -> None:
+def set_space_before(pre_tokenizer: object, before: bool) -> None:
     """Make the pre-tokenizer of a ``tokenizer.json`` read texts as if a space preceded them, or none."""
-    if pre_tokenizer is None:
+    if not isinstance(pre_tokenizer, dict):  # no pre-tokenizer, or none that the library reads
         return
-    for inner in pre_tokenizer.get("pretokenizers", ()):
+    inside = pre_tokenizer.get("pretokenizers")
+    for inner in inside if isinstance(inside, list) else ():
         set_space_before(inner, before)
     if pre_tokenizer.get("type") == "ByteLevel":
         pre_tokenizer["add_prefix_space"] = before
@@ -73,28 +81,15 @@ def set_space_before(pre_tokenizer: dict[str, Any] | None, before: bool) -> None
         pre_tokenizer["prepend_scheme"] = "always" if before else "never"
 
 
-def read_tokenizer_json(path: Path) -> dict[str, Any]:
-    """The content of a ``tokenizer.json``.
-
-    Raises:
-        ValueError: it is not a JSON object.
-    """
-    try:
-        state = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path}: not JSON: {error}") from error
-    if not isinstance(state, dict):
-        raise ValueError(f"{path}: expected a JSON object")
-    return state
-
-
 def library_tokenizer(state: dict[str, Any], path: Path) -> Tokenizer:
     """The tokenizer described by `state`, the content of the ``tokenizer.json`` at `path`.
 
     Raises:
-        ValueError: the library cannot read it.
+        ConfigError: the library cannot read it.
     """
     try:
-        return Tokenizer.from_str(json.dumps(state, ensure_ascii=False))
+        tokenizer = Tokenizer.from_str(json.dumps(state, ensure_ascii=False))
+        tokenizer.encode(_RARE)  # fails if the vocabulary lacks the model's unknown piece
+        return tokenizer
     except Exception as error:  # the library raises bare Exception
-        raise ValueError(f"{path}: not a tokenizer that the tokenizers library reads: {error}") from error
+        raise ConfigError(f"{path}: not a tokenizer that the tokenizers library reads: {error}") from error

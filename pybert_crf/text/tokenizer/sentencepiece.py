@@ -13,6 +13,7 @@ from typing import Any
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
+from pybert_crf.reading import ConfigError, quoted
 from pybert_crf.text.tokenizer import model_file as spm
 from pybert_crf.text.tokenizer.byte_pairs import special_tokens
 from pybert_crf.text.tokenizer.pieces import SPACE
@@ -53,9 +54,13 @@ def build_sentencepiece(
         space_before: whether a unit is read as if a space preceded it.
 
     Raises:
+        ConfigError: an option has an invalid value.
         ValueError: a type of model, or an order of pieces, that the family does not have.
     """
-    options = {key: bool(config.get(key, default)) for key, default in rules.options.items()}
+    options = {key: config.get(key, default) for key, default in rules.options.items()}
+    for option, value in options.items():
+        if not isinstance(value, bool):
+            raise ConfigError(f"tokenizer_config.json: {option} must be true or false, got {quoted(value)}")
     tokenizer = Tokenizer(_segmentation(model, rules, names))
     tokenizer.normalizer = normalizers.Sequence(_normalizers(model, rules, options))
     scheme = "always" if space_before else "never"

@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pybert_crf.files import write_json
+from pybert_crf.reading import ConfigError, listed
 from pybert_crf.text.tokenizer.directory import open_directory
 from pybert_crf.text.tokenizer.families import BRACKETED
-from pybert_crf.text.tokenizer.pieces import Pieces
+from pybert_crf.text.tokenizer.pieces import MAX_PIECES, Pieces
 from pybert_crf.text.tokenizer.vocabulary import SPECIAL, character_vocabulary, wordpiece_vocabulary
 from pybert_crf.text.tokenizer.wordpiece import WordPieces, build_wordpiece
 from pybert_crf.text.units import UNITS
@@ -49,12 +50,13 @@ class UnitTokenizer:
         """Wrap `pieces`; `names` maps unk, cls, sep, pad, mask to the special pieces.
 
         Raises:
-            ValueError: the vocabulary lacks one of the special pieces unk, cls, sep and pad.
+            ConfigError: the vocabulary lacks one of the special pieces unk, cls, sep and pad, or has an id of
+                `MAX_PIECES` or more.
         """
         vocab = pieces.vocab()
         missing = [names[name] for name in ("unk", "cls", "sep", "pad") if names[name] not in vocab]
         if missing:
-            raise ValueError(f"the vocabulary{origin and f' of {origin}'} lacks {', '.join(missing)}")
+            raise ConfigError(f"the vocabulary{origin and f' of {origin}'} lacks {listed(missing)}")
         self._names = {name: piece for name, piece in names.items() if piece in vocab}
         self._pieces = pieces
         self._memo: dict[str, list[int]] = {}
@@ -64,6 +66,8 @@ class UnitTokenizer:
         self.pad_id = vocab[names["pad"]]
         self.mask_id = vocab.get(names["mask"])
         self.vocab_size = max(vocab.values()) + 1
+        if self.vocab_size > MAX_PIECES:
+            raise ConfigError(f"the vocabulary{origin and f' of {origin}'} has the id {self.vocab_size - 1}")
 
     @classmethod
     def from_directory(cls, directory: str | os.PathLike[str], unit: str = "word") -> UnitTokenizer:
@@ -80,8 +84,9 @@ class UnitTokenizer:
         Raises:
             FileNotFoundError: a file is missing.
             ImportError: XLM's rules need a package that is not installed.
-            ValueError: a file cannot be read, the family cannot be determined, the vocabulary lacks a special
-                piece, or `unit` is neither.
+            ConfigError: a file cannot be read, the family cannot be determined, or the vocabulary lacks a
+                special piece.
+            ValueError: `unit` is neither.
         """
         _check_unit(unit)
         pieces, names = open_directory(Path(directory), space_before=unit == "word")

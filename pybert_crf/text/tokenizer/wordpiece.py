@@ -10,6 +10,7 @@ from typing import Any
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 from pybert_crf.files import write_text
+from pybert_crf.reading import ConfigError, quoted, read_text
 from pybert_crf.text.tokenizer.pieces import LibraryPieces
 
 OPTIONS = {"do_lower_case": True, "strip_accents": None, "tokenize_chinese_chars": True}
@@ -47,10 +48,12 @@ def build_wordpiece(vocab: dict[str, int], names: Mapping[str, str], config: Map
         vocab: ids of the pieces.
         names: the special pieces unk, cls, sep, pad, mask.
         config: ``tokenizer_config.json``, whose values override the defaults in `OPTIONS`.
+
+    Raises:
+        ConfigError: an option has an invalid value.
     """
-    options = {key: config.get(option, OPTIONS[option]) for option, key in _NORMALIZER_KEYS.items()}
     tokenizer = Tokenizer(models.WordPiece(vocab, unk_token=names["unk"]))
-    tokenizer.normalizer = normalizers.BertNormalizer(clean_text=True, **options)
+    tokenizer.normalizer = normalizers.BertNormalizer(clean_text=True, **_rules(config))
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.decoder = decoders.WordPiece(prefix="##")
     tokenizer.add_special_tokens([piece for piece in names.values() if piece in vocab])
@@ -61,10 +64,25 @@ def build_wordpiece(vocab: dict[str, int], names: Mapping[str, str], config: Map
     return tokenizer
 
 
-def set_options(normalizer: dict[str, Any] | None, config: Mapping[str, Any]) -> None:
+def set_options(normalizer: object, config: Mapping[str, Any]) -> None:
     """Set the options of a ``tokenizer.json``'s normaliser to those in `config`, else `OPTIONS`."""
-    if normalizer is not None and normalizer.get("type") == "BertNormalizer":
-        normalizer |= {key: config.get(option, OPTIONS[option]) for option, key in _NORMALIZER_KEYS.items()}
+    if isinstance(normalizer, dict) and normalizer.get("type") == "BertNormalizer":
+        normalizer |= _rules(config)
+
+
+def _rules(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The normaliser's keys with the options' values.
+
+    Raises:
+        ConfigError: an option is not true or false (or null, for `strip_accents`).
+    """
+    rules = {}
+    for option, key in _NORMALIZER_KEYS.items():
+        value = config.get(option, OPTIONS[option])
+        if not isinstance(value, bool) and not (value is None and option == "strip_accents"):
+            raise ConfigError(f"tokenizer_config.json: {option} must be true or false, got {quoted(value)}")
+        rules[key] = value
+    return rules
 
 
 def read_vocab(path: Path) -> dict[str, int]:
@@ -73,11 +91,8 @@ def read_vocab(path: Path) -> dict[str, int]:
     A repeated piece has its last id, as in transformers.
 
     Raises:
-        ValueError: the file is not UTF-8.
+        ConfigError: the file is not UTF-8.
     """
-    try:
-        text = path.read_bytes().decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not UTF-8: {error}") from error
+    text = read_text(path)
     # Only \n ends a line: U+2028 and U+0085 occur in real vocabularies.
     return {line.removesuffix("\r"): index for index, line in enumerate(text.removesuffix("\n").split("\n"))}
