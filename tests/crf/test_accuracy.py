@@ -115,7 +115,7 @@ def test_a_chain_that_does_not_forget(backend: str, apart: float) -> None:
 
 
 @each_backend
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_log_z_about_0(backend: str, seed: int) -> None:
     """Every start and transition a probability, so that no large score hides a drift over 2,000 steps, which
     are all alike and round alike."""

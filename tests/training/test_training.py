@@ -257,10 +257,10 @@ def test_training_tags_that_break_the_scheme_are_mended_and_told(
 def test_two_processes_train_one_model(options: Make) -> None:
     """DistributedDataParallel on the CPU, through torchrun, as a user would start it."""
     chosen = options(epochs=2)
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=29517"]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
     command += ["-m", "pybert_crf", "train", chosen.train, "--dev", chosen.dev, "--out", chosen.out]
     command += ["--model", "tiny", "--epochs", "2", "--batch-tokens", "128", "--min-count", "1"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("epoch   2") == 1
     assert Tagger.from_pretrained(chosen.out).model.labels[0] == "O"
