@@ -147,7 +147,7 @@ if child == 0:
 assert os.waitpid(child, 0)[1] == 0
 """
     command = [sys.executable, "-W", "ignore", "-c", program]
-    done = subprocess.run(command, timeout=60, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, timeout=240, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
