@@ -8,6 +8,7 @@
 #include "chain/parameters.hpp"
 #include "chain/path_score.hpp"
 #include "chain/row.hpp"
+#include "lanes/math.hpp"
 
 namespace pybert_crf::PYBERT_CRF_TARGET {
 
@@ -101,7 +102,20 @@ PYBERT_CRF_FUNCTION void k_best_paths(const Chains<Real>& chains, const Row<Real
   Lanes::sync();
 }
 
-// The k best paths of a row of a batch, as BestPaths has them.
+// Whether NaN or +inf is among the scores that a row reads.
+template <class Lanes, class Real>
+PYBERT_CRF_FUNCTION bool reads_nan(const Chains<Real>& chains, const Row<Real>& row) {
+  return Lanes::any_of(row.tags, [&](std::ptrdiff_t j) {
+    bool nan = is_nan_or_inf(chains.start(j)) || is_nan_or_inf(chains.end(j));
+    for (std::ptrdiff_t i = 0; i < row.length; ++i) nan |= is_nan_or_inf(row.emission(i, j));
+    for (std::ptrdiff_t to = 0; row.length > 1 && to < row.tags; ++to)
+      nan |= is_nan_or_inf(chains.transitions(j, to));
+    return nan;
+  });
+}
+
+// The k best paths of a row of a batch, as BestPaths has them; NaN for their scores, and no paths, if it
+// reads NaN or +inf.
 template <class Lanes, class Real>
 PYBERT_CRF_FUNCTION void k_best_of_row(const Chains<Real>& chains, const Row<Real>& row,
                                        const BestPaths<Real>& out, const KBestScratch<Lanes>& scratch) {
@@ -112,13 +126,14 @@ PYBERT_CRF_FUNCTION void k_best_of_row(const Chains<Real>& chains, const Row<Rea
   Lanes::each(k, [&](std::ptrdiff_t rank) {
     for (std::ptrdiff_t t = 0; t < chains.time; ++t) path(rank)[t] = -1;
   });
-  if (row.length > 0)
+  const bool nan = row.length > 0 && reads_nan<Lanes>(chains, row);
+  if (row.length > 0 && !nan)
     k_best_paths<Lanes>(chains, row, k, scratch,
                         [&](std::ptrdiff_t rank, std::ptrdiff_t i, std::ptrdiff_t tag) {
                           path(rank)[row.positions[i]] = tag;
                         });
   for (std::ptrdiff_t rank = 0; rank < k; ++rank) {
-    double score = -std::numeric_limits<double>::infinity();
+    double score = nan ? std::numeric_limits<double>::quiet_NaN() : -std::numeric_limits<double>::infinity();
     if (row.length == 0 ? rank == 0 : path(rank)[row.positions[0]] >= 0)  // an empty row has one path
       score = path_score<Lanes>(chains, row, [&](std::ptrdiff_t i) {
         return static_cast<std::ptrdiff_t>(path(rank)[row.positions[i]]);

@@ -88,7 +88,7 @@ PYBERT_CRF_FUNCTION void step_sums(const Weights<Lanes>& weights, const LogScrat
     Lanes::store(scratch.sums + block, propagate(shape, scratch.powers, weights.table[left], block));
 }
 
-// log Z of a row of at least one position. Calls visit(i, j, alpha) with the alpha of each tag at each
+// log Z of a row of at least one position, NaN if NaN or +inf is among its scores. Calls visit(i, j, alpha) with the alpha of each tag at each
 // position, relative to the greatest of the position, in the lane that owns the tag.
 template <class Lanes, class Real, class Visit>
 PYBERT_CRF_FUNCTION double log_forward(const Weights<Lanes>& weights, const LogChain<Real>& chain,
@@ -108,7 +108,7 @@ PYBERT_CRF_FUNCTION double log_forward(const Weights<Lanes>& weights, const LogC
                                  : column_log_sum(alpha, chain.transitions, tags, j);
       joint[j] = reached + static_cast<double>(row.emission(at, j));
     });
-    nan |= Lanes::any_of(tags, [&](std::ptrdiff_t j) { return is_nan(joint[j]); });
+    nan |= Lanes::any_of(tags, [&](std::ptrdiff_t j) { return is_nan_or_inf(joint[j]); });
     double top = Lanes::greatest_of(tags, [&](std::ptrdiff_t j) -> double { return joint[j]; });
     if (top == nothing) top = 0;
     Lanes::sync();  // nobody reads the last alphas any more
@@ -123,7 +123,7 @@ PYBERT_CRF_FUNCTION double log_forward(const Weights<Lanes>& weights, const LogC
   const auto ending = [&](std::ptrdiff_t j) -> double {
     return alpha[j] + static_cast<double>(chain.end(j));
   };
-  nan |= Lanes::any_of(tags, [&](std::ptrdiff_t j) { return is_nan(ending(j)); });
+  nan |= Lanes::any_of(tags, [&](std::ptrdiff_t j) { return is_nan_or_inf(ending(j)); });
   const double top = Lanes::greatest_of(tags, ending);
   if (nan) return std::numeric_limits<double>::quiet_NaN();
   if (top == nothing) return nothing;

@@ -65,17 +65,17 @@ struct Weights {
   double boundary_top[2] = {};
   double top = 0;
   bool scalable = false;  // the parameters are within the bounds of the scaled recursion
-  bool has_nan = false;   // NaN among the transitions
+  bool has_nan = false;   // NaN or +inf among the transitions
 };
 
 // The greatest of some scores and the least finite one.
 struct Spread {
   double top = -std::numeric_limits<double>::infinity();
   double low = std::numeric_limits<double>::infinity();
-  bool nan = false;
+  bool unusable = false;  // NaN or +inf among them
 
   PYBERT_CRF_INLINE void add(double score) {
-    nan |= !(score == score);
+    unusable |= is_nan_or_inf(score);
     top = score > top ? score : top;
     low = score > -std::numeric_limits<double>::infinity() && score < low ? score : low;
   }
@@ -83,7 +83,7 @@ struct Spread {
   // What the scores are made relative to: 0 where all of them are -inf.
   PYBERT_CRF_INLINE double base() const { return top > -std::numeric_limits<double>::infinity() ? top : 0; }
 
-  PYBERT_CRF_INLINE bool within(double bound) const { return !nan && (low > top || low - top >= bound); }
+  PYBERT_CRF_INLINE bool within(double bound) const { return !unusable && (low > top || low - top >= bound); }
 };
 
 // How many numbers the arrays of Weights and of Scores are.
@@ -123,7 +123,7 @@ PYBERT_CRF_FUNCTION void measure_parameters(const Chains<Real>& chains, Weights<
     for (std::ptrdiff_t j = 0; j < tags; ++j) all.add(static_cast<double>(chains.transitions(i, j)));
   });
   weights.top = spread.base();
-  weights.has_nan = spread.nan;
+  weights.has_nan = spread.unusable;
   weights.scalable = spread.within(bound::least_weight);
   for (int at_side = left; at_side <= right; ++at_side) {
     const auto side = static_cast<Side>(at_side);
@@ -188,8 +188,8 @@ struct Scores {
   Work* boundary[2] = {};         // (padded): start, end
   Work* table[2] = {};            // the transitions and their transpose; -inf in rows and lanes beyond
   Work* padding = nullptr;        // (padded): 0 for a tag, -inf for a lane beyond the last
-  bool boundary_has_nan = false;  // NaN in start or end
-  bool has_nan = false;           // NaN among the transitions
+  bool boundary_has_nan = false;  // NaN or +inf in start or end
+  bool has_nan = false;           // NaN or +inf among the transitions
 };
 
 // Copies the rows first..stop-1 of the tables, and with the first rows everything else.
@@ -212,11 +212,11 @@ PYBERT_CRF_FUNCTION void copy_parameters(const Chains<Real>& chains, std::ptrdif
   });
   scores.has_nan = Lanes::any_of(tags, [&](std::ptrdiff_t i) {
     bool nan = false;
-    for (std::ptrdiff_t j = 0; j < tags; ++j) nan |= is_nan(transitions(i, j));
+    for (std::ptrdiff_t j = 0; j < tags; ++j) nan |= is_nan_or_inf(transitions(i, j));
     return nan;
   });
   scores.boundary_has_nan =
-      Lanes::any_of(tags, [&](std::ptrdiff_t j) { return is_nan(chains.start(j)) || is_nan(chains.end(j)); });
+      Lanes::any_of(tags, [&](std::ptrdiff_t j) { return is_nan_or_inf(chains.start(j)) || is_nan_or_inf(chains.end(j)); });
 }
 
 }  // namespace pybert_crf::PYBERT_CRF_TARGET

@@ -96,7 +96,7 @@ class BestPath {
     nan_ = rest.nan;
   }
 
-  // The path's score: NaN if there is NaN on any path.
+  // The path's score: NaN if there is NaN or +inf on any path.
   PYBERT_CRF_INLINE void finish() const {
     Lanes::sync();
     const Row<Real> row = row_;

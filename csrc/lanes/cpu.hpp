@@ -231,11 +231,13 @@ struct CpuLanes : private Registers<Number, bytes_for<Number, Width>> {
     return result;
   }
 
-  // NaN in every lane where one of them is NaN, `a` elsewhere.
+  // NaN in every lane where `a` is NaN, or `b` NaN or +inf; `a` elsewhere.
   static PYBERT_CRF_INLINE Values keep_nan(const Values& a, const Values& b) {
+    const Register infinity = Register{} + std::numeric_limits<Work>::infinity();
+    const Register nan = Register{} + std::numeric_limits<Work>::quiet_NaN();
     Values values;
     PYBERT_CRF_UNROLL
-    for (int r = 0; r < registers; ++r) values.part[r] = b.part[r] == b.part[r] ? a.part[r] : b.part[r];
+    for (int r = 0; r < registers; ++r) values.part[r] = b.part[r] < infinity ? a.part[r] : nan;
     return values;
   }
 

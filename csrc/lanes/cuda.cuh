@@ -149,7 +149,9 @@ struct CudaLanes {
     return value > -std::numeric_limits<Work>::infinity() && value < least ? value : least;
   }
 
-  static __device__ __forceinline__ Values keep_nan(Values a, Values b) { return b == b ? a : b; }
+  static __device__ __forceinline__ Values keep_nan(Values a, Values b) {
+    return b < std::numeric_limits<Work>::infinity() ? a : std::numeric_limits<Work>::quiet_NaN();
+  }
 
   static __device__ __forceinline__ Values fma(Values a, Values b, Values c) { return a * b + c; }
 

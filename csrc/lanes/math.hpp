@@ -59,6 +59,11 @@ PYBERT_CRF_INLINE bool is_nan(double x) {
   return !(x == x);
 }
 
+// Of a score: no sum of scores means anything then.
+PYBERT_CRF_INLINE bool is_nan_or_inf(double x) {
+  return !(x < std::numeric_limits<double>::infinity());
+}
+
 // 1 / n!, the coefficients of exp.
 template <class Real>
 struct TaylorOfExp {

@@ -47,9 +47,9 @@ class CRF(nn.Module):
 
     Shapes below are for ``batch_first=True``: B rows, T positions, K tags. Otherwise the first two axes of
     every tensor with a time axis are swapped. Masks may have any dtype; nonzero is on; None means all on.
-    Emissions of half precision are computed in float32, and their gradients come back in their dtype. NaN in
-    an unmasked emission makes the row's log-likelihood NaN. A score of -inf forbids; it never makes a NaN, in
-    values or gradients.
+    Emissions of half precision are computed in float32, and their gradients come back in their dtype. NaN or
+    +inf in an unmasked emission makes the row's log-likelihood NaN. A score of -inf forbids; it never makes a
+    NaN, in values or gradients.
 
     Most methods take two more tensors, which change the problem for one batch:
 
@@ -236,7 +236,7 @@ class CRF(nn.Module):
         Of equal paths the one with the lowest tags wins, compared from the last position backwards.
 
         Raises:
-            ValueError: a row has no legal path, or NaN in an unmasked emission; names the row.
+            ValueError: a row has no legal path, or NaN or +inf in an unmasked emission; names the row.
         """
         problem = self._problem(emissions, mask, None, allowed, pairwise)
         tags, scores = autograd.viterbi(*problem)
@@ -259,7 +259,8 @@ class CRF(nn.Module):
 
         Returns:
             tags (B, T) int64, -1 where masked, and scores (B,): 0 for a row with nothing unmasked, -inf for
-            one with no legal path, NaN for one with NaN in it; the tags of the latter two are unspecified.
+            one with no legal path, NaN for one with NaN or +inf in it. The tags of the latter two are
+            unspecified, but each is -1 or in 0..K-1.
             For k > 1, (k, B, T) and (k, B), the best first; beyond the number of legal paths (1 for a row
             with nothing unmasked) scores are -inf and tags -1.
         """

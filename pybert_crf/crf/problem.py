@@ -131,20 +131,26 @@ def check_fraction(name: str, value: float) -> None:
 
 
 def check_best(scores: Tensor, chain: Chain) -> None:
-    """Raise ValueError if the score (B,) of a row's best path is NaN or -inf; names the row and the cause.
+    """Raise ValueError if the score (B,) of a row's best path is not finite; names the row and the cause.
 
     Waits for the device.
     """
     if all(map(math.isfinite, scores.tolist())):
         return
-    if any(bool(parameter.isnan().any()) for parameter in (chain.start, chain.transitions, chain.end)):
-        raise ValueError("the transition parameters hold NaN")
+    for parameter in (chain.start, chain.transitions, chain.end):
+        if not bool((parameter < math.inf).all()):
+            held = "NaN" if bool(parameter.isnan().any()) else "+inf"
+            raise ValueError(f"the transition parameters hold {held}")
     unreadable = scores.isnan().nonzero()[:, 0].tolist()
     if unreadable:
         row = unreadable[0]
-        wrong = (chain.mask[row] & chain.emissions[row].isnan().any(dim=1)).nonzero()[:, 0].tolist()
-        where = f", position {wrong[0]}" if wrong else ", or +inf beside -inf"
-        raise ValueError(f"emissions hold NaN at batch row {row}{where}")
+        emissions = chain.emissions[row]
+        usable = (emissions < math.inf).all(dim=1) | ~chain.mask[row]
+        wrong = (~usable).nonzero()[:, 0].tolist()
+        if not wrong:
+            raise ValueError(f"the scores of batch row {row} sum to NaN")
+        held = "NaN" if bool(emissions[wrong[0]].isnan().any()) else "+inf"
+        raise ValueError(f"emissions hold {held} at batch row {row}, position {wrong[0]}")
     illegal = (scores == float("-inf")).nonzero()[:, 0].tolist()
     if illegal:
         named = ", ".join(map(str, illegal[:5])) + (", ..." if len(illegal) > 5 else "")

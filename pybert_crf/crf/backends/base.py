@@ -27,7 +27,8 @@ class Backend(Protocol):
         """The log of the sum of exp(score) over all paths (docs/crf/theory.md, eq. 3 and 4).
 
         Returns:
-            log_z: (B,); 0 for an empty row, -inf if no path is legal, NaN if a score that is read is NaN.
+            log_z: (B,); 0 for an empty row, -inf if no path is legal, NaN if a score that is read is NaN or
+                +inf.
             messages: what :meth:`gradient` of the same backend needs; their meaning, dtype and shape are the
                 backend's own.
         """
@@ -80,9 +81,9 @@ class Backend(Protocol):
         Of equal paths the one with the lowest tags wins, compared from the last position backwards.
 
         Returns:
-            tags: (B, T), -1 where masked. If no path is legal, or a score is NaN, the tags are unspecified
-                but in range.
-            scores: (B,); 0 for an empty row, -inf if no path is legal, NaN for a row with NaN in it.
+            tags: (B, T), -1 where masked. If no path is legal, or a score is NaN or +inf, the tags are
+                unspecified, but each is -1 or in 0..K-1.
+            scores: (B,); 0 for an empty row, -inf if no path is legal, NaN for a row with NaN or +inf in it.
         """
         ...
 
@@ -91,7 +92,8 @@ class Backend(Protocol):
 
         Returns:
             tags: (k, B, T), -1 where masked, and beyond the number of legal paths.
-            scores: (k, B), -inf beyond the number of legal paths. An empty row has one path, of score 0.
+            scores: (k, B), -inf beyond the number of legal paths; all NaN for a row with NaN or +inf in it.
+                An empty row has one path, of score 0.
 
         Raises:
             ValueError: k is not positive.

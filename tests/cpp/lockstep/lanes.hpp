@@ -234,7 +234,9 @@ struct LockstepLanes {
     });
   }
   static Values keep_nan(const Values& a, const Values& b) {
-    return by_lane([&](int lane) { return b.of[lane] == b.of[lane] ? a.of[lane] : b.of[lane]; });
+    constexpr Work infinity = std::numeric_limits<Work>::infinity();
+    constexpr Work nan = std::numeric_limits<Work>::quiet_NaN();
+    return by_lane([&](int lane) { return b.of[lane] < infinity ? a.of[lane] : nan; });
   }
   static Values fma(const Values& a, const Values& b, const Values& c) {
     return by_lane([&](int lane) { return a.of[lane] * b.of[lane] + c.of[lane]; });

@@ -58,6 +58,10 @@ def k_best(k: int, chain: Chain, pairwise: Tensor | None = None) -> Pair:
         place = torch.where(rows.inside[:, t, None], came_from[t - 1].gather(1, place), place)
         places.append(place)
 
+    unusable = ~(rows.pack(emissions) < torch.inf).flatten(1).all(dim=1)  # NaN or +inf
+    unusable = unusable | ~((start < torch.inf) & (end < torch.inf)).all()
+    unusable = unusable | ((rows.lengths > 1) & ~(transitions < torch.inf).all())
+    scores = torch.where(unusable[:, None], torch.nan, scores)
     only = torch.where(torch.arange(k, device=mask.device) == 0, 0.0, NEG_INF)
     scores = torch.where((rows.lengths > 0)[:, None], scores + offset[:, None], only.to(scores))
     if T == 0:
