@@ -10,7 +10,7 @@ from pybert_crf.batches import Example, make_example
 from pybert_crf.options import TrainOptions
 from pybert_crf.tagger import Tagger
 from pybert_crf.text.corpora import Corpus, CorpusError, read_corpus
-from pybert_crf.text.tagging.schemes import convert
+from pybert_crf.text.tagging.schemes import OUTSIDE, convert
 from pybert_crf.text.tokenizer import UnitTokenizer
 from pybert_crf.text.units import detect_unit
 
@@ -93,11 +93,19 @@ def _read_like(path: str, scheme: str) -> Corpus:
 
 def encode_corpus(corpus: Corpus, tagger: Tagger) -> list[Example]:
     """Pieces and tag numbers of every sentence of a training corpus."""
-    number = {label: i for i, label in enumerate(corpus.labels)}
-    return [
-        make_example(tagger.tokenizer.encode(s.tokens), tagger.layout, [number[tag] for tag in s.tags])
-        for s in corpus.sentences
-    ]
+    number = {label: i for i, label in enumerate(tagger.model.labels)}
+    examples = []
+    for sentence in corpus.sentences:
+        tags = convert(sentence.tags, corpus.scheme, tagger.scheme)
+        encoded = tagger.tokenizer.encode(sentence.tokens)
+        examples.append(make_example(encoded, tagger.layout, [number[tag] for tag in tags]))
+    return examples
+
+
+def labels_in(corpus: Corpus, scheme: str) -> list[str]:
+    """The labels of `corpus`, converted to `scheme`: ``O``, and all others sorted."""
+    converted = (convert(s.tags, corpus.scheme, scheme) for s in corpus.sentences)
+    return [OUTSIDE, *sorted({tag for tags in converted for tag in tags} - {OUTSIDE})]
 
 
 def hash_corpora(corpora: Corpora, examples: list[Example]) -> str:

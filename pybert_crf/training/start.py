@@ -1,11 +1,18 @@
-"""The encoder and tokenizer that a run starts from: new ones, or those of a checkpoint."""
+"""What a run starts from: new encoder and tokenizer, or those of a checkpoint; and the checkpoint's head."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
 
-from pybert_crf.encoders import Encoder, EncoderConfig
+import torch
+from torch import Tensor
+
+from pybert_crf.encoders import Encoder, EncoderConfig, read_config, read_tensors
+from pybert_crf.model import SECTION, BertCRF
 from pybert_crf.options import RunOptions
+from pybert_crf.text.tagging.schemes import OUTSIDE, role
 from pybert_crf.text.tokenizer import UnitTokenizer
 
 
@@ -36,3 +43,84 @@ def check_vocabulary(tokenizer: UnitTokenizer, config: EncoderConfig, options: R
             f"{options.model}: its tokenizer has {tokenizer.vocab_size} pieces, "
             f"its encoder only {config.vocab_size}"
         )
+
+
+class Head(NamedTuple):
+    """Labels and weights above the encoder of a checkpoint: of a saved tagger, or a token classifier.
+
+    Attributes:
+        labels: in the order of their numbers.
+        scheme, unit: of a saved tagger, else None.
+        tensors: by their names in `BertCRF`: linear layer and, of a saved tagger, CRF.
+    """
+
+    labels: tuple[str, ...]
+    scheme: str | None
+    unit: str | None
+    tensors: Mapping[str, Tensor]
+
+    def merge_labels(self, wanted: Sequence[str], scheme: str) -> list[str]:
+        """The labels of the training data, `wanted`, and those of this head that are of the same types."""
+        types = {role(label, scheme)[1] for label in wanted}
+        known = [label for label in self.labels if _type_of(label, scheme) in types]
+        return [OUTSIDE, *(label for label in dict.fromkeys([*known, *wanted]) if label != OUTSIDE)]
+
+    @torch.no_grad()
+    def copy_to(self, model: BertCRF) -> None:
+        """Give the weights of all labels that this head shares with `model` to it."""
+        shared = [label for label in model.labels if label in self.labels]
+        new = torch.tensor([model.labels.index(label) for label in shared])
+        old = torch.tensor([self.labels.index(label) for label in shared])
+        for name, parameter in model.named_parameters():
+            if name == "crf.transitions" and name in self.tensors:
+                parameter[new[:, None], new] = self.tensors[name][old[:, None], old].to(parameter.dtype)
+            elif name in self.tensors:
+                parameter[new] = self.tensors[name][old].to(parameter.dtype)
+
+    def note(self, name: str, labels: Sequence[str]) -> str:
+        """What becomes of the head of the checkpoint `name` in a tagger with `labels`."""
+        kept = sum(label in self.labels for label in labels)
+        added = [label for label in labels if label not in self.labels]
+        dropped = [label for label in self.labels if label not in labels]
+        parts = [f"training goes on with the head of {name}: {kept} tags are kept"]
+        parts += [f"new: {_some(added)}"] if added else []
+        parts += [f"dropped, since train never shows their types: {_some(dropped)}"] if dropped else []
+        return "; ".join(parts)
+
+
+def read_head(directory: Path) -> Head | None:
+    """The head in a checkpoint's directory; None if it has an encoder alone, or a head for another task.
+
+    Raises:
+        CheckpointError, ConfigError, FileNotFoundError: files that cannot be read or do not fit together.
+    """
+    config = read_config(directory)
+    if SECTION in config:
+        model = BertCRF.from_pretrained(directory)
+        own = {name: value for name, value in model.state_dict().items() if not name.startswith("encoder.")}
+        return Head(model.labels, model.scheme, config[SECTION]["unit"], own)
+    architectures, names = config.get("architectures"), config.get("id2label")
+    if not isinstance(architectures, list) or not isinstance(names, dict):
+        return None
+    if not any(str(each).endswith("ForTokenClassification") for each in architectures):
+        return None
+    stored = read_tensors(directory)
+    if not {"classifier.weight", "classifier.bias"} <= stored.keys():
+        return None
+    labels = tuple(str(names.get(str(i), i)) for i in range(len(stored["classifier.bias"])))
+    return Head(labels, None, None, {f"linear.{each}": stored[f"classifier.{each}"] for each in _LINEAR})
+
+
+_LINEAR = ("weight", "bias")
+
+
+def _type_of(label: str, scheme: str) -> str | None:
+    """The type of a label; None if it is none of the scheme's, as LABEL_0."""
+    try:
+        return role(label, scheme)[1]
+    except ValueError:
+        return None
+
+
+def _some(labels: Sequence[str]) -> str:
+    return ", ".join(label[:20] for label in labels[:5]) + (", …" if len(labels) > 5 else "")

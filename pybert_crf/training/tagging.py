@@ -16,14 +16,21 @@ from pybert_crf.tagger import Tagger
 from pybert_crf.text.tagging.metrics import Report
 from pybert_crf.text.tokenizer import UnitTokenizer
 from pybert_crf.training.checkpoints import check_out
-from pybert_crf.training.corpora import Corpora, encode_corpus, hash_corpora, read_corpora, unknown_note
+from pybert_crf.training.corpora import (
+    Corpora,
+    encode_corpus,
+    hash_corpora,
+    labels_in,
+    read_corpora,
+    unknown_note,
+)
 from pybert_crf.training.directory import reserve
 from pybert_crf.training.events import Finished, Observer, TaggingStarted
 from pybert_crf.training.loop import TrainingLoop, build_accelerator
 from pybert_crf.training.mean_loss import mean_loss
 from pybert_crf.training.optimizer import build_optimizer
 from pybert_crf.training.results import tagger_card, write_results
-from pybert_crf.training.start import check_vocabulary, new_encoder, new_tokenizer
+from pybert_crf.training.start import check_vocabulary, new_encoder, new_tokenizer, read_head
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -58,12 +65,16 @@ def train(options: TrainOptions, observer: Observer | None = None) -> Finished[R
 
 
 def build_tagger(corpora: Corpora, options: TrainOptions) -> Tagger:
-    """The untrained tagger: encoder and tokenizer as `options.model` says, linear layer and CRF new.
+    """The tagger to train: encoder and tokenizer as `options.model` says, and a new linear layer and CRF.
+
+    From a saved tagger, or a token classifier of transformers, the labels that the training data share with
+    it keep their weights. The scheme is then the saved tagger's, to which the corpora are converted.
 
     Raises:
         FileNotFoundError: the pretrained encoder or a file of it is missing.
-        ValueError: encoder and tokenizer do not fit together.
+        ValueError: encoder and tokenizer do not fit together, or a saved tagger has another unit.
     """
+    head = None
     if options.from_scratch:
         tokens = (sentence.tokens for sentence in corpora.train.sentences)
         tokenizer = new_tokenizer(tokens, corpora.unit, options)
@@ -73,7 +84,18 @@ def build_tagger(corpora: Corpora, options: TrainOptions) -> Tagger:
         tokenizer = UnitTokenizer.from_directory(directory, corpora.unit)
         encoder = Encoder.from_pretrained(directory)
         check_vocabulary(tokenizer, encoder.config, options)
-    model = BertCRF(encoder, corpora.train.labels, corpora.train.scheme, options.dropout)
+        head = read_head(directory)
+    scheme = head.scheme if head is not None and head.scheme else corpora.train.scheme
+    labels = labels_in(corpora.train, scheme)
+    if head is None:
+        model = BertCRF(encoder, labels, scheme, options.dropout)
+    else:
+        if head.unit not in (None, corpora.unit):
+            raise ValueError(
+                f"{options.model} tags each {head.unit}, but train is read by {corpora.unit}: see --unit"
+            )
+        model = BertCRF(encoder, head.merge_labels(labels, scheme), scheme, options.dropout)
+        head.copy_to(model)
     return Tagger(model, tokenizer, corpora.unit)
 
 
@@ -111,12 +133,18 @@ class TaggingTask(TrainingLoop[Batch, Report]):
             device=str(self.accelerator.device),
             epoch=epoch,
             epochs=self.options.epochs,
-            notes=self.corpora.notes() + unknown,
+            notes=self.corpora.notes() + unknown + self._head_note(),
         )
 
     def collate(self, rows: list[int], epoch: int) -> tuple[Batch, int]:
         batch = collate([self.examples[i] for i in rows], self.tagger.layout)
         return batch, int(batch.mask.sum())
+
+    def _head_note(self) -> tuple[str, ...]:
+        if self.options.from_scratch:
+            return ()
+        head = read_head(resolve(self.options.model, revision=self.options.revision))
+        return () if head is None else (head.note(self.options.model, self.tagger.model.labels),)
 
     def content(self) -> str:
         return hash_corpora(self.corpora, self.examples)

@@ -178,11 +178,6 @@ def test_a_pretrained_encoder_is_trained_on(options: Make, tmp_path: Path) -> No
     torch.testing.assert_close(trained, encoder.embeddings.word.weight.detach(), rtol=0, atol=1e-6)
 
 
-def test_a_saved_tagger_is_trained_on(options: Make, tmp_path: Path) -> None:
-    first = train(options(epochs=1))
-    train(options(model=first.out, epochs=1, out=str(tmp_path / "second")))
-
-
 @pytest.mark.parametrize("precision", ["bf16"])
 def test_mixed_precision_learns_too(options: Make, precision: str) -> None:
     result = train(options(epochs=12, learning_rate=2e-3, precision=precision, patience=0))
