@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from pybert_crf.batches import Batch
 from pybert_crf.crf import CRF
@@ -40,7 +41,10 @@ SECTION = "pybert_crf"
 FORMAT = 1
 """The version of the section's format, the only one that is read."""
 
-_INFERENCE_POSITIONS = 16384  # encoded at once outside training: bounds the memory that a long text takes
+# Encoded at once: bounds the memory that a long text takes. In training the bound is on a sentence that makes
+# a batch of its own; batches of several have the size that the caller chose.
+_INFERENCE_POSITIONS = 16384
+_TRAINING_POSITIONS = 4096
 
 
 class BertCRF(nn.Module):
@@ -78,17 +82,21 @@ class BertCRF(nn.Module):
 
     def emissions(self, batch: Batch) -> Tensor:
         """Scores of every tag for every unit: (batch, time, tags)."""
-        hidden = self._hidden(batch.input_ids, batch.attention_mask)  # (windows, length, hidden)
+        alone = batch.first.shape[0] == 1
+        hidden = self._hidden(batch.input_ids, batch.attention_mask, alone)  # (windows, length, hidden)
         units = hidden.flatten(0, 1)[batch.first]  # (batch, time, hidden)
         scores: Tensor = self.linear(self.dropout(units))
         return scores
 
-    def _hidden(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        rows = max(1, _INFERENCE_POSITIONS // max(1, input_ids.shape[1]))
-        if self.training or input_ids.shape[0] <= rows:
+    def _hidden(self, input_ids: Tensor, attention_mask: Tensor, alone: bool) -> Tensor:
+        positions = _TRAINING_POSITIONS if self.training else _INFERENCE_POSITIONS
+        rows = max(1, positions // max(1, input_ids.shape[1]))
+        if input_ids.shape[0] <= rows or (self.training and not alone):
             hidden: Tensor = self.encoder(input_ids, attention_mask)
             return hidden
         slices = zip(torch.split(input_ids, rows), torch.split(attention_mask, rows), strict=True)
+        if self.training:  # activations of one slice at a time, computed again in the backward pass
+            return torch.cat([checkpoint(self.encoder, *each, use_reentrant=False) for each in slices])
         return torch.cat([self.encoder(ids, mask) for ids, mask in slices])
 
     def forward(self, batch: Batch) -> Tensor:

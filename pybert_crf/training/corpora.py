@@ -9,11 +9,12 @@ from hashlib import sha256
 from pybert_crf.batches import Example, make_example
 from pybert_crf.options import TrainOptions
 from pybert_crf.tagger import Tagger
-from pybert_crf.text.corpora import Corpus, CorpusError, read_corpus
+from pybert_crf.text.corpora import Corpus, CorpusError, Sentence, read_corpus
 from pybert_crf.text.tagging.schemes import OUTSIDE, convert
 from pybert_crf.text.tokenizer import UnitTokenizer
 from pybert_crf.text.units import detect_unit
 
+_LONG = 5000  # tokens of a sentence that is probably several
 _KNOWN_ENOUGH = 0.01  # share of unknown units that is not worth a note
 
 
@@ -44,6 +45,10 @@ class Corpora:
             told = f"train breaks {self.train.scheme} at lines {_some(self.mended)}"
             notes.append(f"{told}; mended: an illegal tag is read as conlleval reads it")
         for name, corpus in self.parts.items():
+            longest = max(corpus.sentences, key=_length, default=Sentence([], []))
+            if len(longest.tokens) >= _LONG:
+                told = f"{name} has a sentence of {len(longest.tokens):,} tokens at line {longest.line}"
+                notes.append(f"{told}: is the blank line missing that ends a sentence?")
             if corpus.scheme != self.train.scheme:
                 notes.append(f"{name} is written in {corpus.scheme}; it is converted to {self.train.scheme}")
             elif unseen := [label for label in corpus.labels if label not in self.train.labels]:
@@ -53,6 +58,10 @@ class Corpora:
                 lines = _some(corpus.illegal_lines)
                 notes.append(f"{name} breaks {corpus.scheme} at lines {lines}; kept as it is")
         return tuple(notes)
+
+
+def _length(sentence: Sentence) -> int:
+    return len(sentence.tokens)
 
 
 def _some(lines: list[int]) -> str:
