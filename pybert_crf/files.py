@@ -43,7 +43,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
         _sync_directory(path.parent)
     except Exception as error:
         if _is_full(error):
-            raise OSError(errno.ENOSPC, f"no space left to write {path}; it is unchanged") from error
+            raise OSError(errno.ENOSPC, f"no space left to write {path}") from error
         raise
     finally:
         temporary.unlink(missing_ok=True)
