@@ -31,9 +31,10 @@ class RunOptions(Options):
 
     model: str = option(
         "small",
-        "Pretrained encoder (directory or hub name), or a size to train from scratch: tiny (2 layers, "
-        "128 wide), small (4, 256) or base (12, 768).",
-        "预训练编码器（目录或 hub 名称），或从零训练的大小：tiny（2 层、128 维）、small（4 层、256 维）、"
+        "Pretrained encoder (directory or hub name) or, in train, a tagger to go on with; or a size to train "
+        "from scratch: tiny (2 layers, 128 wide), small (4, 256) or base (12, 768).",
+        "预训练编码器（目录或 hub 名称），train 中也可以是要继续训练的标注器；"
+        "或从零训练的大小：tiny（2 层、128 维）、small（4 层、256 维）、"
         "base（12 层、768 维）。",
         elsewhere="model-name-or-path model-name pretrained-model pretrained-model-name-or-path encoder",
     )

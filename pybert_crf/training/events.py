@@ -37,7 +37,7 @@ class TaggingStarted(Started):
 
     Attributes:
         sentences: number of sentences by part (``train``, ``dev``, ``test``).
-        scheme, labels: as found in the training data.
+        scheme, labels: of the tagger, as found in the training data or taken from a saved tagger.
     """
 
     sentences: dict[str, int]
