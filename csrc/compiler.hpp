@@ -36,3 +36,11 @@
 #else
 #define PYBERT_CRF_UNROLL
 #endif
+
+// Before a loop over sweeps or rows whose body is long. On a GPU there is one of them, whose state would lie
+// in local memory if it were indexed; on a CPU copies of the body would only be more code.
+#if defined(__CUDACC__)
+#define PYBERT_CRF_UNROLL_ON_GPU _Pragma("unroll")
+#else
+#define PYBERT_CRF_UNROLL_ON_GPU
+#endif

@@ -183,12 +183,14 @@ PYBERT_CRF_FUNCTION void run_sweeps(const Weights<Lanes>& weights, AnySweep* con
   }
   for (std::ptrdiff_t first = 0; first < longest; first += steps) {
     std::ptrdiff_t together = number > 1 ? steps : 0;
+    PYBERT_CRF_UNROLL_ON_GPU
     for (AnySweep* sweep : sweeps) {
       const std::ptrdiff_t count = lesser(steps, sweep->count - first);
       if (count > 0) begin(*sweep, first, count);
       together = lesser(together, count > 0 ? count : 0);
     }
     advance_all<Lanes, OneBlock>(weights, bases, 0, together, from_boundary && first == 0);
+    PYBERT_CRF_UNROLL_ON_GPU
     for (AnySweep* sweep : sweeps) {
       const std::ptrdiff_t count = lesser(steps, sweep->count - first);
       Sweep<Lanes>* const alone[] = {sweep};

@@ -2,7 +2,8 @@
 
     pip install -v . 2>&1 | tee build.log && python tests/cpp/cuda_resources.py build.log
 
-Prints a table. Exits with 1 where a kernel of groups of up to 32 lanes spills registers, or the log has none.
+Prints a table. Exits with 1 if a kernel of groups of up to 32 lanes spills registers, if a kernel keeps more
+than MOST_STACK bytes in local memory, or if the log has none.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import re
 import sys
 from pathlib import Path
 from typing import NamedTuple
+
+MOST_STACK = 64  # a sweep's state, which belongs in registers, is some 200 bytes
 
 ENTRY = re.compile(r"Compiling entry function '(?P<name>\w+)' for '(?P<architecture>\w+)'")
 SPILLS = re.compile(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads")
@@ -81,7 +84,10 @@ def main() -> int:
     wrong = [kernel for kernel in kernels if kernel.lanes <= 32 and kernel.spilled]
     for kernel in wrong:
         print(f"{kernel.name} of {kernel.lanes} lanes ({kernel.numbers}) spills {kernel.spilled} bytes")
-    return 1 if wrong else 0
+    large = [kernel for kernel in kernels if kernel.stack > MOST_STACK]
+    for kernel in large:
+        print(f"{kernel.name} of {kernel.lanes} lanes ({kernel.numbers}) has {kernel.stack} bytes of stack")
+    return 1 if wrong or large else 0
 
 
 if __name__ == "__main__":
