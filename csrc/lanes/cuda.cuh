@@ -80,7 +80,8 @@ struct CudaLanes {
     each(count, [&](std::ptrdiff_t j) { add(spread, j); });
     spread.top = reduce(spread.top, [](double a, double b) { return a > b ? a : b; });
     spread.low = reduce(spread.low, [](double a, double b) { return a < b ? a : b; });
-    spread.nan = reduce(spread.nan ? 1.0 : 0.0, [](double a, double b) { return a > b ? a : b; }) > 0;
+    spread.unusable =
+        reduce(spread.unusable ? 1.0 : 0.0, [](double a, double b) { return a > b ? a : b; }) > 0;
     return spread;
   }
 
