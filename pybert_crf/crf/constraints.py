@@ -37,9 +37,13 @@ class Constraints(NamedTuple):
             is_legal: whether the second tag may follow the first.
         """
         return cls(
-            torch.tensor([is_legal(outside, tag) for tag in labels]),
-            torch.tensor([[is_legal(tag, following) for following in labels] for tag in labels]),
-            torch.tensor([is_legal(tag, outside) for tag in labels]),
+            # On the CPU, whatever the default device is: the meta device, where transformers builds models,
+            # would lose them.
+            torch.tensor([is_legal(outside, tag) for tag in labels], device="cpu"),
+            torch.tensor(
+                [[is_legal(tag, following) for following in labels] for tag in labels], device="cpu"
+            ),
+            torch.tensor([is_legal(tag, outside) for tag in labels], device="cpu"),
         )
 
 
@@ -49,6 +53,8 @@ def check_constraint(name: str, allowed: Tensor, parameter: Tensor) -> Tensor:
     Raises:
         ValueError: it is not; names the constraint, the expected shape and the given one.
     """
+    if allowed.is_meta:
+        raise ValueError(f"constraints.{name} is on the meta device, where no values are: make it on the CPU")
     if allowed.dtype != torch.bool or allowed.shape != parameter.shape:
         raise ValueError(
             f"constraints.{name} must be bool of shape {tuple(parameter.shape)}, "

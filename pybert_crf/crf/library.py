@@ -30,6 +30,32 @@ def is_traced(chain: Chain) -> bool:
     )
 
 
+def is_transformed() -> bool:
+    """Whether torch.func's transforms, forward-mode derivatives or torch.jit.trace must see plain PyTorch.
+
+    They do not know a kernel; a trace would keep the memory that it writes to and not the call.
+    """
+    if torch.compiler.is_compiling():
+        return False
+    return (
+        torch._C._functorch.peek_interpreter_stack() is not None
+        or torch.autograd.forward_ad._current_level >= 0
+        or is_recorded()
+    )
+
+
+def is_recorded() -> bool:
+    """Whether torch.jit.trace, or the ONNX exporter that uses it, records."""
+    return bool(torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]
+
+
+def materialised(tensor: Tensor) -> Tensor:
+    """The tensor with its numbers in memory: not lazily negated, and no zeros without storage."""
+    if tensor._is_zerotensor():
+        return torch.zeros(tensor.shape, dtype=tensor.dtype, device=tensor.device)
+    return tensor.resolve_neg()
+
+
 def differentiate(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     """The gradients of tags, emissions, mask, start, transitions, end and backend."""
     tags, *parts, messages, log_z = ctx.saved_tensors
@@ -132,7 +158,7 @@ def _kernel(name: str, op: _Op) -> Callable[..., Any]:
 def _call(name: str, before: Any, chain: Chain, after: Any, backend: str) -> Any:
     """Call a backend's function, after a check of all that it reads as raw memory."""
     check_chain(chain)
-    chain = Chain(*(part.resolve_neg() for part in chain))
+    chain = Chain(*map(materialised, chain))
     op = _OPS[name]
     before = [_checked(*pair, chain, backend) for pair in zip(_names(op.before), before, strict=True)]
     after = [_checked(*pair, chain, backend) for pair in zip(_names(op.after), after, strict=True)]
@@ -153,7 +179,7 @@ def _checked(name: str, value: Any, chain: Chain, backend: str) -> Any:
         "uniforms": ((*value.shape[:1], B, T), torch.float64),
     }[name]
     check_tensor(name, value, shape, dtype, emissions)
-    return value.resolve_neg()
+    return materialised(value)
 
 
 def _messages(emissions: Tensor, backend: str) -> tuple[tuple[int, ...], torch.dtype]:

@@ -7,6 +7,7 @@ in :mod:`pybert_crf.crf.autograd` and :mod:`pybert_crf.crf.posterior`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,7 @@ from pybert_crf.crf import autograd
 from pybert_crf.crf.backends.reference.packing import to_lists
 from pybert_crf.crf.backends.reference.score import path_score
 from pybert_crf.crf.constraints import Constraints, check_constraint
+from pybert_crf.crf.library import is_recorded, is_transformed
 from pybert_crf.crf.log_space import NEG_INF
 from pybert_crf.crf.posterior import entropy, objectives
 from pybert_crf.crf.posterior.spans import span_probabilities
@@ -26,6 +28,7 @@ from pybert_crf.crf.problem import (
     check_best,
     check_fraction,
     check_given,
+    check_order,
     check_pairwise,
     check_parameters,
     check_spans,
@@ -36,6 +39,7 @@ from pybert_crf.crf.reduction import check_reduction, reduce
 from pybert_crf.crf.registry import check_name, choose
 
 _PARAMETERS = {"start": "start_transitions", "transitions": "transitions", "end": "end_transitions"}
+_ORDER_OF_DRAWING = ("start_transitions", "end_transitions", "transitions")  # pytorch-crf's
 
 
 class CRF(nn.Module):
@@ -95,19 +99,80 @@ class CRF(nn.Module):
         self.start_transitions = nn.Parameter(torch.empty(num_tags))
         self.end_transitions = nn.Parameter(torch.empty(num_tags))
         self.transitions = nn.Parameter(torch.empty(num_tags, num_tags))
-        self.reset_parameters()
         # Constraints are buffers, so that they move with the module.
-        for name, allowed in (constraints or Constraints(None, None, None))._asdict().items():
+        constraints = constraints or Constraints(None, None, None)
+        self._is_constrained = constraints != (None, None, None)
+        for name, allowed in constraints._asdict().items():
             if allowed is not None:
                 allowed = check_constraint(name, allowed, getattr(self, _PARAMETERS[name]))
             self.register_buffer(f"_allowed_{name}", allowed, persistent=False)
-        self._is_constrained = constraints is not None
+        self._constraints = constraints if self._is_constrained and self.transitions.is_meta else None
+        self.reset_parameters()
 
+    @torch.no_grad()
     def reset_parameters(self) -> None:
         """Draw the parameters from U(-0.1, 0.1)."""
-        nn.init.uniform_(self.start_transitions, -0.1, 0.1)
-        nn.init.uniform_(self.end_transitions, -0.1, 0.1)
-        nn.init.uniform_(self.transitions, -0.1, 0.1)
+        # Not by torch.nn.init, which transformers 4 makes do nothing while it builds a model.
+        for name in _ORDER_OF_DRAWING:
+            getattr(self, name).uniform_(-0.1, 0.1)
+        self._unset = {name for name in _ORDER_OF_DRAWING if getattr(self, name).is_meta}
+        self._restore_constraints()
+
+    # Parameters and constraints of a layer that was built on the meta device, where no values are.
+
+    @property
+    def _is_hf_initialized(self) -> bool:
+        """What transformers sets on a module once its ``from_pretrained`` has initialised what is missing.
+
+        It builds a model on the meta device, and puts uninitialised memory in the place of parameters that a
+        checkpoint does not have. A tensor that the checkpoint has carries a mark of the same name.
+        """
+        return bool(self.__dict__.get("_is_initialized", False))
+
+    @_is_hf_initialized.setter
+    @torch.no_grad()
+    def _is_hf_initialized(self, value: bool) -> None:
+        self._is_initialized = value
+        for name in sorted(self._unset, key=_ORDER_OF_DRAWING.index) if value else ():
+            parameter = getattr(self, name)
+            if parameter.is_meta:
+                continue
+            if not getattr(parameter, "_is_hf_initialized", False):
+                parameter.uniform_(-0.1, 0.1)
+            self._unset.discard(name)
+        if value:
+            self._restore_constraints()
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+        self._unset -= {name for name in self._unset if prefix + name in state_dict}
+
+    @torch.no_grad()
+    def _restore_constraints(self) -> None:
+        if self._constraints is None or self.transitions.is_meta:
+            return
+        for name, allowed in self._constraints._asdict().items():
+            if allowed is not None:
+                setattr(self, f"_allowed_{name}", allowed.to(self.transitions.device))
+        self._constraints = None
+
+    def _check_values(self) -> None:
+        """Raise ValueError if parameters that were never set hold what no training makes. Once a layer."""
+        self._restore_constraints()
+        for name in self._unset:
+            values = getattr(self, name).detach()
+            if values.is_meta:
+                return
+            if bool(((values > -torch.inf) & ~(values.abs() <= 1e4)).any()) or bool(values.isnan().any()):
+                raise ValueError(
+                    f"{name} holds uninitialised memory: the CRF was built on the meta device, and its "
+                    "parameters have not been set since; call crf.reset_parameters()"
+                )
+        self._unset.clear()
+
+    def __prepare_scriptable__(self) -> None:
+        """Called by torch.jit.script."""
+        raise RuntimeError("CRF does not support TorchScript: use torch.export or torch.compile")
 
     def __repr__(self) -> str:
         return f"{self.__class__.__name__}(num_tags={self.num_tags})"
@@ -158,6 +223,7 @@ class CRF(nn.Module):
             objective = "class weights"
             check_vector("class_weights", class_weights, self.num_tags)
         problem = self._problem(emissions, mask, tags, allowed, pairwise, reference_for=objective)
+        check_order(tags, mask)
         tags = self._tags(tags)
         if weights is not None:
             check_vector("weights", weights, tags.shape[0])
@@ -238,6 +304,11 @@ class CRF(nn.Module):
         Raises:
             ValueError: a row has no legal path, or NaN or +inf in an unmasked emission; names the row.
         """
+        if is_recorded():
+            raise RuntimeError(
+                "decode returns Python lists, which a trace keeps as constants: use viterbi in the traced "
+                "model, torch.export, or pybert_crf.crf.onnx.export_viterbi"
+            )
         problem = self._problem(emissions, mask, None, allowed, pairwise)
         tags, scores = autograd.viterbi(*problem)
         check_best(scores, problem.chain)
@@ -421,6 +492,23 @@ class CRF(nn.Module):
         spans = check_spans(spans, problem.chain.mask)
         return span_probabilities(problem, tags, spans, continuing)
 
+    # pytorch-crf's private methods, for those who call them. Except in _validate, time comes first.
+
+    def _validate(self, emissions: Tensor, tags: Tensor | None = None, mask: Tensor | None = None) -> None:
+        check_given(emissions, self.num_tags, tags, mask)
+
+    def _compute_score(self, emissions: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
+        return self.score(*map(self._from_time_first, (emissions, tags, mask)))
+
+    def _compute_normalizer(self, emissions: Tensor, mask: Tensor) -> Tensor:
+        return self.log_partition(*map(self._from_time_first, (emissions, mask)))
+
+    def _viterbi_decode(self, emissions: Tensor, mask: Tensor) -> list[list[int]]:
+        return self.decode(*map(self._from_time_first, (emissions, mask)))
+
+    def _from_time_first(self, given: Tensor) -> Tensor:
+        return given.transpose(0, 1) if self.batch_first else given
+
     # From the caller's tensors to the chain that the backends take, and back.
 
     def _problem(
@@ -437,6 +525,8 @@ class CRF(nn.Module):
 
         ``reference_for`` names something in the call that only the reference backend can do.
         """
+        if (self._unset or self._constraints is not None) and not torch.compiler.is_compiling():
+            self._check_values()
         check_given(emissions, self.num_tags, tags, mask)
         if allowed is not None:
             check_allowed("allowed", allowed, emissions)
@@ -453,7 +543,8 @@ class CRF(nn.Module):
             chain = chain.narrowed(self._batch_first(allowed))
         if pairwise is not None:
             pairwise = self._batch_first(pairwise).to(chain.emissions.dtype)
-        backend = "reference" if reference_for else choose(self.backend, emissions.device.type)
+        plain = bool(reference_for) or is_transformed()
+        backend = "reference" if plain else choose(self.backend, emissions.device.type)
         return Problem(chain, backend, pairwise)
 
     def _chain(self, emissions: Tensor, mask: Tensor | None) -> Chain:
@@ -476,6 +567,8 @@ class CRF(nn.Module):
             emissions = emissions.to(dtype)
             start, transitions, end = (part.to(dtype) for part in (start, transitions, end))
         # A lazily negated tensor has the address of the numbers before negation.
+        if not torch.compiler.is_compiling() and emissions._is_zerotensor():
+            emissions = torch.zeros(emissions.shape, dtype=dtype, device=emissions.device)
         chain = Chain(
             emissions.resolve_neg(), mask, start.resolve_neg(), transitions.resolve_neg(), end.resolve_neg()
         )

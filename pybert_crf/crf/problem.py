@@ -76,6 +76,25 @@ def check_given(emissions: Tensor, num_tags: int, tags: Tensor | None, mask: Ten
             raise ValueError(f"{name} must be on {emissions.device}, as emissions are, got {beside.device}")
 
 
+def check_order(tags: Tensor, mask: Tensor | None) -> None:
+    """Raise ValueError if tags and an integer mask were swapped, as bert4torch and NCRF++ have them.
+
+    The mask then has values other than 0 and 1, and the tags have no others. Not checked on other devices,
+    because the host would wait for the device.
+    """
+    if mask is None or mask.dtype == torch.bool or mask.is_floating_point() or not mask.is_cpu:
+        return
+    if torch.compiler.is_compiling() or mask.numel() == 0:
+        return
+    if all(
+        bool(((part == 0) | (part == 1)).all()) == binary for part, binary in ((tags, True), (mask, False))
+    ):
+        raise ValueError(
+            "mask has values other than 0 and 1, and tags have no others: "
+            "the order is crf(emissions, tags, mask)"
+        )
+
+
 def check_tags(tags: Tensor, mask: Tensor, num_tags: int) -> None:
     """Raise ValueError naming the first unmasked tag (B, T) outside 0..num_tags-1.
 

@@ -76,6 +76,32 @@ def test_same_decoding(backend: str, batch_first: bool) -> None:
     assert all(type(tag) is int for row in decoded for tag in row)
 
 
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_private_methods_take_time_first(batch_first: bool) -> None:
+    emissions, tags, mask = inputs(False)
+    results = []
+    for crf in twins("auto", batch_first):
+        score, log_z = crf._compute_score(emissions, tags, mask), crf._compute_normalizer(emissions, mask)
+        results.append((score, log_z, crf._viterbi_decode(emissions, mask)))
+        crf._validate(*inputs(batch_first))
+        with pytest.raises(ValueError, match="first two dimensions of emissions and tags"):
+            crf._validate(emissions, tags.T)
+    (ours, expected) = results
+    torch.testing.assert_close(ours[:2], expected[:2], rtol=1e-5, atol=1e-5)
+    assert ours[2] == expected[2]
+
+
+def test_mask_and_tags_in_another_order_are_refused() -> None:
+    """As bert4torch and NCRF++ have it."""
+    crf, _ = twins()
+    emissions, tags, mask = inputs(False)
+    with pytest.raises(ValueError, match=r"the order is crf\(emissions, tags, mask\)"):
+        crf(emissions, mask.long(), tags)
+    zeros = torch.zeros_like(tags)
+    assert torch.equal(crf(emissions, zeros, mask.long()), crf(emissions, zeros, mask))
+    assert torch.equal(crf(emissions, tags, mask.long() * 3), crf(emissions, tags, mask))
+
+
 @each_backend
 def test_no_mask_is_a_full_one(backend: str) -> None:
     crf, _ = twins(backend)
