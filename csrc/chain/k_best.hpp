@@ -126,14 +126,19 @@ PYBERT_CRF_FUNCTION void k_best_of_row(const Chains<Real>& chains, const Row<Rea
   Lanes::each(k, [&](std::ptrdiff_t rank) {
     for (std::ptrdiff_t t = 0; t < chains.time; ++t) path(rank)[t] = -1;
   });
-  const bool nan = row.length > 0 && reads_nan<Lanes>(chains, row);
-  if (row.length > 0 && !nan)
+  if (row.length > 0 && reads_nan<Lanes>(chains, row)) {
+    Lanes::each(k, [&](std::ptrdiff_t rank) {
+      out.scores[rank * chains.batch + row.index] = std::numeric_limits<Real>::quiet_NaN();
+    });
+    return;
+  }
+  if (row.length > 0)
     k_best_paths<Lanes>(chains, row, k, scratch,
                         [&](std::ptrdiff_t rank, std::ptrdiff_t i, std::ptrdiff_t tag) {
                           path(rank)[row.positions[i]] = tag;
                         });
   for (std::ptrdiff_t rank = 0; rank < k; ++rank) {
-    double score = nan ? std::numeric_limits<double>::quiet_NaN() : -std::numeric_limits<double>::infinity();
+    double score = -std::numeric_limits<double>::infinity();
     if (row.length == 0 ? rank == 0 : path(rank)[row.positions[0]] >= 0)  // an empty row has one path
       score = path_score<Lanes>(chains, row, [&](std::ptrdiff_t i) {
         return static_cast<std::ptrdiff_t>(path(rank)[row.positions[i]]);

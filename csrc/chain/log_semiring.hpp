@@ -88,8 +88,9 @@ PYBERT_CRF_FUNCTION void step_sums(const Weights<Lanes>& weights, const LogScrat
     Lanes::store(scratch.sums + block, propagate(shape, scratch.powers, weights.table[left], block));
 }
 
-// log Z of a row of at least one position, NaN if NaN or +inf is among its scores. Calls visit(i, j, alpha) with the alpha of each tag at each
-// position, relative to the greatest of the position, in the lane that owns the tag.
+// log Z of a row of at least one position, NaN if NaN or +inf is among its scores. Calls visit(i, j, alpha)
+// with the alpha of each tag at each position, relative to the greatest of the position, in the lane that
+// owns the tag.
 template <class Lanes, class Real, class Visit>
 PYBERT_CRF_FUNCTION double log_forward(const Weights<Lanes>& weights, const LogChain<Real>& chain,
                                        const Row<Real>& row, const LogScratch<Lanes>& scratch, Visit visit) {

@@ -41,7 +41,8 @@ __global__ void __launch_bounds__(Groups<Lanes>::threads)
   }
 }
 
-__global__ void __launch_bounds__(32)
+// (At least one block a multiprocessor: with more, 64 registers would not suffice.)
+__global__ void __launch_bounds__(32, 1)
     k_best_kernel(Chains<Real> chains, ChainPositions found, BestPaths<Real> out, double* lists,
                   Origin* origins, std::ptrdiff_t workers) {
   const std::ptrdiff_t list_size = chains.tags * out.count;
