@@ -207,7 +207,7 @@ def test_without_a_folder_for_machine_code_it_still_compiles(monkeypatch: pytest
         return lambda function: ("compiled", function, options["nogil"])
 
     monkeypatch.setattr("numba.njit", njit)
-    assert batches.kernel()(len) == ("compiled", len, True)
+    assert batches.kernel(len) == ("compiled", len, True)
 
 
 def test_a_kernel_uses_nothing_compiled_in_another_file() -> None:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from pybert_crf.crf.backends.base import Gradients, Pair, Triple, ValueAndGradients
 from pybert_crf.crf.backends.numba import paths, sums
-from pybert_crf.crf.backends.numba.batches import Floats, chunks_of, run
+from pybert_crf.crf.backends.numba.batches import CHUNKS, ROWS, run
 from pybert_crf.crf.problem import Chain, check_tags
 
 
@@ -31,8 +31,7 @@ def log_likelihood(tags: Tensor, chain: Chain) -> Triple:
 
 
 def gradient(grad: Tensor, tags: Tensor | None, chain: Chain, messages: Tensor, log_z: Tensor) -> Gradients:
-    _, *gradients = value_and_gradient(grad, tags, chain)
-    return gradients[0], gradients[1], gradients[2], gradients[3]
+    return value_and_gradient(grad, tags, chain)[1:]
 
 
 def value_and_gradient(grad: Tensor, tags: Tensor | None, chain: Chain) -> ValueAndGradients:
@@ -43,22 +42,19 @@ def value_and_gradient(grad: Tensor, tags: Tensor | None, chain: Chain) -> Value
 def _sum(tags: Tensor | None, chain: Chain, grad: Tensor | None) -> list[Tensor]:
     """The value of :func:`value_and_gradient`, log Z, the messages and, if there is a grad, the gradients."""
     batch, weights = _prepare(tags, chain, grad)
-    longest_first = np.argsort(-batch.mask.sum(axis=1), kind="stable")
-    gradients = _run(sums.scaled_rows, batch, weights, longest_first)
-    if np.isnan(batch.scores).any() and tags is not None:  # a tag is out of range, or a score is NaN
-        check_tags(tags, chain.mask, batch.emissions.shape[2])
-    left = np.isnan(batch.log_z)
-    if left.any():
-        rest = sums.Batch._make(part[left] if len(part) > 0 else part for part in batch)
-        more = _run(sums.log_rows, rest, weights, np.empty(rest.emissions.shape))
-        gradients = [part + other for part, other in zip(gradients, more, strict=True)]
-        batch.log_z[left] = rest.log_z
-        batch.d_emissions[left[: len(batch.d_emissions)]] = rest.d_emissions
-    value = batch.log_z
-    if tags is not None:
-        legal = batch.log_z != -np.inf
-        value = np.where(legal, batch.scores, -np.inf) - np.where(legal, batch.log_z, 0.0)
-    results = [value, batch.log_z, ~left, batch.d_emissions, *gradients]
+    chunks, operations = len(batch.d_start), batch.emissions.size * len(weights.start)
+    if weights.is_scalable:
+        longest_first = np.argsort(-batch.mask.sum(axis=1), kind="stable")
+        run(sums.scaled_rows, chunks, operations, longest_first, weights, batch)
+    is_left = np.isnan(batch.log_z)
+    if is_left.any():
+        alphas = np.empty((is_left.sum(), *batch.emissions.shape[1:]))
+        run(sums.log_rows, chunks, operations, np.flatnonzero(is_left), weights, batch, alphas)
+    if tags is not None and np.isnan(batch.values).any():  # a tag is out of range, or a score is NaN
+        check_tags(tags, chain.mask, len(weights.start))
+    counts = (part.sum(axis=0) for part in (batch.d_start, batch.d_transitions, batch.d_end))
+    results = [batch.log_z if tags is None else batch.values, batch.log_z, ~is_left, batch.d_emissions]
+    results += [] if grad is None else counts
     return [torch.from_numpy(part.astype(batch.emissions.dtype, copy=False)) for part in results]
 
 
@@ -66,21 +62,10 @@ def _prepare(tags: Tensor | None, chain: Chain, grad: Tensor | None) -> tuple[su
     emissions, mask, *parameters = map(_array, chain)
     B, T, K = emissions.shape
     paths = np.empty((0, T), np.int64) if tags is None else _array(tags)
-    factors = np.empty(0) if grad is None else _array(grad).astype(np.float64)
-    d_emissions = np.empty((len(factors), T, K), emissions.dtype)
-    batch = sums.Batch(emissions, mask, paths, factors, np.zeros(B), np.empty(B), d_emissions)
-    return batch, sums.weigh(*parameters)
-
-
-def _run(
-    kernel: Callable[..., None], batch: sums.Batch, weights: sums.Weights, more: NDArray[Any]
-) -> list[Floats]:
-    """Run a kernel; return the gradients of start, transitions and end: the chunks', added in their order."""
-    chunks, P, K = max(1, chunks_of(len(batch.factors))[0]), len(weights.forward), len(weights.start)
-    counts = sums.Counts(*(np.zeros((chunks, *size)) for size in ((P,), (P, P), (P, P), (P,))))
-    run(kernel, len(batch.mask), batch.emissions.size * K, batch, weights, more, counts)
-    start, products, direct, end = (part.sum(axis=0) for part in counts)
-    return [start[:K], weights.forward[:K, :K] * products[:K, :K] + direct[:K, :K], end[:K]]
+    factors = np.empty(0) if grad is None else _array(grad).astype(np.float64) * (1 if tags is None else -1)
+    results = np.empty(B), np.full(B, np.nan), np.empty((len(factors), T, K), emissions.dtype)
+    counts = [np.zeros((min(CHUNKS, -(-B // ROWS)), *part.shape)) for part in parameters]
+    return sums.Batch(emissions, mask, paths, factors, *results, *counts), sums.weigh(*parameters)
 
 
 def viterbi(chain: Chain) -> Pair:
@@ -94,26 +79,23 @@ def k_best(k: int, chain: Chain, kernel: Callable[..., None] = paths.k_best_rows
     emissions, mask, *parameters = map(_array, chain)
     B, T, K = emissions.shape
     tags, scores = np.empty((k, B, T), np.int64), np.empty((k, B), emissions.dtype)
-    run(kernel, B, emissions.size * K * k, emissions, mask, paths.pad(*parameters), tags, scores)
+    run(kernel, B, emissions.size * K * k, paths.pad(emissions, mask, *parameters), tags, scores)
     return torch.from_numpy(tags), torch.from_numpy(scores)
 
 
 def log_alphas(chain: Chain) -> Tensor:
-    return torch.from_numpy(_log_alphas(chain)).to(chain.emissions.dtype)
-
-
-def _log_alphas(chain: Chain) -> Floats:
     batch, weights = _prepare(None, chain, None)
-    alphas = np.empty(batch.emissions.shape)
-    _run(sums.log_rows, batch, weights, alphas)
-    return alphas
+    alphas, rows = np.empty(batch.emissions.shape), np.arange(len(batch.mask))
+    run(sums.log_rows, len(batch.d_start), alphas.size * len(weights.start), rows, weights, batch, alphas)
+    return torch.from_numpy(alphas).to(chain.emissions.dtype)
 
 
 def sample(uniforms: Tensor, chain: Chain) -> Tensor:
     _, mask, *parameters = map(_array, chain)
-    tags, alphas = np.empty(uniforms.shape, np.int64), _log_alphas(chain)
-    arguments = (_array(uniforms), mask, paths.pad(*parameters), alphas, tags)
-    run(paths.sample_rows, len(mask), tags.size * alphas.shape[2], *arguments)
+    alphas = _array(log_alphas(chain._replace(emissions=chain.emissions.double())))
+    tags = np.empty(uniforms.shape, np.int64)
+    problem = paths.pad(alphas, mask, *parameters)
+    run(paths.sample_rows, len(mask), tags.size * alphas.shape[2], _array(uniforms), problem, tags)
     return torch.from_numpy(tags)
 
 

@@ -1,6 +1,6 @@
 """Compile kernels, and run them over the rows of a batch in Python threads.
 
-The rows go in chunks that depend on the batch alone, and the chunks' gradients are added in their order:
+The rows are dealt to chunks, as the batch alone decides, and the chunks' gradients are added in their order:
 results do not depend on the number of threads, bit for bit. Kernels release the GIL, and no OpenMP is used,
 so that a forked child (a DataLoader's worker) can call them, too.
 """
@@ -21,50 +21,32 @@ Reals = NDArray[np.floating[Any]]  # float32 or float64, as the emissions are
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Ints = NDArray[np.int64]
-Chunks = tuple[int, int, int]  # first, step and size: see :func:`run`
+Decorator = Callable[[Callable[..., Any]], Any]
 
 CHUNKS = 16  # at most
-ROWS = 4  # as many as a kernel takes together: a chunk is a multiple of these
+ROWS = 4  # as many as a kernel takes together
 WORTH_A_THREAD = 1 << 19  # operations; for fewer, handing work to a thread takes longer than doing it
 
 _pool: ThreadPoolExecutor
 
 
-def kernel(**options: Any) -> Callable[[Callable[..., Any]], Any]:
+def kernel(function: Callable[..., Any], **options: Any) -> Any:
     """Compile a function at its first call, and keep the machine code on disk if a folder can be written.
 
     Numba compiles it again if its own file has changed, and looks at no other: that file must hold all the
     compiled functions, constants and options that the kernel uses.
     """
-
-    def compile_lazily(function: Callable[..., Any]) -> Any:
-        try:
-            return numba.njit(nogil=True, cache=True, **options)(function)
-        except RuntimeError:  # neither the package's nor the user's cache folder can be written
-            return numba.njit(nogil=True, **options)(function)
-
-    return compile_lazily
+    try:
+        return numba.njit(nogil=True, cache=True, **options)(function)
+    except RuntimeError:  # neither the package's nor the user's cache folder can be written
+        return numba.njit(nogil=True, **options)(function)
 
 
-def inlined(**options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Compile a function that only kernels call."""
-    no_wrappers: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-    return lambda function: numba.njit(**no_wrappers, **options)(function)
-
-
-def chunks_of(batch: int) -> tuple[int, int]:
-    """The number of chunks of a batch, and of rows in each but the last."""
-    size = max(1, -(-batch // (CHUNKS * ROWS))) * ROWS
-    return -(-batch // size), size
-
-
-def run(kernel: Callable[..., None], batch: int, operations: int, *arguments: Any) -> None:
-    """Call ``kernel((first, step, size), *arguments)`` in some threads: each call does the chunks ``first,
-    first + step, ...`` of ``size`` rows."""
-    count, size = chunks_of(batch)
+def run(kernel: Callable[..., None], count: int, operations: int, *arguments: Any) -> None:
+    """Call ``kernel(first, step, *arguments)`` in threads, for chunks or rows first, first + step, ..."""
     threads = 1 if operations < WORTH_A_THREAD else max(1, min(torch.get_num_threads(), count))
-    others = [_pool.submit(kernel, (first, threads, size), *arguments) for first in range(1, threads)]
-    kernel((0, threads, size), *arguments)
+    others = [_pool.submit(kernel, first, threads, *arguments) for first in range(1, threads)]
+    kernel(0, threads, *arguments)
     for other in others:
         other.result()
 

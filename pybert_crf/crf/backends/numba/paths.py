@@ -3,78 +3,73 @@ Scores are float64, added as written, so that ties stay ties. Tags are in range 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
+import numba
 import numpy as np
 
-from pybert_crf.crf.backends.numba.batches import Chunks, Flags, Floats, Ints, Reals, inlined, kernel
+from pybert_crf.crf.backends.numba.batches import Decorator, Flags, Floats, Ints, Reals, kernel
 
 NEG_INF = -np.inf
 BLOCK = 4  # the tags that one loop reads
 
-_kernel = kernel(error_model="numpy")
-_inlined = inlined(error_model="numpy")
+_kernel: Decorator = partial(kernel, error_model="numpy")
+_inlined: Decorator = numba.njit(error_model="numpy")
 
 
 class Scores(NamedTuple):
-    """The parameters' scores, padded by -inf to P tags, a multiple of BLOCK."""
+    """A batch, and the parameters, padded by -inf to P tags, a multiple of BLOCK."""
 
+    emissions: Reals  # (B, T, K); to draw samples, the alphas as logarithms
+    mask: Flags  # (B, T)
     start: Floats  # (P,)
     transitions: Floats  # (P, P)
     end: Floats  # (P,)
-    is_broken: tuple[bool, bool, bool]  # whether NaN or +inf is among them
+    is_broken: tuple[bool, bool, bool]  # whether NaN or +inf is among these three
 
 
-def pad(*parameters: Reals) -> Scores:
-    """The scores of start (K,), transitions (K, K) and end (K,)."""
+def pad(emissions: Reals, mask: Flags, *parameters: Reals) -> Scores:
+    """The scores of start (K,), transitions (K, K) and end (K,), padded."""
     size = -len(parameters[0]) % BLOCK
-    scores = [np.pad(part.astype(np.float64), (0, size), constant_values=NEG_INF) for part in parameters]
-    return Scores._make([*scores, tuple(not bool((part < np.inf).all()) for part in scores)])
+    padded = [np.pad(part.astype(np.float64), (0, size), constant_values=NEG_INF) for part in parameters]
+    is_broken = tuple(not bool((part < np.inf).all()) for part in padded)
+    return Scores._make([emissions, mask, *padded, is_broken])
 
 
 @_kernel
-def viterbi_rows(
-    chunks: Chunks, emissions: Reals, mask: Flags, parameters: Scores, tags: Ints, scores: Reals
-) -> None:
-    """Write the best tags (1, B, T) and their scores (1, B). Without back-pointers: the way back looks, at
-    each position, for the lowest tag that attains the maximum of eq. 21."""
-    first, step, size = chunks
-    B, T, K = emissions.shape
-    start, transitions, end, is_broken = parameters
-    best, reached = np.full((T, start.shape[0]), NEG_INF), np.empty((T, start.shape[0]))
-    for chunk in range(first, -(-B // size), step):
-        for b in range(chunk * size, min(B, (chunk + 1) * size)):
-            last = -1  # the position before; position t is at t in all arrays
-            broken = is_broken[0] or is_broken[2]
-            for t in range(T):
-                tags[0, b, t] = -1
-                if mask[b, t]:
-                    if last >= 0:
-                        _reach(best[last], transitions, reached[t])
-                        broken |= is_broken[1]
-                    for j in range(K if last < 0 else 0):
-                        reached[t, j] = start[j]
-                    for k in range(K):
-                        broken |= not emissions[b, t, k] < np.inf
-                        best[t, k] = reached[t, k] + emissions[b, t, k]
-                    last = t
-            tag, score = 0, NEG_INF if last >= 0 else 0.0
-            for k in range(K if last >= 0 else 0):
-                total = best[last, k] + end[k]
-                if total > score:
-                    tag, score = k, total
-            scores[0, b] = np.nan if broken and last >= 0 else score
-            after = -1
-            for t in range(last, -1, -1):
-                if mask[b, t]:
-                    if after >= 0:
-                        goal = reached[after, tag]
-                        before = 0
-                        while before < K - 1 and best[t, before] + transitions[before, tag] != goal:
-                            before += 1
-                        tag = before
-                    tags[0, b, t] = tag
-                    after = t
+def viterbi_rows(first: int, step: int, problem: Scores, tags: Ints, scores: Reals) -> None:
+    """Write the best tags (1, B, T) and scores (1, B). The way back looks for the lowest tag with eq. 21."""
+    emissions, mask, start, transitions, end, is_broken = problem
+    (B, T, K), P = emissions.shape, start.shape[0]
+    best, reached, positions = np.full((T, P), NEG_INF), np.empty((T + 1, P)), np.empty(T, np.int64)
+    for k in range(K):
+        reached[0, k] = start[k]
+    for b in range(first, B, step):
+        tags[0, b], scores[0, b], last = -1, 0.0, -1
+        for t in range(T):
+            positions[last + 1] = t
+            last += mask[b, t]
+        broken = is_broken[0] or is_broken[2] or (is_broken[1] and last > 0)
+        for n in range(last + 1):
+            if n > 0:
+                _reach(best[n - 1], transitions, reached[n])
+            for k in range(K):
+                broken |= not emissions[b, positions[n], k] < np.inf
+                best[n, k] = reached[n, k] + emissions[b, positions[n], k]
+        if last < 0:
+            continue
+        tag = 0
+        for k in range(K):
+            if best[last, k] + end[k] > best[last, tag] + end[tag]:
+                tag = k
+        scores[0, b] = np.nan if broken else best[last, tag] + end[tag]
+        tags[0, b, positions[last]] = tag
+        for n in range(last - 1, -1, -1):
+            after, tag = tag, 0
+            while tag < K - 1 and best[n, tag] + transitions[tag, after] != reached[n + 1, after]:
+                tag += 1
+            tags[0, b, positions[n]] = tag
 
 
 @_inlined
@@ -105,78 +100,64 @@ def _insert(score: float, place: int, scores: Floats, places: Ints) -> None:
 
 
 @_kernel
-def k_best_rows(
-    chunks: Chunks, emissions: Reals, mask: Flags, parameters: Scores, tags: Ints, scores: Reals
-) -> None:
+def k_best_rows(first: int, step: int, problem: Scores, tags: Ints, scores: Reals) -> None:
     """Write the k best tags (k, B, T) and their scores (k, B), from the k best prefixes of each tag (eq. 24),
     whose place is tag * k + rank."""
-    first, step, size = chunks
+    emissions, mask, start, transitions, end, is_broken = problem
     (B, T, K), k = emissions.shape, scores.shape[0]
-    start, transitions, end, is_broken = parameters
-    came_from, before, now = np.zeros((T, K, k), np.int64), np.empty((K, k)), np.empty((K, k))
+    came_from, best = np.zeros((T, K, k), np.int64), np.empty((T, K, k))
     final, places = np.empty(k), np.zeros(k, np.int64)
-    for chunk in range(first, -(-B // size), step):
-        for b in range(chunk * size, min(B, (chunk + 1) * size)):
-            last = -1
-            broken = is_broken[0] or is_broken[2]
-            for t in range(T):
-                if not mask[b, t]:
-                    continue
-                broken |= is_broken[1] and last >= 0
-                now[:] = NEG_INF
-                for j in range(K):
-                    if last < 0:
-                        now[j, 0] = start[j]
-                    for place in range(K * k if last >= 0 else 0):
-                        score = before[place // k, place % k] + transitions[place // k, j]
-                        _insert(score, place, now[j], came_from[t, j])
-                    broken |= not emissions[b, t, j] < np.inf
-                    for rank in range(k):
-                        now[j, rank] += emissions[b, t, j]
-                before, now = now, before
-                last = t
-            final[:] = NEG_INF
-            final[0] = NEG_INF if last >= 0 else 0.0
-            for place in range(K * k if last >= 0 else 0):
-                _insert(before[place // k, place % k] + end[place // k], place, final, places)
-            for rank in range(k):
-                scores[rank, b] = np.nan if broken and last >= 0 else final[rank]
-                place = places[rank] if final[rank] > NEG_INF else 0
-                for t in range(T - 1, -1, -1):
-                    tags[rank, b, t] = -1
-                    if mask[b, t] and scores[rank, b] != NEG_INF:
-                        tags[rank, b, t] = place // k
-                        place = came_from[t, place // k, place % k]
+    for b in range(first, B, step):
+        positions = np.flatnonzero(mask[b])
+        length = positions.shape[0]
+        broken = is_broken[0] or is_broken[2] or (is_broken[1] and length > 1)
+        for n in range(length):
+            best[n] = NEG_INF
+            for j in range(K):
+                if n == 0:
+                    best[0, j, 0] = start[j]
+                for place in range(K * k if n > 0 else 0):
+                    score = best[n - 1, place // k, place % k] + transitions[place // k, j]
+                    _insert(score, place, best[n, j], came_from[n, j])
+                broken |= not emissions[b, positions[n], j] < np.inf
+                for rank in range(k):
+                    best[n, j, rank] += emissions[b, positions[n], j]
+        final[:] = NEG_INF
+        final[0] = NEG_INF if length > 0 else 0.0
+        for place in range(K * k if length > 0 else 0):
+            _insert(best[length - 1, place // k, place % k] + end[place // k], place, final, places)
+        for rank in range(k):
+            tags[rank, b] = -1
+            scores[rank, b] = np.nan if broken and length > 0 else final[rank]
+            place = places[rank] if final[rank] > NEG_INF else 0
+            for n in range(length - 1 if scores[rank, b] != NEG_INF else -1, -1, -1):
+                tags[rank, b, positions[n]] = place // k
+                place = came_from[n, place // k, place % k]
 
 
 @_kernel
-def sample_rows(
-    chunks: Chunks, uniforms: Floats, mask: Flags, parameters: Scores, alphas: Floats, tags: Ints
-) -> None:
-    """Write a path (n, B, T) for each of the uniforms (n, B, T), given the alphas (B, T, K) as logarithms:
+def sample_rows(first: int, step: int, uniforms: Floats, problem: Scores, tags: Ints) -> None:
+    """Write a path (n, B, T) for each of the uniforms (n, B, T), given the alphas in place of emissions:
     from the right, the first tag whose cumulative weight exceeds the uniform's share (eq. 26)."""
-    first, step, size = chunks
-    B, T, K = alphas.shape
+    alphas, mask, _, transitions, end, _ = problem
+    B, _, K = alphas.shape
     weights = np.empty(K)
-    for chunk in range(first, -(-B // size), step):
-        for b in range(chunk * size, min(B, (chunk + 1) * size)):
-            for draw in range(tags.shape[0]):
-                tags[draw, b] = -1
-                tag = -1
-                for t in range(T - 1, -1, -1):
-                    if not mask[b, t]:
-                        continue
-                    top, total = NEG_INF, 0.0
-                    for k in range(K):
-                        weights[k] = alphas[b, t, k]
-                        weights[k] += parameters.end[k] if tag < 0 else parameters.transitions[k, tag]
-                        top = weights[k] if weights[k] > top else top
-                    if top == NEG_INF:  # no path is legal
-                        break
-                    for k in range(K):
-                        total += np.exp(weights[k] - top)
-                        weights[k] = total
-                    tag = 0
-                    while tag < K - 1 and not weights[tag] > uniforms[draw, b, t] * total:
-                        tag += 1
-                    tags[draw, b, t] = tag
+    for b in range(first, B, step):
+        for draw in range(tags.shape[0]):
+            tags[draw, b] = -1
+            tag = -1
+            for t in np.flatnonzero(mask[b])[::-1]:
+                top, total = NEG_INF, 0.0
+                for k in range(K):
+                    weights[k] = alphas[b, t, k]
+                    weights[k] += end[k] if tag < 0 else transitions[k, tag]
+                    top = weights[k] if weights[k] > top else top
+                if top == NEG_INF:  # no path is legal
+                    break
+                for k in range(K):
+                    total += np.exp(weights[k] - top)
+                    weights[k] = total
+                tag = 0
+                while tag < K - 1 and not weights[tag] > uniforms[draw, b, t] * total:
+                    tag += 1
+                tags[draw, b, t] = tag

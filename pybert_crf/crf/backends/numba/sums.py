@@ -20,11 +20,13 @@ loses less than 2^-1000. A row that fails a check, or has NaN or +inf in it, tak
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
+import numba
 import numpy as np
 
-from pybert_crf.crf.backends.numba.batches import ROWS, Chunks, Flags, Floats, Ints, Reals, inlined, kernel
+from pybert_crf.crf.backends.numba.batches import ROWS, Decorator, Flags, Floats, Ints, Reals, kernel
 
 TRANSITION_SPREAD = 300 * math.log(2.0)
 EMISSION_SPREAD = 200 * math.log(2.0)
@@ -36,10 +38,11 @@ SHIFT = 1.5 * 2.0**52  # added to a number, rounds it to an integer
 TAYLOR = tuple(1.0 / math.factorial(n) for n in range(12, -1, -1))
 
 # Sums may be added up in any order, so that loops are vectorised; infinities and NaN stay what they are.
-_kernel = kernel(error_model="numpy", fastmath={"contract", "reassoc", "nsz"})
-_inlined = inlined(error_model="numpy", fastmath={"contract", "reassoc", "nsz"})
-# In the order as written. (Without any, the options would be the caller's.)
-_as_written = inlined(error_model="numpy", fastmath={"contract"})
+OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract", "reassoc", "nsz"}}
+_kernel: Decorator = partial(kernel, **OPTIONS)
+_inlined: Decorator = numba.njit(**OPTIONS)
+# In the order as written; without fastmath of its own, a function takes its caller's.
+_as_written: Decorator = numba.njit(error_model="numpy", fastmath={"contract"})
 
 
 class Weights(NamedTuple):
@@ -57,24 +60,18 @@ class Weights(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """What is given, and then what is to be written. A part that is not wanted has length 0."""
+    """What is given, and what is to be written. A part that is not wanted has length 0."""
 
     emissions: Reals  # (B, T, K)
     mask: Flags  # (B, T)
     tags: Ints  # (B, T): paths
-    factors: Floats  # (B,) of the rows in the gradient of log Z; with tags, of the log-likelihoods
-    scores: Floats  # (B,) of the paths; NaN if a tag is out of range
-    log_z: Floats  # (B,)
+    factors: Floats  # (B,) of each row's log Z in what the gradient is of; of a path's score, the opposite
+    values: Floats  # (B,) log-likelihoods of the paths; NaN if a tag is out of range
+    log_z: Floats  # (B,) NaN until it is known
     d_emissions: Reals  # (B, T, K)
-
-
-class Counts(NamedTuple):
-    """The parameters' gradients, the transitions' being ``weights.forward * products + direct``."""
-
-    start: Floats  # (chunks, P); of one chunk (P,), and likewise below
-    products: Floats  # (chunks, P, P)
-    direct: Floats  # (chunks, P, P)
-    end: Floats  # (chunks, P)
+    d_start: Floats  # (chunks, K), and likewise below: chunk c has the rows or groups c, c + chunks, ...
+    d_transitions: Floats  # (chunks, K, K)
+    d_end: Floats  # (chunks, K)
 
 
 class Group(NamedTuple):
@@ -83,6 +80,7 @@ class Group(NamedTuple):
     rows: Ints  # (R,)
     lengths: Ints  # (R,) the number of unmasked positions
     positions: Ints  # (R, T) these
+    finals: Floats  # (R,) the weight of all paths, relative to the last alpha
     alphas: Floats  # ((T + BLOCK) * R, P): of position n and row r at n * R + r
     sums: Floats  # likewise: what the emissions were multiplied by
 
@@ -91,20 +89,19 @@ def weigh(start: Reals, transitions: Reals, end: Reals) -> Weights:
     """The weights of the parameters (K,), (K, K), (K,)."""
     scores = [part.astype(np.float64) for part in (start, transitions, end)]
     spreads = (EMISSION_SPREAD, TRANSITION_SPREAD, EMISSION_SPREAD)
-    weights, tops, scalable = zip(*map(_exponentiate, scores, spreads), strict=True)
-    first, forward, last = (np.pad(part, (0, -len(start) % BLOCK)) for part in weights)
-    return Weights._make(
-        [*scores, first, forward, np.ascontiguousarray(forward.T), last, tops, all(scalable)]
-    )
+    (first, forward, last), tops, scalable = zip(*map(_exponentiate, scores, spreads), strict=True)
+    return Weights._make([*scores, first, forward, forward.T.copy(), last, tops, all(scalable)])
 
 
 def _exponentiate(scores: Floats, spread: float) -> tuple[Floats, float, bool]:
-    """Exponentials relative to the greatest score; that score; and whether (14) holds."""
+    """Exponentials relative to the greatest score, padded by 0; that score; and whether (14) holds."""
+    weights = np.zeros([size + -size % BLOCK for size in scores.shape])
     top = float(scores.max())
     if not math.isfinite(top):
-        return np.zeros_like(scores), 0.0, top == NEG_INF
+        return weights, 0.0, top == NEG_INF
     relative = scores - top
-    return np.exp(relative), top, bool(((relative >= -spread) | (relative == NEG_INF)).all())
+    weights[tuple(map(slice, scores.shape))] = np.exp(relative)
+    return weights, top, bool(relative[relative > NEG_INF].min() >= -spread)
 
 
 @_as_written
@@ -121,26 +118,35 @@ def _exp(x: float) -> float:
 
 
 @_inlined
-def _weigh_emissions(emissions: Reals, positions: Ints, R: int, weights: Floats) -> float:
-    """Write exp of the emissions, relative to their position's greatest, to every R-th row of the weights;
-    return the sum of the greatest, NaN unless (14) holds."""
-    K, P = emissions.shape[1], weights.shape[1]
-    tops = 0.0
-    far = 0
-    for n in range(positions.shape[0]):
-        row, to = emissions[positions[n]], weights[n * R]
-        highest = row[0]
-        for k in range(1, K):
-            highest = row[k] if row[k] > highest else highest
-        top = np.float64(highest)
-        for k in range(K):
-            score = np.float64(row[k]) - top
-            far += not (score >= -EMISSION_SPREAD or score == NEG_INF)
-            to[k] = _exp(score)
-        for k in range(K, P):
-            to[k] = 0.0
-        tops += top
-    return tops if far == 0 else np.nan
+def _weigh_emissions(group: Group, batch: Batch) -> None:
+    """Find the unmasked positions, and write exp of the emissions, relative to each position's greatest, to
+    the alphas; log Z becomes the sum of the greatest, NaN unless (14) holds."""
+    R, T = group.positions.shape
+    K, P = batch.emissions.shape[2], group.alphas.shape[1]
+    tops = np.empty(T)
+    for r in range(R):
+        b = group.rows[r]
+        positions = np.flatnonzero(batch.mask[b])
+        group.lengths[r] = positions.shape[0]
+        log_z = 0.0
+        for n in range(positions.shape[0]):  # apart from the exponentials, which need not wait for each other
+            group.positions[r, n] = positions[n]
+            row = batch.emissions[b, positions[n]]
+            highest = row[0]
+            for k in range(1, K):
+                highest = row[k] if row[k] > highest else highest
+            tops[n] = highest
+            log_z += tops[n]
+        far = 0
+        for n in range(positions.shape[0]):
+            row, weights = batch.emissions[b, positions[n]], group.alphas[n * R + r]
+            for k in range(K):
+                score = np.float64(row[k]) - tops[n]
+                far += not (score >= -EMISSION_SPREAD or score == NEG_INF)
+                weights[k] = _exp(score)
+            for k in range(K, P):
+                weights[k] = 0.0
+        batch.log_z[b] = log_z if far == 0 else np.nan
 
 
 @_inlined
@@ -159,25 +165,23 @@ def _add_products(vectors: Floats, table: Floats, products: Floats) -> None:
 
 
 @_inlined
-def _forward(group: Group, weights: Weights, logs: Floats, finals: Floats) -> None:
-    """Turn the emissions' weights into alphas. Of each row, write the weight of all paths: ``finals`` (R,),
-    relative to the last alpha, and ``logs`` (R,), its logarithm, NaN unless (15) holds."""
-    R, P = logs.shape[0], group.alphas.shape[1]
+def _forward(group: Group, weights: Weights, log_z: Floats) -> None:
+    """Turn the emissions' weights into alphas; write the finals, and log Z (B,), NaN unless (15) holds."""
+    R, P = group.rows.shape[0], group.alphas.shape[1]
     scales = np.ones(R)
-    logs[:] = 0.0
     count = R  # the rows that have a position n
+    for at in range(R * P):  # assigning an array to a slice would take three times as long to compile
+        group.sums[at // P, at % P] = weights.start_weights[at % P]
     for n in range(group.lengths[0]):
         here = n * R
         while group.lengths[count - 1] <= n:
             count -= 1
-        group.sums[here : here + count] = 0.0
         if n > 0:
+            group.sums[here : here + count] = 0.0
             before = group.alphas[here - R : here - R + count]
             _add_products(before, weights.forward, group.sums[here : here + count])
         for r in range(count):
-            for j in range(P if n == 0 else 0):
-                group.sums[r, j] = weights.start_weights[j]
-            alpha, reached, scale = group.alphas[here + r], group.sums[here + r], scales[r]
+            b, alpha, reached, scale = group.rows[r], group.alphas[here + r], group.sums[here + r], scales[r]
             total = 0.0
             small = 0
             for j in range(P):
@@ -186,24 +190,30 @@ def _forward(group: Group, weights: Weights, logs: Floats, finals: Floats) -> No
                 total += value
                 alpha[j] = value
             scales[r] = 1.0 / total
-            logs[r] += math.log(total) if small == 0 else np.nan
+            log_z[b] += math.log(total) if small == 0 else np.nan
             if n == group.lengths[r] - 1:
-                final = 0.0
-                for j in range(P):
-                    final += alpha[j] * weights.end_weights[j]
-                finals[r] = final
-                logs[r] += math.log(final * scales[r]) if final > 0.0 else np.nan
+                final = group.finals[r] = (alpha * weights.end_weights).sum()
+                log_z[b] += math.log(final * scales[r]) if final > 0.0 else np.nan
+                log_z[b] += weights.tops[0] + n * weights.tops[1] + weights.tops[2]
 
 
 @_inlined
-def _backward(group: Group, weights: Weights, factors: Floats, d_emissions: Reals, counts: Counts) -> None:
-    """Write the probabilities of tags, add them and those of pairs to the counts: times the ``factors`` (R,),
-    which are relative to the finals.
+def _backward(group: Group, weights: Weights, chunk: int, batch: Batch, products: Floats) -> None:
+    """Write the probabilities of tags, times the row's factor, and add them to the gradients of start and
+    end; add to ``products`` (P, P) those of pairs of tags, but for the transitions' weights.
 
     The sums become the ratios of eq. 20, marginal / sum: an entry of an alpha, times a transition, times an
-    entry of the next ratio is the probability of a pair. Beyond a row's end the ratios must be 0.
+    entry of the next ratio is the probability of a pair. Beyond a row's end all are 0.
     """
-    R, P = group.lengths.shape[0], group.alphas.shape[1]
+    (R, T), P, K = group.positions.shape, group.alphas.shape[1], batch.emissions.shape[2]
+    for r in range(R):
+        b, beyond = group.rows[r], group.lengths[r]
+        if beyond < T:
+            batch.d_emissions[b] = 0.0
+        if np.isnan(batch.log_z[b]):  # so that the row adds nothing
+            beyond, group.finals[r] = 0, np.inf
+        unused = slice(beyond * R + r, (group.lengths[0] + BLOCK) * R, R)
+        group.alphas[unused], group.sums[unused] = 0.0, 0.0
     marginals = np.empty((R, P))
     count = 0  # the rows that have a position n
     for n in range(group.lengths[0] - 1, -1, -1):
@@ -214,195 +224,149 @@ def _backward(group: Group, weights: Weights, factors: Floats, d_emissions: Real
         _add_products(group.sums[here + R : here + R + count], weights.backward, marginals[:count])
         for r in range(count):
             alpha, reached, marginal = group.alphas[here + r], group.sums[here + r], marginals[r]
-            is_last = n == group.lengths[r] - 1
+            b, is_last = group.rows[r], n == group.lengths[r] - 1
             for i in range(P if is_last else 0):
-                marginal[i] = factors[r] * weights.end_weights[i]
+                marginal[i] = batch.factors[b] / group.finals[r] * weights.end_weights[i]
             for i in range(P):
                 value = marginal[i] * alpha[i]
                 reached[i] = value / reached[i] if reached[i] > 0.0 else 0.0
                 marginal[i] = value
-            to = d_emissions[group.rows[r], group.positions[r, n]]
-            for k in range(to.shape[0]):
+            to = batch.d_emissions[b, group.positions[r, n]]
+            for k in range(K):
                 to[k] = marginal[k]
-            for k in range(P if is_last else 0):
-                counts.end[k] += marginal[k]
-            for k in range(P if n == 0 else 0):
-                counts.start[k] += marginal[k]
+            for k in range(K if is_last else 0):
+                batch.d_end[chunk, k] += marginal[k]
+            for k in range(K if n == 0 else 0):
+                batch.d_start[chunk, k] += marginal[k]
     pairs = -(-(group.lengths[0] - 1) * R // BLOCK) * BLOCK
-    _add_products(group.alphas[:pairs].T, group.sums[R : R + pairs], counts.products)
+    _add_products(group.alphas[:pairs].T, group.sums[R : R + pairs], products)
 
 
 @_inlined
-def _follow_path(batch: Batch, b: int, positions: Ints, weights: Weights, g: float, counts: Counts) -> float:
-    """The score of a path (eq. 1), NaN if a tag is out of range. Add g for each time that it uses a score."""
+def _follow_path(b: int, positions: Ints, weights: Weights, chunk: int, batch: Batch) -> None:
+    """Write the log-likelihood of a row's path (eq. 1); add to the gradients of the scores that it uses."""
+    g = -batch.factors[b] if batch.factors.shape[0] > 0 and np.isfinite(batch.log_z[b]) else 0.0
     score = 0.0
     before = -1
-    for n in range(positions.shape[0]):
-        t = positions[n]
+    for t in positions:
         tag = batch.tags[b, t]
         if tag < 0 or tag >= batch.emissions.shape[2]:
-            return np.nan
+            batch.values[b] = np.nan
+            return
         score += batch.emissions[b, t, tag]
-        score += weights.start[tag] if n == 0 else weights.transitions[before, tag]
         if g != 0.0:
             batch.d_emissions[b, t, tag] += g
-            if n == 0:
-                counts.start[tag] += g
-            else:
-                counts.direct[before, tag] += g
+        if before < 0:
+            score += weights.start[tag]
+            batch.d_start[chunk, tag] += g
+        else:
+            score += weights.transitions[before, tag]
+            batch.d_transitions[chunk, before, tag] += g
         before = tag
-    if before >= 0 and g != 0.0:
-        counts.end[before] += g
-    return score + weights.end[before] if before >= 0 else score
-
-
-@_inlined
-def _sum_group(batch: Batch, group: Group, weights: Weights, counts: Counts) -> None:
-    """What :func:`scaled_rows` does, for a group of rows."""
-    R, T = group.positions.shape
-    logs, finals, emitted = np.full(R, np.nan), np.zeros(R), np.empty(R)
-    for r in range(R):
-        b = group.rows[r]
-        positions = np.flatnonzero(batch.mask[b])
-        group.lengths[r] = positions.shape[0]
-        for n in range(positions.shape[0]):
-            group.positions[r, n] = positions[n]
-        emitted[r] = _weigh_emissions(batch.emissions[b], positions, R, group.alphas[r:])
-    if weights.is_scalable:
-        _forward(group, weights, logs, finals)
-    has_tags, has_gradient = batch.tags.shape[0] > 0, batch.factors.shape[0] > 0
-    for r in range(R):
-        b, length = group.rows[r], group.lengths[r]
-        tops = weights.tops[0] + (length - 1) * weights.tops[1] + weights.tops[2]
-        batch.log_z[b] = emitted[r] + logs[r] + tops if length > 0 else 0.0
-        if has_gradient:
-            if length < T:
-                batch.d_emissions[b] = 0.0
-            finals[r] = (-batch.factors[b] if has_tags else batch.factors[b]) / finals[r]
-            if length > 0 and np.isnan(batch.log_z[b]):  # so that it adds nothing
-                finals[r] = 0.0
-                for n in range(length):
-                    group.alphas[n * R + r] = 0.0
-            for n in range(length, group.lengths[0] + BLOCK):
-                group.sums[n * R + r] = 0.0
-    if has_gradient:
-        _backward(group, weights, finals, batch.d_emissions, counts)
-    for r in range(R if has_tags else 0):
-        b = group.rows[r]
-        g = batch.factors[b] if has_gradient and not np.isnan(batch.log_z[b]) else 0.0
-        positions = group.positions[r, : group.lengths[r]]
-        batch.scores[b] = _follow_path(batch, b, positions, weights, g, counts)
+    if before >= 0:
+        score += weights.end[before]
+        batch.d_end[chunk, before] += g
+    batch.values[b] = score - batch.log_z[b] if batch.log_z[b] != NEG_INF else score + NEG_INF
 
 
 @_kernel
-def scaled_rows(chunks: Chunks, batch: Batch, weights: Weights, order: Ints, all_counts: Counts) -> None:
-    """Write the batch's results, and add to the counts; log_z is NaN for rows left to :func:`log_rows`.
-    ``order`` (B,) are the rows, the longest first."""
-    first, step, size = chunks
-    B, T, _ = batch.emissions.shape
-    size_of_alphas = ((T + BLOCK) * min(B, ROWS), weights.forward.shape[0])
-    lengths, positions = np.empty(ROWS, np.int64), np.empty((ROWS, T), np.int64)
-    alphas, sums = np.zeros(size_of_alphas), np.zeros(size_of_alphas)
-    start, products, direct, end = all_counts
-    for chunk in range(first, -(-B // size), step):
-        own = chunk if batch.factors.shape[0] > 0 else 0
-        counts = Counts(start[own], products[own], direct[own], end[own])
-        for begin in range(chunk * size, min(B, (chunk + 1) * size), ROWS):
-            rows = order[begin : begin + ROWS]
-            R = rows.shape[0]
-            _sum_group(batch, Group(rows, lengths[:R], positions[:R], alphas, sums), weights, counts)
+def scaled_rows(first: int, step: int, rows: Ints, weights: Weights, batch: Batch) -> None:
+    """Write the batch's results; log Z stays NaN for rows that are left to :func:`log_rows`. The ``rows``
+    (B,) are the longest first."""
+    (B, T, K), chunks, P = batch.emissions.shape, batch.d_start.shape[0], weights.forward.shape[0]
+    size_of_alphas = ((T + BLOCK) * min(B, ROWS), P)
+    alphas, sums, products = np.empty(size_of_alphas), np.empty(size_of_alphas), np.empty((P, P))
+    for chunk in range(first, chunks, step):
+        products[:] = 0.0
+        for begin in range(chunk * ROWS, B, chunks * ROWS):
+            own = rows[begin : begin + ROWS]
+            R = own.shape[0]
+            lengths, positions = np.empty(R, np.int64), np.empty((R, T), np.int64)
+            group = Group(own, lengths, positions, np.empty(R), alphas, sums)
+            _weigh_emissions(group, batch)
+            _forward(group, weights, batch.log_z)
+            if batch.factors.shape[0] > 0:
+                _backward(group, weights, chunk, batch, products)
+            for r in range(R if batch.tags.shape[0] > 0 else 0):
+                _follow_path(own[r], positions[r, : lengths[r]], weights, chunk, batch)
+        for i in range(K):
+            for j in range(K):
+                batch.d_transitions[chunk, i, j] += weights.forward[i, j] * products[i, j]
 
 
 @_inlined
-def _log_step(alpha: Floats, transitions: Floats, tops: Floats, totals: Floats) -> None:
-    """tops_j = max_i alpha_i + transitions_ij, totals_j = sum_i exp(alpha_i + transitions_ij - tops_j)."""
-    K, N = transitions.shape
-    tops[:] = NEG_INF
-    totals[:] = 0.0
-    for i in range(K):
-        for j in range(N):
-            score = alpha[i] + transitions[i, j]
-            tops[j] = score if score > tops[j] else tops[j]
-    for j in range(N):
-        tops[j] = 0.0 if tops[j] == NEG_INF else tops[j]
-    for i in range(K):
-        for j in range(N):
-            totals[j] += _exp(alpha[i] + transitions[i, j] - tops[j])
+def _log_sum_exp(a: Floats, b: Floats) -> float:
+    """log sum_i exp(a_i + b_i)."""
+    top = NEG_INF
+    for i in range(a.shape[0]):
+        top = a[i] + b[i] if a[i] + b[i] > top else top
+    top = 0.0 if top == NEG_INF else top
+    total = 0.0
+    for i in range(a.shape[0]):
+        total += _exp(a[i] + b[i] - top)
+    return top + math.log(total)
 
 
 @_inlined
-def _log_forward(emissions: Reals, positions: Ints, weights: Weights, alphas: Floats) -> float:
-    """log Z of a row; write its alphas (T, K) as logarithms, relative to each position's greatest (eq. 4)."""
+def _log_forward(emissions: Reals, positions: Ints, weights: Weights, alphas: Floats, sums: Floats) -> float:
+    """log Z of a row; write its alphas (T, K), relative to each position's greatest, and sums (eq. 4)."""
+    columns = weights.transitions.T.copy()
     K, length = emissions.shape[1], positions.shape[0]
-    tops, totals = np.empty(K), np.empty(K)
     log_z = 0.0
     for n in range(length):
         alpha = alphas[positions[n]]
-        if n > 0:
-            _log_step(alphas[positions[n - 1]], weights.transitions, tops, totals)
         top = NEG_INF
         for j in range(K):
-            alpha[j] = tops[j] + math.log(totals[j]) if n > 0 else weights.start[j]
-            alpha[j] += emissions[positions[n], j]
+            sums[n, j] = _log_sum_exp(alphas[positions[n - 1]], columns[j]) if n > 0 else weights.start[j]
+            alpha[j] = sums[n, j] + emissions[positions[n], j]
             top = alpha[j] if alpha[j] > top else top
         top = 0.0 if top == NEG_INF else top
         for j in range(K):
             alpha[j] -= top
         log_z += top
-    if length > 0:
-        _log_step(alphas[positions[length - 1]], weights.end.reshape((K, 1)), tops[:1], totals[:1])
-        log_z += tops[0] + math.log(totals[0])
-    return log_z
+    return log_z + _log_sum_exp(alphas[positions[-1]], weights.end) if length > 0 else 0.0
 
 
 @_inlined
 def _log_backward(
-    g: float, positions: Ints, weights: Weights, alphas: Floats, d_emissions: Reals, counts: Counts
+    b: int, positions: Ints, weights: Weights, alphas: Floats, sums: Floats, chunk: int, batch: Batch
 ) -> None:
-    """:func:`_backward` for a row in the log semiring, times g."""
-    K, length = d_emissions.shape[1], positions.shape[0]
-    tops, totals, marginal, ratios = np.empty(K), np.empty(K), np.empty(K), np.empty(K)
-    for n in range(length - 1, -1, -1):
-        alpha = alphas[positions[n]]
-        if n == length - 1:
-            _log_step(alpha, weights.end.reshape((K, 1)), tops[:1], totals[:1])
-            for k in range(K):
-                marginal[k] = g * (_exp(alpha[k] + weights.end[k] - tops[0]) / totals[0])
-                counts.end[k] += marginal[k]
-        else:
-            _log_step(alpha, weights.transitions, tops, totals)
+    """What :func:`_backward` does, for a row in the log semiring."""
+    K, last = alphas.shape[1], positions.shape[0] - 1
+    marginals = np.zeros((last + 1, K))
+    final = _log_sum_exp(alphas[positions[last]], weights.end)
+    for k in range(K):
+        marginals[last, k] = batch.factors[b] * _exp(alphas[positions[last], k] + weights.end[k] - final)
+        batch.d_end[chunk, k] += marginals[last, k]
+    for n in range(last, 0, -1):
+        for i in range(K):
+            alpha, total = alphas[positions[n - 1], i], 0.0
             for j in range(K):
-                ratios[j] = marginal[j] / totals[j] if totals[j] != 0.0 else 0.0
-            for i in range(K):
-                total = 0.0
-                for j in range(K):
-                    pair = ratios[j] * _exp(alpha[i] + weights.transitions[i, j] - tops[j])
-                    counts.direct[i, j] += pair
-                    total += pair
-                marginal[i] = total
-        for k in range(K):
-            d_emissions[positions[n], k] = marginal[k]
-            counts.start[k] += marginal[k] if n == 0 else 0.0
+                part = _exp(alpha + weights.transitions[i, j] - sums[n, j])
+                pair = marginals[n, j] * part if sums[n, j] != NEG_INF else 0.0
+                batch.d_transitions[chunk, i, j] += pair
+                total += pair
+            marginals[n - 1, i] = total
+    for k in range(K):
+        batch.d_start[chunk, k] += marginals[0, k]
+        for n in range(last + 1):
+            batch.d_emissions[b, positions[n], k] = marginals[n, k]
 
 
 @_kernel
-def log_rows(chunks: Chunks, batch: Batch, weights: Weights, alphas: Floats, all_counts: Counts) -> None:
-    """Write a batch's results by the log semiring, and the alphas (B, T, K) as logarithms."""
-    first, step, size = chunks
-    B = batch.emissions.shape[0]
-    start, products, direct, end = all_counts
-    for chunk in range(first, -(-B // size), step):
-        for b in range(chunk * size, min(B, (chunk + 1) * size)):
-            alphas[b] = 0.0
+def log_rows(first: int, step: int, rows: Ints, weights: Weights, batch: Batch, alphas: Floats) -> None:
+    """Write the results of some rows by the log semiring, and their alphas (rows, T, K) as logarithms."""
+    chunks = batch.d_start.shape[0]
+    sums = np.empty(alphas.shape[1:])
+    for chunk in range(first, chunks, step):
+        for at in range(chunk, rows.shape[0], chunks):
+            b = rows[at]
+            alphas[at] = 0.0
             positions = np.flatnonzero(batch.mask[b])
-            log_z = _log_forward(batch.emissions[b], positions, weights, alphas[b])
-            batch.log_z[b] = log_z
+            batch.log_z[b] = _log_forward(batch.emissions[b], positions, weights, alphas[at], sums)
             if batch.factors.shape[0] > 0:
                 batch.d_emissions[b] = 0.0
-                counts = Counts(start[chunk], products[chunk], direct[chunk], end[chunk])
-                if log_z != NEG_INF:
-                    g = np.nan if np.isnan(log_z) else batch.factors[b]
-                    share = -g if batch.tags.shape[0] > 0 else g
-                    _log_backward(share, positions, weights, alphas[b], batch.d_emissions[b], counts)
-                    if batch.tags.shape[0] > 0:
-                        _follow_path(batch, b, positions, weights, g, counts)
+                if batch.log_z[b] != NEG_INF and positions.shape[0] > 0:
+                    _log_backward(b, positions, weights, alphas[at], sums, chunk, batch)
+            if batch.tags.shape[0] > 0:
+                _follow_path(b, positions, weights, chunk, batch)
