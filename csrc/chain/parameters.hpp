@@ -215,8 +215,8 @@ PYBERT_CRF_FUNCTION void copy_parameters(const Chains<Real>& chains, std::ptrdif
     for (std::ptrdiff_t j = 0; j < tags; ++j) nan |= is_nan_or_inf(transitions(i, j));
     return nan;
   });
-  scores.boundary_has_nan =
-      Lanes::any_of(tags, [&](std::ptrdiff_t j) { return is_nan_or_inf(chains.start(j)) || is_nan_or_inf(chains.end(j)); });
+  scores.boundary_has_nan = Lanes::any_of(
+      tags, [&](std::ptrdiff_t j) { return is_nan_or_inf(chains.start(j)) || is_nan_or_inf(chains.end(j)); });
 }
 
 }  // namespace pybert_crf::PYBERT_CRF_TARGET

@@ -21,8 +21,8 @@ struct GivenPath {
   }
 };
 
-// In double: exact to one rounding however long the chain is (docs/crf/theory.md, eq. 1). tag(i) is the tag of
-// the row's i-th position.
+// In double: exact to one rounding however long the chain is (docs/crf/theory.md, eq. 1). tag(i) is the tag
+// of the row's i-th position.
 template <class Lanes, class Real, class Tag>
 PYBERT_CRF_FUNCTION double path_score(const Chains<Real>& chains, const Row<Real>& row, Tag tag) {
   if (row.length == 0) return 0;
