@@ -18,20 +18,31 @@ struct InstructionSet {
   const Operations<double, Threads>& doubles;
 };
 
-InstructionSet choose() {
-#if defined(PYBERT_CRF_X86)
-  const bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  const bool has_avx512 = has_avx2 && __builtin_cpu_supports("avx512f") &&
-                          __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-                          __builtin_cpu_supports("avx512bw");
+#if defined(PYBERT_CRF_HAS_AVX2) || defined(PYBERT_CRF_HAS_AVX512)
+bool cpu_has_avx2() {
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
 #endif
+
+#if defined(PYBERT_CRF_HAS_AVX512)
+bool cpu_has_avx512() {
+  return cpu_has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw");
+}
+#endif
+
+InstructionSet choose() {
   const InstructionSet sets[] = {
   // the widest first
-#if defined(PYBERT_CRF_X86)
-      {"avx512", has_avx512, avx512::operations_float, avx512::operations_double},
-      {"avx2", has_avx2, avx2::operations_float, avx2::operations_double},
+#if defined(PYBERT_CRF_HAS_AVX512)
+      {"avx512", cpu_has_avx512(), avx512::operations_float, avx512::operations_double},
 #endif
+#if defined(PYBERT_CRF_HAS_AVX2)
+      {"avx2", cpu_has_avx2(), avx2::operations_float, avx2::operations_double},
+#endif
+#if defined(PYBERT_CRF_HAS_BASELINE)
       {"baseline", true, baseline::operations_float, baseline::operations_double},
+#endif
 #if defined(PYBERT_CRF_LOCKSTEP)
       {"lockstep", true, lockstep::operations_float, lockstep::operations_double},
 #endif

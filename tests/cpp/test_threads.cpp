@@ -62,7 +62,11 @@ void test_exceptions_come_through() {
 // A long chain stays as exact as a short one: with no scores at all, log Z = T log K and every tag has 1 / K.
 template <class Real>
 void test_long_chain() {
+#if defined(PYBERT_CRF_SANITIZED)  // where a step takes 20 times as long, and its arithmetic is the same
+  constexpr std::size_t time = 10000;
+#else
   constexpr std::size_t time = 100000;
+#endif
   Problem<Real> problem(2, time, 5, Layout::batch_first, 3, 0);
   const Results<Real> got(problem, 2);
   for (std::size_t row = 0; row < 2; ++row) {
