@@ -16,16 +16,16 @@ import pytest
 ROOM = Path(__file__).parents[1]
 # Every operation on every kind of problem; left out are files about one CPU matter (threads, workers, NumPy).
 FILES = (
-    "test_accuracy.py",
     "test_constraints.py",
-    "test_enumeration.py",
-    "test_gradients.py",
-    "test_hostile.py",
-    "test_masks.py",
     "backends/test_native.py",
     "backends/test_native_bound.py",
     "posterior/test_objectives.py",
     "posterior/test_posterior.py",
+    "values/test_accuracy.py",
+    "values/test_enumeration.py",
+    "values/test_gradients.py",
+    "values/test_hostile.py",
+    "values/test_masks.py",
 )
 LOCKSTEP = os.environ | {"PYBERT_CRF_ISA": "lockstep"}
 

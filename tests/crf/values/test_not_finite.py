@@ -71,6 +71,8 @@ def test_nan_or_plus_infinity_makes_the_row_nan(backend: str) -> None:
         assert not likelihood[~row_is_bad].isnan().any()
 
 
+PATH = [str(folder) for folder in Path(__file__).parents[:2]]  # of the modules that the programs below import
+
 # Run in a process of its own, which a read outside the tensors ends.
 PROGRAM = """
 import sys
@@ -94,7 +96,7 @@ print("done")
 def test_tensors_that_end_at_an_unreadable_page(backend: str, instructions: str) -> None:
     if backend not in USABLE:
         pytest.skip(f"{backend} cannot be used here")
-    command = [sys.executable, "-c", PROGRAM, backend, str(Path(__file__).parent)]
+    command = [sys.executable, "-c", PROGRAM, backend, *PATH]
     environment = {**os.environ, "PYBERT_CRF_ISA": instructions} if instructions else {**os.environ}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
     if f"PYBERT_CRF_ISA is '{instructions}'" in done.stderr:
@@ -116,6 +118,6 @@ ctypes.string_at(emissions.data_ptr(), emissions.numel() * emissions.element_siz
 print("inside", flush=True)
 ctypes.string_at(emissions.data_ptr(), emissions.numel() * emissions.element_size() + 1)
 """
-    command = [sys.executable, "-c", program, str(Path(__file__).parent)]
+    command = [sys.executable, "-c", program, *PATH]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode < 0, done.stdout.split()) == (True, ["inside"]), done.stderr
