@@ -4,61 +4,126 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
+from pybert_crf.cli.arriving import Arriving, Stopped
 from pybert_crf.cli.verb import Verb
 from pybert_crf.options import PredictOptions
+from pybert_crf.text.corpora import CorpusError, numbered_lines, read_columns
+from pybert_crf.text.corpora.passages import looks_like_columns
 
 if TYPE_CHECKING:
     from pybert_crf.entities import Annotation
+    from pybert_crf.tagger import Tagger
+
+_SAMPLE = 1 << 20
+"""Characters that wait to be tagged together at the most, whatever the number of lines."""
 
 
 def work(options: PredictOptions) -> None:
     """Tag text with a saved tagger: one answer for every input line, in order, as it comes."""
-    from pybert_crf.tagger import LOOK_AHEAD, Tagger
-    from pybert_crf.text.corpora import read_columns
+    from pybert_crf.tagger import Tagger
 
-    file = options.file
-    if file != "-" and not Path(file).is_file():
-        raise FileNotFoundError(f"{file}: no such file")
-    tagger = Tagger.from_pretrained(options.model, device=options.device)
-    interactive = file == "-" and sys.stdin.isatty()
-    if options.columns:
-        sentences = read_columns(sys.stdin.buffer if file == "-" else file)
-        annotations = tagger.annotate_units(sentences, options.batch_tokens)
-    else:
-        look_ahead = 1 if interactive else LOOK_AHEAD
-        annotations = tagger.annotate(_lines(file), options.batch_tokens, look_ahead=look_ahead)
-    write = {"jsonl": _jsonl, "columns": _columns}[options.format]
-    for annotation in annotations:
-        print(write(annotation), flush=interactive)
+    with ExitStack() as stack:
+        stream: BinaryIO = sys.stdin.buffer
+        if options.file != "-":
+            if not Path(options.file).is_file():
+                raise FileNotFoundError(f"{options.file}: no such file")
+            stream = stack.enter_context(Path(options.file).open("rb"))
+        tagger = Tagger.from_pretrained(options.model, device=options.device)
+        prediction = _Prediction(tagger, options)
+        source = Arriving(stream, "<stdin>" if options.file == "-" else options.file, prediction.answer)
+        with source.until_a_signal():
+            prediction.run(source)
 
 
-def _jsonl(annotation: Annotation) -> str:
-    entities = [entity.to_dict() for entity in annotation.entities]
-    return json.dumps({"text": annotation.text, "entities": entities}, ensure_ascii=False)
+class _Prediction:
+    """What was read and waits for its answers: texts (or lists of units) and, in their place, errors."""
+
+    def __init__(self, tagger: Tagger, options: PredictOptions) -> None:
+        from pybert_crf.tagger import LOOK_AHEAD
+
+        self.tagger, self.options = tagger, options
+        self.most_lines = LOOK_AHEAD
+        self.waiting: list[str | Sequence[str] | CorpusError] = []
+        self.characters = 0
+        self.write = {"jsonl": _jsonl, "columns": _columns}[options.to]
+        self.note_due = not options.columns
+        self.skipped = 0
+
+    def run(self, source: Arriving) -> None:
+        """Read and answer until the input ends; then report what was skipped or why it stopped."""
+        try:
+            for item in self._items(source):
+                self._add(item, len(item) if isinstance(item, str) else sum(map(len, item)))
+        except (CorpusError, Stopped) as reason:
+            self.answer()
+            if isinstance(reason, CorpusError):
+                raise
+            print(f"stopped by {reason}: all lines that had been read are answered", file=sys.stderr)
+            sys.exit(128 + reason.signal)
+        self.answer()
+        if self.skipped:
+            print(f"skipped in all: {self.skipped:,}; the answers hold the errors", file=sys.stderr)
+
+    def _items(self, source: Arriving) -> Iterator[str | Sequence[str]]:
+        most = self.options.max_line
+        fault = self._skip if self.options.errors == "skip" else _refuse
+        if self.options.columns:
+            return read_columns(source, most=most, fault=fault)
+        return (text for _, text in numbered_lines(source, most=most, fault=fault))
+
+    def _add(self, item: str | Sequence[str] | CorpusError, characters: int) -> None:
+        self.waiting.append(item)
+        self.characters += characters
+        if len(self.waiting) >= self.most_lines or self.characters >= _SAMPLE:
+            self.answer()
+
+    def _skip(self, error: CorpusError) -> None:
+        self.skipped += 1
+        print(f"skipped: {error}", file=sys.stderr)
+        self._add(error, 0)
+
+    def answer(self) -> None:
+        """Write the answers to all that waits, in order."""
+        if self.note_due and self.waiting:
+            self._note_columns()
+        readable: list[Any] = [item for item in self.waiting if not isinstance(item, CorpusError)]
+        annotate = self.tagger.annotate_units if self.options.columns else self.tagger.annotate
+        annotations = annotate(readable, self.options.batch_tokens)
+        for item in self.waiting:
+            print(self.write(item if isinstance(item, CorpusError) else next(annotations)))
+        sys.stdout.flush()
+        self.waiting, self.characters = [], 0
+
+    def _note_columns(self) -> None:
+        self.note_due = False
+        if looks_like_columns(item for item in self.waiting if isinstance(item, str)):
+            told = "the input looks like a column file but is read as text, including its tags"
+            print(f"note: {told}: see --columns", file=sys.stderr)
 
 
-def _columns(annotation: Annotation) -> str:
-    return "".join(f"{unit}\t{tag}\n" for unit, tag in zip(annotation.units, annotation.tags, strict=True))
+def _refuse(error: CorpusError) -> None:
+    raise CorpusError(error.path, error.line, f"{error.message}; --errors skip goes on after it")
 
 
-def _lines(file: str) -> Iterator[str]:
-    if file != "-":
-        with Path(file).open(encoding="utf-8", newline="\n") as stream:
-            yield from _strip(stream)
-        return
-    # Only \n ends a line: U+2028 and the like are characters of the text.
-    assert hasattr(sys.stdin, "reconfigure")
-    sys.stdin.reconfigure(encoding="utf-8", newline="\n")
-    yield from _strip(sys.stdin)
+def _jsonl(answer: Annotation | CorpusError) -> str:
+    if isinstance(answer, CorpusError):
+        return _json(text=None, entities=[], error=str(answer))
+    return _json(text=answer.text, entities=[entity.to_dict() for entity in answer.entities])
 
 
-def _strip(stream: TextIO) -> Iterator[str]:
-    for line in stream:
-        yield line.removesuffix("\n").removesuffix("\r")
+def _json(**record: Any) -> str:
+    return json.dumps(record, ensure_ascii=False)
+
+
+def _columns(answer: Annotation | CorpusError) -> str:
+    if isinstance(answer, CorpusError):
+        return ""
+    return "".join(f"{unit}\t{tag}\n" for unit, tag in zip(answer.units, answer.tags, strict=True))
 
 
 VERB = Verb("predict", PredictOptions, work, "echo '王小明在青河市工作。' | pybert-crf predict my-tagger -")

@@ -75,10 +75,24 @@ class PredictOptions(InferenceOptions):
         "FILE is a column file: token first, blank line between sentences.",
         "FILE 是列文件：首列为词或字，句子之间空一行。",
     )
-    format: str = option(
+    to: str = option(
         "jsonl",
         "Output: jsonl, text and entities with character offsets; columns, unit, tab, tag.",
         "输出：jsonl 为文本和带字符偏移的实体；columns 为单位、制表符、标签。",
         choices=("jsonl", "columns"),
-        elsewhere="output-format",
+        elsewhere="format output-format",
+    )
+    errors: str = option(
+        "stop",
+        "A line that cannot be read: stop, after all answers before it; skip, with an error for its answer.",
+        "遇到无法读取的行：stop 为写完之前的全部结果后停止；skip 为以错误作为该行的结果并继续。",
+        choices=("stop", "skip"),
+        elsewhere="on-error on-bad-lines ignore-errors skip-errors",
+    )
+    max_line: int = option(
+        1_000_000,
+        "Characters that a line may have; a longer one cannot be read.",
+        "一行最多的字符数；更长的行无法读取。",
+        bound=AT_LEAST_1,
+        elsewhere="max-line-length line-length",
     )

@@ -111,7 +111,7 @@ def test_train_evaluate_predict(run: Run, train_file: Path, tmp_path: Path) -> N
 
 
 def test_predict_on_columns_gives_columns(run: Run, model: Path, train_file: Path) -> None:
-    done = run("predict", model, train_file, "--columns", "--format", "columns")
+    done = run("predict", model, train_file, "--columns", "--to", "columns")
     assert done.returncode == 0, done.stderr
     blocks = done.stdout.strip("\n").split("\n\n")
     assert len(blocks) == 12
@@ -129,7 +129,7 @@ def test_predict_reads_a_pipe(model: Path) -> None:
 def test_predict_covers_a_long_paragraph(run: Run, model: Path, tmp_path: Path) -> None:
     text = tmp_path / "long.txt"
     text.write_text("张三在北京工作。" * 250, encoding="utf-8")
-    done = run("predict", model, text, "--format", "columns")
+    done = run("predict", model, text, "--to", "columns")
     assert len(done.stdout.strip().split("\n")) == 2000
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pybert_crf.text.corpora.columns import read_columns, write_columns
 from pybert_crf.text.corpora.corpus import Corpus, Sentence, Statistics
-from pybert_crf.text.corpora.lines import CorpusError
+from pybert_crf.text.corpora.lines import CorpusError, numbered_lines
 from pybert_crf.text.corpora.reading import read_corpus
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "CorpusError",
     "Sentence",
     "Statistics",
+    "numbered_lines",
     "read_columns",
     "read_corpus",
     "write_columns",

@@ -12,7 +12,15 @@ from pathlib import Path
 
 from pybert_crf.files import write_text
 from pybert_crf.text.corpora.corpus import Sentence
-from pybert_crf.text.corpora.lines import BOM, CorpusError, Source, numbered_lines, source_name
+from pybert_crf.text.corpora.lines import (
+    BOM,
+    CorpusError,
+    Fault,
+    Source,
+    numbered_lines,
+    refuse,
+    source_name,
+)
 from pybert_crf.text.tagging.schemes import split_tag
 
 DOCSTART = "-DOCSTART-"
@@ -22,13 +30,12 @@ _ASCII_WHITESPACE = " \t\r\v\f"
 Row = tuple[int, list[str]]  # line number from 1, columns
 
 
-def read_columns(source: Source) -> Iterator[list[str]]:
+def read_columns(source: Source, *, most: int | None = None, fault: Fault = refuse) -> Iterator[list[str]]:
     """The tokens (first column) of each sentence of a tagged or untagged column file, as they are read.
 
-    Raises:
-        CorpusError: as `sentence_rows`. An empty file is no error: it has no sentences.
+    Args and errors are those of `sentence_rows`. An empty file is no error: it has no sentences.
     """
-    for rows in sentence_rows(source, min_columns=1):
+    for rows in sentence_rows(source, min_columns=1, most=most, fault=fault):
         yield [columns[0] for _, columns in rows]
 
 
@@ -48,27 +55,47 @@ def tagged_sentences(source: Source) -> Iterator[Sentence]:
         yield Sentence(tokens, tags, line=rows[0][0])
 
 
-def sentence_rows(source: Source, min_columns: int) -> Iterator[list[Row]]:
+def sentence_rows(
+    source: Source, min_columns: int, *, most: int | None = None, fault: Fault = refuse
+) -> Iterator[list[Row]]:
     """The non-empty sentences of a column file, one list of rows each.
 
     A blank line ends a sentence (ASCII whitespace or a byte order mark alone is blank too), as does a line
     whose first column is ``-DOCSTART-``, which is skipped.
 
+    Args:
+        source, most: see `numbered_lines`.
+        min_columns: columns that each line must have.
+        fault: called with the first error of a sentence; if it returns, the sentence is left out.
+
     Raises:
-        CorpusError: a line is not UTF-8, has fewer than `min_columns` columns, begins with a separator, or
-            contains a carriage return.
+        CorpusError: a line is not UTF-8 or too long, has fewer than `min_columns` columns, begins with a
+            separator, or contains a carriage return (by `refuse`).
     """
     name = source_name(source)
     rows: list[Row] = []
-    for number, text in numbered_lines(source):
+    spoilt = False
+
+    def spoil(error: CorpusError) -> None:
+        nonlocal spoilt
+        if not spoilt:
+            fault(error)
+        spoilt = True
+
+    for number, text in numbered_lines(source, most=most, fault=spoil):
         blank = text.strip(_ASCII_WHITESPACE) in ("", BOM)
-        columns = None if blank else _split(text, name, number, min_columns)
+        try:
+            columns = None if blank else _split(text, name, number, min_columns)
+        except CorpusError as error:
+            spoil(error)
+            continue
         if columns is not None and columns[0] != DOCSTART:
             rows.append((number, columns))
-        elif rows:
+            continue
+        if rows and not spoilt:
             yield rows
-            rows = []
-    if rows:
+        rows, spoilt = [], False
+    if rows and not spoilt:
         yield rows
 
 

@@ -1,16 +1,19 @@
-"""The lines of a UTF-8 file with their numbers, and the error that names a file and a line."""
+"""The lines of a UTF-8 file or stream with their numbers, and the error that names a file and a line."""
 
 from __future__ import annotations
 
+import io
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 BOM = "\ufeff"
 
-Source = str | os.PathLike[str] | BinaryIO
-"""A path, or an open binary stream such as ``sys.stdin.buffer``, which is read as it comes."""
+Source = str | os.PathLike[str] | BinaryIO | Iterable[bytes]
+"""A path; an open binary stream such as ``sys.stdin.buffer``; or its bytes, in pieces of any length."""
+
+_CHUNK = 1 << 16  # bytes read at once
 
 
 class CorpusError(ValueError):
@@ -26,6 +29,15 @@ class CorpusError(ValueError):
         super().__init__(f"{self.path}: {message}" if line is None else f"{self.path}:{line}: {message}")
 
 
+Fault = Callable[[CorpusError], None]
+"""What is done about a line that cannot be read; if it returns, reading goes on after the line."""
+
+
+def refuse(error: CorpusError) -> None:
+    """Raise `error`: a `Fault` that ends the reading."""
+    raise error
+
+
 def source_name(source: Source) -> str:
     """The name of a file or stream in error messages."""
     if isinstance(source, str | os.PathLike):
@@ -33,30 +45,77 @@ def source_name(source: Source) -> str:
     return str(getattr(source, "name", "<stream>"))
 
 
-def numbered_lines(source: Source) -> Iterator[tuple[int, str]]:
+def numbered_lines(
+    source: Source, *, most: int | None = None, fault: Fault = refuse
+) -> Iterator[tuple[int, str]]:
     """The lines of a UTF-8 file, without line ends and without a byte order mark, numbered from 1.
 
-    Only ``\\n`` (or ``\\r\\n``) ends a line: U+0085 or U+2028 may stand in a token. Lines are decoded one by
-    one, so that the file may be a pipe and an error knows its line.
+    Only ``\\n`` (or ``\\r\\n``) ends a line: U+0085 or U+2028 may stand in a token. Lines are given as they
+    come, and no more of the source is asked for while a whole line is there.
+
+    Args:
+        source: what is read.
+        most: characters that a line may have; of a longer one no more than its beginning is kept in memory.
+        fault: called with the error of a line that is not UTF-8 or too long.
 
     Raises:
-        CorpusError: a line is not UTF-8.
+        CorpusError: a line is not UTF-8 or too long (by `refuse`).
         OSError: the file cannot be read.
     """
+    name = source_name(source)
+    for number, raw in enumerate(_raw_lines(_chunks(source), most), start=1):
+        try:
+            text = _decode(raw, name, number, most)
+        except CorpusError as error:  # noqa: PERF203 (each line has its own)
+            fault(error)
+        else:
+            yield number, text
+
+
+def _chunks(source: Source) -> Iterator[bytes]:
+    """The bytes of a source as they come."""
     if isinstance(source, str | os.PathLike):
         with Path(source).open("rb") as stream:
-            yield from _decoded(stream, source_name(source))
+            yield from _chunks(stream)
+    elif isinstance(source, io.BufferedIOBase):
+        while chunk := source.read1(_CHUNK):
+            yield chunk
     else:
-        yield from _decoded(source, source_name(source))
+        yield from source
 
 
-def _decoded(stream: Iterable[bytes], name: str) -> Iterator[tuple[int, str]]:
-    for number, raw in enumerate(stream, start=1):
-        try:
-            text = raw.decode("utf-8")
-        except UnicodeDecodeError as error:
-            at = f"byte {error.start + 1} of the line is {raw[error.start : error.start + 1].hex()}"
-            raise CorpusError(name, number, f"not UTF-8 ({at}): {raw.rstrip()[:60]!r}") from None
-        if number == 1:
-            text = text.removeprefix(BOM)
-        yield number, text.removesuffix("\n").removesuffix("\r")
+def _raw_lines(chunks: Iterable[bytes], most: int | None) -> Iterator[bytes]:
+    """The lines with ``\\n``; of one that is surely longer than `most` characters only its beginning."""
+    enough = None if most is None else 4 * most + len("\r\n") + len(BOM.encode()) + 1  # bytes in UTF-8
+    rest: list[bytes] = []  # of the line that no chunk has ended yet
+    length = 0
+    for chunk in chunks:
+        first, newline, others = chunk.partition(b"\n")
+        if enough is None or length < enough:
+            rest.append(first)
+            length += len(first)
+        if newline:
+            yield b"".join(rest) + newline
+            *lines, last = others.split(b"\n")
+            for line in lines:
+                yield line + b"\n"
+            rest, length = [last], len(last)
+    if any(rest):
+        yield b"".join(rest)
+
+
+def _decode(raw: bytes, name: str, number: int, most: int | None) -> str:
+    if most is not None and len(raw) > most:  # else it cannot have more characters
+        length = len(raw.decode("utf-8", errors="ignore").removesuffix("\n").removesuffix("\r"))
+        if length - (number == 1 and raw.startswith(BOM.encode())) > most:
+            raise CorpusError(
+                name, number, f"a line of more than {most:,} characters; --max-line allows longer ones"
+            )
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        at = f"byte {error.start + 1} of the line is {raw[error.start : error.start + 1].hex()}"
+        raise CorpusError(name, number, f"not UTF-8 ({at}): {raw.rstrip()[:60]!r}") from None
+    if number == 1:
+        text = text.removeprefix(BOM)
+    return text.removesuffix("\n").removesuffix("\r")

@@ -66,10 +66,9 @@ def detect_text_unit(paths: Iterable[str | os.PathLike[str]], *, columns: bool =
     return detect_unit(passages)
 
 
-def looks_like_columns(path: str | os.PathLike[str]) -> bool:
-    """Whether the first lines of a file each have a token and a tag of one scheme, unlike plain text."""
-    rows = [line.split() for _, line in islice(numbered_lines(path), _FORMAT_SAMPLE)]
-    filled = [row for row in rows if row]
+def looks_like_columns(lines: Iterable[str]) -> bool:
+    """Whether the first lines each have a token and a tag of one scheme, unlike plain text."""
+    filled = [row for row in map(str.split, islice(lines, _FORMAT_SAMPLE)) if row]
     if not filled or min(map(len, filled)) < 2:
         return False
     try:

@@ -8,7 +8,7 @@ from random import Random
 from typing import NamedTuple
 
 from pybert_crf.options import PretrainOptions
-from pybert_crf.text.corpora import CorpusError
+from pybert_crf.text.corpora import CorpusError, numbered_lines
 from pybert_crf.text.corpora.passages import (
     Passage,
     count_empty_lines,
@@ -120,6 +120,6 @@ def _notes(options: PretrainOptions, files: tuple[str, ...]) -> Iterator[str]:
     if empty:
         yield f"{empty:,} empty lines are skipped"
     for path in files:
-        if looks_like_columns(path):
+        if looks_like_columns(line for _, line in numbered_lines(path)):
             told = "looks like a column file but is read as plain text, including its tags"
             yield f"{path} {told}: see --columns"

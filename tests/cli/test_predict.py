@@ -1,0 +1,172 @@
+"""``pybert-crf predict`` on input that pauses, ends by a signal, or has lines that cannot be read."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from pybert_crf import Tagger
+from pybert_crf.encoders import Encoder
+from pybert_crf.model import BertCRF
+from pybert_crf.text.tokenizer import UnitTokenizer
+
+posix = pytest.mark.skipif(os.name != "posix", reason="signals and select on pipes")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A saved tagger with random weights."""
+    directory = tmp_path_factory.mktemp("tagger")
+    tokenizer = UnitTokenizer.build([list("张三在北京工作。")], "char", min_count=1)
+    torch.manual_seed(3)
+    encoder = Encoder.from_size("tiny", vocab_size=tokenizer.vocab_size)
+    labels = ["O", "B-PER", "I-PER", "B-LOC"]
+    Tagger(BertCRF(encoder, labels, "BIO"), tokenizer, "char").save_pretrained(directory)
+    return directory
+
+
+@contextmanager
+def predicting(model: Path, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+    """The command in a process of its own, on a pipe."""
+    command = [sys.executable, "-m", "pybert_crf", "predict", str(model), "-", *options]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def give(process: subprocess.Popen[bytes], text: str) -> None:
+    assert process.stdin is not None
+    process.stdin.write(text.encode())
+
+
+def answers(process: subprocess.Popen[bytes], lines: int) -> list[str]:
+    """So many lines of output, which must come although the input is still open."""
+    assert process.stdout is not None
+    got, until = b"", time.monotonic() + 60
+    while got.count(b"\n") < lines:
+        assert select.select([process.stdout], [], [], until - time.monotonic())[0], got
+        piece = os.read(process.stdout.fileno(), 1 << 16)
+        assert piece, (got, process.stderr and process.stderr.read())
+        got += piece
+    return got.decode().splitlines()
+
+
+def texts(lines: list[str]) -> list[Any]:
+    return [json.loads(line)["text"] for line in lines]
+
+
+def finish(process: subprocess.Popen[bytes]) -> tuple[int, list[str], str]:
+    """Exit status, what is left of the output, and the errors, after the input has ended."""
+    out, err = process.communicate(timeout=60)
+    return process.returncode, out.decode().splitlines(), err.decode()
+
+
+@posix
+def test_a_pipe_that_pauses_gets_its_answers(model: Path) -> None:
+    with predicting(model) as process:
+        give(process, "\ufeff张三\n在北京")  # a line, and the beginning of another
+        assert texts(answers(process, 1)) == ["张三"]
+        give(process, "工作\r\n\n")
+        assert texts(answers(process, 2)) == ["在北京工作", ""]
+        give(process, "没有换行")
+        status, out, err = finish(process)
+        assert (status, texts(out), err) == (0, ["没有换行"], "")
+
+
+@posix
+def test_sentences_in_columns_are_answered_at_their_blank_line(model: Path) -> None:
+    with predicting(model, "--columns", "--to", "columns") as process:
+        give(process, "张\n三\n\n在")
+        assert [line.split("\t")[0] for line in answers(process, 3)] == ["张", "三", ""]
+        give(process, "\n")
+        status, out, _ = finish(process)
+        assert (status, [line.split("\t")[0] for line in out]) == (0, ["在", ""])
+
+
+@posix
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_input_and_loses_no_line(model: Path, number: signal.Signals) -> None:
+    with predicting(model) as process:
+        give(process, "张三\n")
+        answers(process, 1)  # it is running
+        give(process, "在北京\n" * 700 + "工作")
+        time.sleep(0.05)
+        process.send_signal(number)
+        status, out, err = finish(process)
+    assert status == 128 + number
+    assert texts(out) == ["在北京"] * len(out)
+    assert err == f"stopped by {number.name}: all lines that had been read are answered\n"
+
+
+@posix
+def test_a_closed_output_ends_it_quietly(model: Path) -> None:
+    with predicting(model) as process:
+        assert process.stdout is not None
+        give(process, "张三\n")
+        answers(process, 1)
+        process.stdout.close()
+        give(process, "在北京\n")
+        assert process.stderr is not None
+        assert (process.stderr.read(), process.wait(60)) == (b"", 1)
+
+
+BAD = "张三\n".encode() + b"\xff\n" + "在\n".encode() + b"x" * 21 + b"\n" + "北京".encode()
+
+
+def test_a_bad_line_stops_after_the_answers_before_it(model: Path) -> None:
+    with predicting(model) as process:
+        out, err = process.communicate(BAD, timeout=60)
+    assert texts(out.decode().splitlines()) == ["张三"]
+    told = (
+        "error: <stdin>:2: not UTF-8 (byte 1 of the line is ff): b'\\xff'; --errors skip goes on after it\n"
+    )
+    assert (process.returncode, err.decode()) == (1, told)
+
+
+def test_skipped_lines_keep_their_place(model: Path) -> None:
+    with predicting(model, "--errors", "skip", "--max-line", "20") as process:
+        out, err = process.communicate(BAD, timeout=60)
+    assert process.returncode == 0
+    records = [json.loads(line) for line in out.decode().splitlines()]
+    assert [record["text"] for record in records] == ["张三", None, "在", None, "北京"]
+    assert [record.get("error", "")[:9] for record in records] == ["", "<stdin>:2", "", "<stdin>:4", ""]
+    assert "more than 20 characters; --max-line" in records[3]["error"]
+    assert err.decode().splitlines()[-1] == "skipped in all: 2; the answers hold the errors"
+
+
+def test_a_sentence_with_a_bad_line_is_skipped_once(model: Path) -> None:
+    rows = "张\n三\n\n在\n\t北\n京\r。\n\n工\n".encode()
+    with predicting(model, "--columns", "--errors", "skip") as process:
+        out, err = process.communicate(rows, timeout=60)
+    assert texts(out.decode().splitlines()) == ["张三", None, "工"]
+    assert err.decode().splitlines() == [
+        "skipped: <stdin>:5: the token column is empty (expected a token): '\\t北'",
+        "skipped in all: 1; the answers hold the errors",
+    ]
+
+
+def test_columns_given_as_text_are_noticed(model: Path) -> None:
+    with predicting(model) as process:
+        _, err = process.communicate("张 B-PER\n三 I-PER\n\n".encode(), timeout=60)
+    assert err.decode().startswith("note: the input looks like a column file but is read as text")
+
+
+def test_no_input_has_no_answer(model: Path) -> None:
+    with predicting(model) as process:
+        assert process.communicate(b"", timeout=60) == (b"", b"")
+    assert process.returncode == 0
