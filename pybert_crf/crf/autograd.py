@@ -17,6 +17,7 @@ from torch import Tensor
 from pybert_crf.crf.backends import reference
 from pybert_crf.crf.backends.base import Pair, Triple
 from pybert_crf.crf.library import differentiate, is_traced, refuse_second_derivatives
+from pybert_crf.crf.long_calls import in_slices
 from pybert_crf.crf.problem import Chain, Problem
 from pybert_crf.crf.reduction import loss_factors, reduce
 from pybert_crf.crf.registry import load
@@ -119,7 +120,19 @@ def k_best(k: int, chain: Chain, backend: str, pairwise: Tensor | None = None) -
         return reference.k_best(k, chain, pairwise)
     if is_traced(chain):
         return cast(Pair, torch.ops.pybert_crf.k_best(k, *chain, backend))
-    return load(backend).k_best(k, chain)
+    functions = load(backend)
+    if not chain.emissions.is_cpu:
+        return functions.k_best(k, chain)
+    (B, T, K), threads = chain.emissions.shape, torch.get_num_threads()
+
+    def best(begin: int, end: int) -> Pair:
+        torch.set_num_threads(threads)  # a new thread has its own number
+        rows = chain._replace(emissions=chain.emissions[begin:end], mask=chain.mask[begin:end])
+        return functions.k_best(k, rows)
+
+    parts = in_slices(best, B, threads, float(T) * K * K * k)
+    tags, scores = zip(*parts, strict=True)
+    return (tags[0], scores[0]) if len(parts) == 1 else (torch.cat(tags, dim=1), torch.cat(scores, dim=1))
 
 
 def sample(uniforms: Tensor, chain: Chain, backend: str, pairwise: Tensor | None = None) -> Tensor:

@@ -18,6 +18,7 @@ from pybert_crf.crf.backends.reference.score import path_score
 from pybert_crf.crf.constraints import Constraints, check_constraint
 from pybert_crf.crf.library import is_recorded, is_transformed
 from pybert_crf.crf.log_space import NEG_INF
+from pybert_crf.crf.long_calls import count_paths
 from pybert_crf.crf.posterior import entropy, objectives
 from pybert_crf.crf.posterior.spans import span_probabilities
 from pybert_crf.crf.problem import (
@@ -332,8 +333,8 @@ class CRF(nn.Module):
             tags (B, T) int64, -1 where masked, and scores (B,): 0 for a row with nothing unmasked, -inf for
             one with no legal path, NaN for one with NaN or +inf in it. The tags of the latter two are
             unspecified, but each is -1 or in 0..K-1.
-            For k > 1, (k, B, T) and (k, B), the best first; beyond the number of legal paths (1 for a row
-            with nothing unmasked) scores are -inf and tags -1.
+            For k > 1, (k, B, T) and (k, B), the best first, with k cut to the K**T paths that there are;
+            beyond the number of legal paths (1 for a row with nothing unmasked) scores are -inf and tags -1.
         """
         problem = self._problem(emissions, mask, None, allowed, pairwise)
         if k == 1:
@@ -341,7 +342,8 @@ class CRF(nn.Module):
             return self._as_given(tags), scores
         if k < 1:
             raise ValueError(f"k must be positive, got {k}")
-        tags, scores = autograd.k_best(k, *problem)
+        T, K = problem.chain.emissions.shape[1:]
+        tags, scores = autograd.k_best(count_paths(k, T, K), *problem)
         return self._as_given(tags, batch_axis=1), scores
 
     @torch.no_grad()

@@ -92,10 +92,11 @@ viterbi (REAL[batch, time, K] emissions, bool[batch, time] mask)
     is_nonempty = Cast <to = 9> (length)
     known_score = Where (is_nonempty, score, zero)
 
-    # NaN must reach the score, and the maximum of NaN differs between runtimes.
-    is_nan = IsNaN (emitted)
+    # NaN and +inf make the score NaN, and the maximum of NaN differs between runtimes.
+    is_usable = Less (emitted, infinity)
+    is_nan_or_inf = Not (is_usable)
     kept_tags = Unsqueeze (kept, axis_2)
-    is_read_nan = And (is_nan, kept_tags)
+    is_read_nan = And (is_nan_or_inf, kept_tags)
     nan_counts = Cast <to = 6> (is_read_nan)
     nan_count = ReduceMax <axes = [0, 2], keepdims = 0> (nan_counts)
     has_nan = Cast <to = 9> (nan_count)
@@ -109,7 +110,7 @@ def export_viterbi(crf: CRF, path: str | Path) -> None:
 
     Raises:
         ImportError: the package onnx is not installed.
-        ValueError: a parameter of the CRF is NaN.
+        ValueError: a parameter of the CRF is NaN or +inf.
     """
     model = viterbi_model(crf)
     with replacing(path) as temporary:
@@ -127,13 +128,14 @@ def viterbi_model(crf: CRF) -> onnx.ModelProto:
         tags: (B, T) int64, -1 where masked. Of equal paths the one with the lowest tags wins, compared from
             the last position backwards.
         scores: (B,) of the emissions' dtype; 0 for a row with nothing unmasked, -inf for one with no legal
-            path, NaN for one with NaN in it; the tags of the latter two are unspecified.
+            path, NaN for one with NaN or +inf in it. The tags of the latter two are unspecified but in
+            range.
 
     To put it behind an encoder's model, see ``onnx.compose.merge_models``.
 
     Raises:
         ImportError: the package onnx is not installed.
-        ValueError: a parameter of the CRF is NaN.
+        ValueError: a parameter of the CRF is NaN or +inf.
     """
     try:
         import onnx.checker
@@ -160,8 +162,11 @@ def _initializers(crf: CRF) -> dict[str, torch.Tensor]:
     start, transitions, end = (
         crf._scores(name).detach().to("cpu", dtype) for name in ("start", "transitions", "end")
     )
-    if any(bool(scores.isnan().any()) for scores in (start, transitions, end)):
-        raise ValueError("the transition parameters hold NaN")
+    for scores in (start, transitions, end):
+        if not bool((scores < torch.inf).all()):
+            raise ValueError(
+                f"the transition parameters hold {'NaN' if bool(scores.isnan().any()) else '+inf'}"
+            )
     return {
         "start": start.contiguous(),
         "into": transitions.T.contiguous(),  # at [j, i] the score of going from i to j
@@ -169,6 +174,7 @@ def _initializers(crf: CRF) -> dict[str, torch.Tensor]:
         "zero": torch.zeros((), dtype=dtype),
         "lowest": torch.tensor(torch.finfo(dtype).min, dtype=dtype),  # -inf minus it is -inf, not NaN
         "nan": torch.tensor(torch.nan, dtype=dtype),
+        "infinity": torch.tensor(torch.inf, dtype=dtype),
         "one": torch.tensor(1, dtype=torch.int32),
         "no_tag": torch.tensor(-1),
         "time_axis": torch.tensor(0),

@@ -189,17 +189,20 @@ def test_what_is_masked_is_never_read_and_nan_is_not_hidden(bad: float, tmp_path
     tags, scores = run(case.emissions, case.mask)
     assert torch.equal(tags, expected_tags)
     torch.testing.assert_close(scores, expected_scores)
-    case.emissions[1, 2, 3] = torch.nan
-    _, scores = run(case.emissions, case.mask)
+    case.emissions[1, 2, 3] = bad
+    tags, scores = run(case.emissions, case.mask)
     assert scores.isnan().tolist() == [False, True, False]
+    assert (tags[case.mask] >= 0).all()
+    assert (tags < 4).all()
 
 
-def test_nan_parameters_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("bad", "named"), [(torch.nan, "NaN"), (INF, r"\+inf")])
+def test_unusable_parameters_are_refused(bad: float, named: str, tmp_path: Path) -> None:
     pytest.importorskip("onnx", reason="the package onnx is not installed")
     crf = CRF(3)
     with torch.no_grad():
-        crf.transitions[1, 2] = torch.nan
-    with pytest.raises(ValueError, match="the transition parameters hold NaN"):
+        crf.transitions[1, 2] = bad
+    with pytest.raises(ValueError, match=f"the transition parameters hold {named}"):
         export_viterbi(crf, tmp_path / "viterbi.onnx")
     assert list(tmp_path.iterdir()) == []
 

@@ -164,9 +164,10 @@ def viterbi(
     Of equal paths the one with the lowest tags comes first, compared from the last position backwards.
 
     Returns:
-        tags (B, T) int64, -1 where masked, and scores (B,); for k > 1 (k, B, T) and (k, B). A row with
-        nothing unmasked has one path, which scores 0. Beyond the number of legal paths scores are -inf, and
-        tags are -1 for k > 1 and unspecified for k = 1. NaN in a row makes its score NaN for k = 1.
+        tags (B, T) int64, -1 where masked, and scores (B,); for k > 1 (k, B, T) and (k, B), with k cut to
+        the K**T paths that there are. A row with nothing unmasked has one path, which scores 0. Beyond the
+        number of legal paths scores are -inf, and tags are -1 for k > 1 and unspecified (but in range) for
+        k = 1. NaN or +inf in a row makes its scores NaN.
     """
     if k < 1:
         raise ValueError(f"k must be positive, got {k}")
@@ -187,7 +188,7 @@ def decode(
     """The best tags of each row as lists, one tag per unmasked position; for emissions (T, K) one list.
 
     Raises:
-        ValueError: a row has no legal path, or NaN in its scores; names the row.
+        ValueError: a row has no legal path, or NaN or +inf in its scores; names the row.
     """
     chain = ArrayChain.of(emissions, transitions, start, end, mask, threads)
     tags, scores = chain.best()

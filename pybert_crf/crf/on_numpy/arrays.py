@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pybert_crf.crf.extension import native as _native
+from pybert_crf.crf.long_calls import count_paths, in_slices
 
 Array = NDArray[Any]
 
@@ -114,10 +115,19 @@ class ArrayChain:
         return tags, scores
 
     def k_best(self, k: int) -> tuple[Array, Array]:
-        """The k best paths (k, B, T) int64 and their scores (k, B)."""
-        tags, scores = np.empty((k, *self.mask.shape), np.int64), self._empty(k, len(self.mask))
-        self._call("k_best", _address(tags), _address(scores), count=k)
-        return tags, scores
+        """The k best paths (k, B, T) int64 and their scores (k, B); k is cut to the number of paths."""
+        B, T, K = self.emissions.shape
+        k = count_paths(k, T, K)
+
+        def best(begin: int, end: int) -> tuple[Array, Array]:
+            rows = replace(self, emissions=self.emissions[begin:end], mask=self.mask[begin:end])
+            tags, scores = np.empty((k, *rows.mask.shape), np.int64), self._empty(k, len(rows.mask))
+            rows._call("k_best", _address(tags), _address(scores), count=k)
+            return tags, scores
+
+        parts = in_slices(best, B, self.threads, float(T) * K * K * k)
+        tags, scores = zip(*parts, strict=True)
+        return np.concatenate(tags, axis=1), np.concatenate(scores, axis=1)
 
     def sample(self, uniforms: Array) -> Array:
         """A path (n, B, T) int64 for each of the uniforms (n, B, T) in [0, 1)."""
@@ -127,12 +137,17 @@ class ArrayChain:
 
     def check_best(self, scores: Array) -> None:
         """Raise ValueError if the score (B,) of a row's best path is NaN or -inf; names row and cause."""
-        if any(np.isnan(array).any() for array in (self.start, self.transitions, self.end)):
-            raise ValueError("the transition parameters hold NaN")
+        if np.isfinite(scores).all():
+            return
+        for array in (self.start, self.transitions, self.end):
+            if not (array < np.inf).all():
+                raise ValueError(f"the transition parameters hold {_nan_or_inf(array)}")
         for row in np.flatnonzero(np.isnan(scores)):
-            broken = np.isnan(self.emissions[row]).any(axis=1) & self.mask[row]
-            where = f", position {broken.argmax()}" if broken.any() else ", or +inf beside -inf"
-            raise ValueError(f"emissions hold NaN at batch row {row}{where}")
+            wrong = np.flatnonzero(~(self.emissions[row] < np.inf).all(axis=1) & self.mask[row])
+            if not len(wrong):
+                raise ValueError(f"the scores of batch row {row} sum to NaN")
+            held = _nan_or_inf(self.emissions[row, wrong[0]])
+            raise ValueError(f"emissions hold {held} at batch row {row}, position {wrong[0]}")
         illegal = np.flatnonzero(np.isneginf(scores)).tolist()
         if illegal:
             named = ", ".join(map(str, illegal[:5])) + (", ..." if len(illegal) > 5 else "")
@@ -147,6 +162,11 @@ class ArrayChain:
         before = () if count is None else (count,)
         kernel = getattr(_native, f"{operation}_{self.emissions.dtype.name}")
         return kernel(*before, problem, *arguments, self.threads)
+
+
+def _nan_or_inf(array: Array) -> str:
+    """Which of the two an array holds."""
+    return "NaN" if np.isnan(array).any() else "+inf"
 
 
 def _floats(name: str, values: ArrayLike) -> Array:

@@ -217,9 +217,13 @@ def test_nan_is_not_hidden_but_for_masked_positions() -> None:
         assert np.isnan(scores).tolist() == [False, True, False]
     with pytest.raises(ValueError, match="emissions hold NaN at batch row 1, position 3"):
         crf.decode(**given)
-    given["end"][0] = np.nan
-    with pytest.raises(ValueError, match="the transition parameters hold NaN"):
+    given["emissions"][1, 3, 0] = np.inf
+    with pytest.raises(ValueError, match=r"emissions hold \+inf at batch row 1, position 3"):
         crf.decode(**given)
+    for bad, named in ((np.inf, r"\+inf"), (np.nan, "NaN")):
+        given["end"][0] = bad
+        with pytest.raises(ValueError, match=f"the transition parameters hold {named}"):
+            crf.decode(**given)
 
 
 @pytest.mark.parametrize("shape", [(0, 5, 3), (4, 0, 3), (0, 0, 3), (0, 3)])
@@ -232,7 +236,8 @@ def test_no_rows_or_no_positions(shape: tuple[int, ...]) -> None:
     assert gradient.emissions.shape == shape
     assert not any(part.any() for part in gradient)
     assert crf.viterbi(emissions, transitions)[0].shape == shape[:-1]
-    assert crf.viterbi(emissions, transitions, 3)[0].shape == (3, *shape[:-1])
+    paths = min(3, 3 ** shape[-2])
+    assert crf.viterbi(emissions, transitions, 3)[0].shape == (paths, *shape[:-1])
     assert crf.sample(emissions, transitions, 2).shape == (2, *shape[:-1])
     assert crf.decode(emissions, transitions) == ([[] for _ in range(shape[0])] if rows else [])
 
