@@ -63,15 +63,15 @@ def write_text(path: str | Path, text: str) -> None:
 
 def write_json(path: str | Path, value: Any) -> None:
     """Write `value` as indented JSON in UTF-8, with null for a number that is infinite or NaN."""
-    write_text(path, json.dumps(_valid(value), ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+    write_text(path, json.dumps(json_value(value), ensure_ascii=False, indent=2, allow_nan=False) + "\n")
 
 
-def _valid(value: Any) -> Any:
+def json_value(value: Any) -> Any:
     """`value` as JSON can hold it: JSON has no infinity and no NaN."""
     if isinstance(value, dict):
-        return {name: _valid(member) for name, member in value.items()}
+        return {name: json_value(member) for name, member in value.items()}
     if isinstance(value, list | tuple):
-        return [_valid(member) for member in value]
+        return [json_value(member) for member in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

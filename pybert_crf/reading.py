@@ -59,14 +59,18 @@ def read_object(path: Path) -> dict[str, Any]:
 
 def quoted(value: object) -> str:
     """Return a value of a file for a message: its ``repr``, cut to 100 characters."""
-    text = _SHORT.repr(value)
+    return shortened(_SHORT.repr(value))
+
+
+def shortened(text: str) -> str:
+    """Return what was given for a message, cut to 100 characters."""
     return text if len(text) <= 100 else f"{text[:99]}…"
 
 
 def listed(names: Sequence[str]) -> str:
     """Return names of a file for a message, joined by commas: the first 20 of them, each cut to 100."""
     more = [f"and {len(names) - 20} more"] if len(names) > 20 else []
-    return ", ".join([name if len(name) <= 100 else f"{name[:99]}…" for name in names[:20]] + more)
+    return ", ".join([*map(shortened, names[:20]), *more])
 
 
 def one_of(value: object, known: Sequence[Hashable]) -> bool:

@@ -14,6 +14,7 @@ from pybert_crf.decoding import EntityDecoder
 from pybert_crf.encoders import ConfigError, resolve
 from pybert_crf.entities import Annotation, Entity, Tagging
 from pybert_crf.model import SECTION, BertCRF, read_tagger_config
+from pybert_crf.reading import quoted, shortened
 from pybert_crf.text.tokenizer import UnitTokenizer
 from pybert_crf.text.units import split_units
 
@@ -230,8 +231,8 @@ def _usable(device: str | torch.device) -> torch.device:
     try:
         return torch.empty(0, device=device).device
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).partition("\n")[0]
-        raise ValueError(f"device {str(device)!r} cannot be used here: {reason}") from error
+        reason = shortened(str(error).partition("\n")[0])
+        raise ValueError(f"device {quoted(str(device))} cannot be used here: {reason}") from error
 
 
 def _entities(text: str, offsets: list[tuple[int, int]], tagging: Tagging) -> list[Entity]:

@@ -10,6 +10,7 @@ import warnings
 from typing import NamedTuple, cast
 
 from pybert_crf.crf.backends.base import Backend
+from pybert_crf.reading import quoted
 
 NAMES = ("native", "numba", "reference")  # fastest first: the order of preference
 VARIABLE = "PYBERT_CRF_BACKEND"
@@ -74,16 +75,17 @@ def _choose(wanted: str, device: str) -> str:
     if not found[wanted].usable:
         if device not in _DEVICES:
             raise ValueError(
-                f"CRF backend {wanted!r} has no kernels for {device!r} tensors; use 'auto' or 'reference'"
+                f"CRF backend {quoted(wanted)} has no kernels for {device!r} tensors; "
+                "use 'auto' or 'reference'"
             )
-        raise RuntimeError(f"CRF backend {wanted!r} cannot be used: {found[wanted].reason}")
+        raise RuntimeError(f"CRF backend {quoted(wanted)} cannot be used: {found[wanted].reason}")
     return wanted
 
 
 def check_name(backend: str) -> None:
     """Raise ValueError unless ``backend`` is "auto" or the name of a backend."""
     if backend not in ("auto", *NAMES):
-        raise ValueError(f"invalid CRF backend: {backend!r}; expected one of auto, {', '.join(NAMES)}")
+        raise ValueError(f"invalid CRF backend: {quoted(backend)}; expected one of auto, {', '.join(NAMES)}")
 
 
 @functools.cache

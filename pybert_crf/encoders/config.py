@@ -183,7 +183,7 @@ class EncoderConfig:
         Raises ``ValueError`` for any other size.
         """
         if size not in ENCODER_SIZES:
-            raise ValueError(f"unknown encoder size {size!r}; known: {', '.join(ENCODER_SIZES)}")
+            raise ValueError(f"unknown encoder size {quoted(size)}; known: {', '.join(ENCODER_SIZES)}")
         layers, width, heads = ENCODER_SIZES[size]
         return cls(vocab_size, width, layers, heads, intermediate_size=4 * width, pad_id=pad_id)
 

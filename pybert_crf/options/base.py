@@ -8,6 +8,7 @@ from types import NoneType
 from typing import Any, ClassVar, get_args, get_origin, get_type_hints
 
 from pybert_crf.options.option import option_of
+from pybert_crf.reading import quoted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,14 +43,14 @@ class Options:
 
     def _check(self, name: str, good: bool, demand: str) -> None:
         if not good:
-            raise ValueError(f"{name} must {demand}, got {getattr(self, name)!r}")
+            raise ValueError(f"{name} must {demand}, got {quoted(getattr(self, name))}")
 
     def _check_type(self, name: str, hint: Any) -> None:
         value = getattr(self, name)
         kinds = (hint,) if get_origin(hint) is tuple else get_args(hint) or (hint,)
         if not any(_is_a(value, kind) for kind in kinds):
             wanted = " or ".join(_spelling(kind) for kind in kinds if kind is not NoneType)
-            raise ValueError(f"{name} must be {wanted}, got {value!r}")
+            raise ValueError(f"{name} must be {wanted}, got {quoted(value)}")
 
 
 def _is_a(value: Any, kind: Any) -> bool:

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 
 from pybert_crf.options.base import Options
 from pybert_crf.options.option import option_of
+from pybert_crf.reading import shortened
 
 
 def flag(name: str) -> str:
@@ -22,7 +23,7 @@ def explain_unknown(name: str, kind: type[Options]) -> str:
         kind: the verb's options.
     """
     bare = name.lstrip("-").replace("_", "-").lower()
-    told = f"no such option: {name}"
+    told = f"no such option: {shortened(name)}"
     if bare in kind.absent:
         return f"{told}; {kind.absent[bare]}"
     for known in fields(kind):

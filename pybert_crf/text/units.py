@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from itertools import chain, groupby
 
+from pybert_crf.reading import quoted
+
 UNITS = ("char", "word")
 
 _MAJORITY = 0.9
@@ -49,7 +51,7 @@ def split_units(text: str, unit: str) -> list[tuple[int, int]]:
         return [(i, i + 1) for i, character in enumerate(text) if not character.isspace()]
     if unit == "word":
         return [match.span() for match in _word_pattern().finditer(text)]
-    raise ValueError(f"unit must be one of {', '.join(UNITS)}; got {unit!r}")
+    raise ValueError(f"unit must be one of {', '.join(UNITS)}; got {quoted(unit)}")
 
 
 @cache

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from pybert_crf.encoders import CheckpointError, read_tensors, write_tensors
-from pybert_crf.files import write_json
+from pybert_crf.files import json_value, write_json
 from pybert_crf.options import RunOptions
+from pybert_crf.reading import ConfigError, quoted, read_object
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -122,7 +123,8 @@ def save_checkpoint(state: TrainingState, out: Path, progress: dict[str, Any]) -
         raise
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
-        write_json(fresh / PROGRESS, {**progress, "state": numbers, "files": _sums(fresh)})
+        progress = {**progress, "state": numbers, "files": _sums(fresh)}
+        write_json(fresh / PROGRESS, {**progress, "sum": checksum(progress)})
         shutil.rmtree(old, ignore_errors=True)
         if last.exists():
             last.rename(old)
@@ -144,19 +146,20 @@ def load_progress(checkpoint: Path, options: RunOptions) -> dict[str, Any]:
         ValueError: the run was started with other options; they are named.
     """
     try:
-        progress: dict[str, Any] = json.loads((checkpoint / PROGRESS).read_text(encoding="utf-8"))
-        then, sums = dict(progress["options"]), dict(progress["files"])
-        progress["history"], progress["position"], progress["fingerprint"], progress["state"]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        progress = read_object(checkpoint / PROGRESS)
+    except ConfigError as error:
         raise _damaged(checkpoint / PROGRESS) from error
+    if progress.pop("sum", None) != checksum(progress):
+        raise _damaged(checkpoint / PROGRESS)
+    then: dict[str, Any] = progress["options"]
     now = options.to_dict()
     changed = [name for name in now if name not in _FREE and now[name] != then.get(name)]
     if changed:
-        told = ", ".join(f"{name} was {then.get(name)!r}, is {now[name]!r}" for name in changed)
+        told = ", ".join(f"{name} was {quoted(then.get(name))}, is {quoted(now[name])}" for name in changed)
         raise ValueError(f"cannot resume {checkpoint.parent} with other options: {told}")
     found = _sums(checkpoint)
-    for name, checksum in sums.items():
-        if found.get(name) != checksum:
+    for name, size_and_crc in progress["files"].items():
+        if found.get(name) != size_and_crc:
             raise _damaged(checkpoint / name)
     return progress
 
@@ -180,6 +183,12 @@ def remove_checkpoint(out: Path) -> None:
         (out / name / PROGRESS).unlink(missing_ok=True)
     for name in (*_PLACES, f"{LAST}.new"):
         shutil.rmtree(out / name, ignore_errors=True)
+
+
+def checksum(progress: dict[str, Any]) -> int:
+    """CRC-32 of what is in a file of progress, as JSON."""
+    as_read = json.loads(json.dumps(json_value(progress)))
+    return zlib.crc32(json.dumps(as_read, sort_keys=True).encode())
 
 
 def _sums(directory: Path) -> dict[str, list[int]]:

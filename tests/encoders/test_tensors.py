@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from pybert_crf.encoders import CheckpointError, read_tensors, write_tensors
 from pybert_crf.encoders.checkpoint import tensors as tensor_files
@@ -69,6 +69,14 @@ def test_safetensors_come_first(tmp_path: Path) -> None:
 
 def test_nothing_to_read(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"holds none of model\.safetensors, .*pytorch_model\.bin"):
+        read_tensors(tmp_path)
+
+
+def test_a_tensor_in_two_shards_is_refused(tmp_path: Path) -> None:
+    _write(tmp_path, "sharded safetensors")
+    first, second = sorted(tmp_path.glob("model-*.safetensors"))[:2]
+    save_file({**load_file(first), **load_file(second)}, second, metadata={"format": "pt"})
+    with pytest.raises(CheckpointError, match=f"{second.name} holds tensors of another shard too"):
         read_tensors(tmp_path)
 
 

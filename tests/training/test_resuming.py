@@ -18,7 +18,7 @@ import pytest
 from pybert_crf import PretrainOptions, TrainOptions, pretrain, train
 from pybert_crf.encoders import CheckpointError, read_tensors
 from pybert_crf.training import Stepped
-from pybert_crf.training.checkpoints import find_checkpoint, remove_checkpoint
+from pybert_crf.training.checkpoints import checksum, find_checkpoint, remove_checkpoint
 from pybert_crf.training.directory import reserve
 
 Make = Callable[..., TrainOptions]
@@ -78,6 +78,15 @@ def test_a_damaged_file_is_named(killed: TrainOptions) -> None:
     train(killed)
 
 
+def test_a_changed_number_is_damage(killed: TrainOptions) -> None:
+    path = Path(killed.out) / "checkpoint" / "progress.json"
+    text = path.read_text()
+    path.write_text(text.replace('"steps": ', '"steps": 1', 1))
+    assert path.read_text() != text
+    with pytest.raises(CheckpointError, match=r"progress\.json is damaged"):
+        train(killed)
+
+
 def test_no_code_of_the_checkpoint_runs(killed: TrainOptions, tmp_path: Path) -> None:
     """Wherever a pickle is put, with checksums that fit or none at all."""
 
@@ -89,6 +98,7 @@ def test_no_code_of_the_checkpoint_runs(killed: TrainOptions, tmp_path: Path) ->
     assert {path.suffix for path in checkpoint.rglob("*") if path.is_file()} == {".json", ".safetensors"}
     progress = json.loads((checkpoint / "progress.json").read_text())
     progress["files"] = {}
+    progress["sum"] = checksum({name: value for name, value in progress.items() if name != "sum"})
     (checkpoint / "progress.json").write_text(json.dumps(progress))
     for path in list(checkpoint.rglob("*.safetensors")):
         path.with_name("pytorch_model.bin").write_bytes(pickle.dumps(Malice(), 2))

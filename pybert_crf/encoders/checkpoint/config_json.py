@@ -88,7 +88,7 @@ def config_to_json(config: EncoderConfig) -> dict[str, Any]:
         raise ConfigError(f"no {family.model_type} encoder: {error}") from error
     read = config_from_json(values)
     lost = [
-        f"{field.name} is {getattr(read, field.name)!r}, not {getattr(config, field.name)!r}"
+        f"{field.name} is {quoted(getattr(read, field.name))}, not {quoted(getattr(config, field.name))}"
         for field in dataclasses.fields(config)
         if getattr(read, field.name) != getattr(config, field.name)
     ]

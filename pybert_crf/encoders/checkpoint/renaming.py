@@ -11,7 +11,7 @@ from torch import Tensor
 from pybert_crf.encoders.checkpoint.tensors import CheckpointError
 from pybert_crf.encoders.config import EncoderConfig
 from pybert_crf.encoders.families import Family
-from pybert_crf.reading import listed
+from pybert_crf.reading import listed, quoted
 
 
 def check_number_of_layers(family: Family, config: EncoderConfig, tensors: Mapping[str, Tensor]) -> None:
@@ -77,9 +77,9 @@ def _wrapper(family: Family, missing: list[str], tensors: Mapping[str, Tensor]) 
         if prefix != name and all(prefix + other in tensors for other in missing):
             extra = prefix.removesuffix(family.prefix) or prefix
             return (
-                f"their names begin with {prefix!r}, as saved from inside a wrapper (DataParallel, "
+                f"their names begin with {quoted(prefix)}, as saved from inside a wrapper (DataParallel, "
                 "torch.compile, a class of one's own): save the model inside it, or rename them by "
-                f"{{name.removeprefix({extra!r}): tensor for name, tensor in tensors.items()}}"
+                f"{{name.removeprefix({quoted(extra)}): tensor for name, tensor in tensors.items()}}"
             )
     return ""
 

@@ -86,8 +86,14 @@ def _read_shards(index: Path) -> dict[str, Tensor]:
     if absent:
         raise FileNotFoundError(f"{index.parent} lacks the shards {listed(absent)}, named in {index.name}")
     tensors: dict[str, Tensor] = {}
-    for name in files:
-        tensors |= _read_file(index.parent / name)
+    for file in files:
+        shard = _read_file(index.parent / file)
+        twice = sorted(set(shard) & set(tensors))
+        if twice:
+            raise CheckpointError(
+                f"{index.parent / file} holds tensors of another shard too: {listed(twice)}"
+            )
+        tensors |= shard
     lost = sorted(set(places) - set(tensors))
     if lost:
         raise CheckpointError(f"{index} names tensors that no shard holds: {listed(lost)}")

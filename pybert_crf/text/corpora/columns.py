@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pybert_crf.files import write_text
+from pybert_crf.reading import quoted
 from pybert_crf.text.corpora.corpus import Sentence
 from pybert_crf.text.corpora.lines import (
     BOM,
@@ -50,7 +51,9 @@ def tagged_sentences(source: Source) -> Iterator[Sentence]:
             try:
                 split_tag(columns[-1])
             except ValueError as error:  # noqa: PERF203 (the error must name the line)
-                raise CorpusError(source_name(source), line, f"{error}: {' '.join(columns)!r}") from None
+                raise CorpusError(
+                    source_name(source), line, f"{error}: {quoted(' '.join(columns))}"
+                ) from None
         tokens, tags = [columns[0] for _, columns in rows], [columns[-1] for _, columns in rows]
         yield Sentence(tokens, tags, line=rows[0][0])
 
@@ -102,13 +105,15 @@ def sentence_rows(
 def _split(text: str, name: str, number: int, min_columns: int) -> list[str]:
     expected = "'token … tag'" if min_columns > 1 else "a token"
     if "\r" in text:
-        raise CorpusError(name, number, f"a carriage return inside the line: {text!r}")
+        raise CorpusError(name, number, f"a carriage return inside the line: {quoted(text)}")
     if text[0] in " \t":
-        raise CorpusError(name, number, f"the token column is empty (expected {expected}): {text!r}")
+        raise CorpusError(name, number, f"the token column is empty (expected {expected}): {quoted(text)}")
     columns = _SEPARATOR.split(text.rstrip(" \t"))
     if len(columns) < min_columns and columns[0] != DOCSTART:
         count = "one column" if len(columns) == 1 else f"{len(columns)} columns"
-        raise CorpusError(name, number, f"{count}, expected {expected} separated by spaces or tabs: {text!r}")
+        raise CorpusError(
+            name, number, f"{count}, expected {expected} separated by spaces or tabs: {quoted(text)}"
+        )
     return columns
 
 
@@ -133,6 +138,6 @@ def _lines(number: int, sentence: Sentence) -> str:
         raise ValueError(f"sentence {number} has {sizes}: it needs at least one token, and a tag for each")
     for value in (*sentence.tokens, *sentence.tags):
         if not value or value == DOCSTART or not set(value).isdisjoint(" \t\r\n"):
-            raise ValueError(f"sentence {number}: {value!r} cannot stand in a column file")
+            raise ValueError(f"sentence {number}: {quoted(value)} cannot stand in a column file")
     lines = [f"{token}\t{tag}\n" for token, tag in zip(sentence.tokens, sentence.tags, strict=True)]
     return "".join(lines) + "\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from pybert_crf.reading import quoted
 from pybert_crf.text.corpora.columns import tagged_sentences
 from pybert_crf.text.corpora.corpus import Corpus, Sentence
 from pybert_crf.text.corpora.lines import CorpusError
@@ -50,4 +51,6 @@ def _require_types(sentences: list[Sentence], path: str | os.PathLike[str]) -> N
     for sentence in sentences:
         for line, tag in enumerate(sentence.tags, start=sentence.line):
             if split_tag(tag)[1] == UNTYPED:
-                raise CorpusError(path, line, f"tag {tag!r} has no type, but other tags of the file have one")
+                raise CorpusError(
+                    path, line, f"tag {quoted(tag)} has no type, but other tags of the file have one"
+                )

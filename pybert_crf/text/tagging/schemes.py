@@ -21,6 +21,8 @@ from collections.abc import Iterable, Sequence
 from functools import cache, lru_cache
 from typing import NamedTuple
 
+from pybert_crf.reading import quoted
+
 OUTSIDE = "O"
 UNTYPED = "_"  # the type of a tag without a type, as in seqeval
 
@@ -70,7 +72,7 @@ def split_tag(tag: str) -> tuple[str, str]:
         return tag, UNTYPED
     if not hyphen or not label or len(prefix) != 1 or prefix not in "BIMESLU":
         raise ValueError(
-            f"tag {tag!r} is neither 'O' nor PREFIX-TYPE with one of the prefixes B, I, M, E, S, L, U"
+            f"tag {quoted(tag)} is neither 'O' nor PREFIX-TYPE with one of the prefixes B, I, M, E, S, L, U"
         )
     return prefix, label
 
@@ -92,7 +94,7 @@ def role(tag: str, scheme: str) -> tuple[str, str]:
     if prefix == OUTSIDE:
         return OUTSIDE, ""
     if prefix not in prefixes:
-        raise ValueError(f"tag {tag!r} has a prefix that {scheme} does not use")
+        raise ValueError(f"tag {quoted(tag)} has a prefix that {scheme} does not use")
     return prefixes[prefix], label
 
 
@@ -193,7 +195,7 @@ def _prefix(begins: bool, ends: bool, touches: bool, scheme: str) -> str:
 
 def _spelling(scheme: str) -> str:
     if scheme not in _SPELLING:
-        raise ValueError(f"unknown tag scheme {scheme!r}; known: {', '.join(SCHEMES)}")
+        raise ValueError(f"unknown tag scheme {quoted(scheme)}; known: {', '.join(SCHEMES)}")
     return _SPELLING[scheme]
 
 
@@ -245,10 +247,10 @@ def _check_fit(seen: list[_Pair], scheme: str, opening: str) -> None:
     entity_tags = sum(pair.times for pair in seen if pair.tag != OUTSIDE)
     if foreign:
         culprit = next(pair for pair in seen if _is_foreign(pair.tag, scheme))
-        what = f"the prefix of {culprit.tag!r} is not one of {', '.join(_prefixes(scheme))}"
+        what = f"the prefix of {quoted(culprit.tag)} is not one of {', '.join(_prefixes(scheme))}"
     elif illegal > TOLERATED * entity_tags:
         culprit = next(pair for pair in seen if not is_legal(pair.previous, pair.tag, scheme))
-        what = f"{culprit.tag!r} cannot follow {culprit.previous!r} ({illegal} such faults)"
+        what = f"{quoted(culprit.tag)} cannot follow {quoted(culprit.previous)} ({illegal} such faults)"
     else:
         return
     raise SchemeError(f"{opening}{scheme}, {what}", culprit.sentence, culprit.position)

@@ -165,7 +165,7 @@ def _add_tokens(directory: Path, pieces: Pieces, config: Mapping[str, Any]) -> N
         else:
             got = pieces.vocab().get(token.content)
         if got != index:
-            raise ValueError(f"{source}: {token.content!r} should have the id {index}, but gets {got}")
+            raise ValueError(f"{source}: {quoted(token.content)} should have the id {index}, but gets {got}")
 
 
 def _added_tokens(entries: object) -> dict[int, AddedToken]:

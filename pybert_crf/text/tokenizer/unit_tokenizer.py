@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pybert_crf.files import write_json
-from pybert_crf.reading import ConfigError, listed
+from pybert_crf.reading import ConfigError, listed, quoted
 from pybert_crf.text.tokenizer.directory import open_directory
 from pybert_crf.text.tokenizer.families import BRACKETED
 from pybert_crf.text.tokenizer.pieces import MAX_PIECES, Pieces
@@ -159,4 +159,4 @@ class UnitTokenizer:
 
 def _check_unit(unit: str) -> None:
     if unit not in UNITS:
-        raise ValueError(f"unit must be 'char' or 'word', got {unit!r}")
+        raise ValueError(f"unit must be 'char' or 'word', got {quoted(unit)}")

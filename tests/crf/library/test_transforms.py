@@ -3,6 +3,9 @@ error in words."""
 
 from __future__ import annotations
 
+import io
+from typing import Any
+
 import pytest
 import torch
 from cases import each_backend, layer, problem
@@ -48,6 +51,20 @@ def test_a_trace_computes(backend: str) -> None:
     other = CASE.emissions.flip(0) * 2
     for found, wanted in zip(traced(other), model(other), strict=True):
         torch.testing.assert_close(found, wanted)
+
+
+@each_backend
+@pytest.mark.parametrize("operation", ["viterbi", "marginals", "log_partition"])
+def test_the_onnx_exporter_that_traces_is_refused(backend: str, operation: str) -> None:
+    """It has no form for the reference's operators, and says so less clearly."""
+    pytest.importorskip("onnx")
+
+    class One(Traced):
+        def forward(self, emissions: Tensor) -> Any:
+            return getattr(self.crf, operation)(emissions)
+
+    with pytest.raises(RuntimeError, match=r"pybert_crf\.crf\.onnx\.export_viterbi"):
+        torch.onnx.export(One(layer(CASE, backend)), (CASE.emissions,), io.BytesIO(), dynamo=False)
 
 
 def test_decode_cannot_be_traced() -> None:
