@@ -529,8 +529,8 @@ class CRF(nn.Module):
         """
         if is_recorded() and torch.onnx.is_in_onnx_export():
             raise RuntimeError(
-                "the ONNX exporter that traces (dynamo=False) has no form for a CRF: export the encoder by it, "
-                "and the CRF by pybert_crf.crf.onnx.export_viterbi"
+                "the ONNX exporter that traces (dynamo=False) has no form for a CRF: export the encoder by "
+                "it, and the CRF by pybert_crf.crf.onnx.export_viterbi"
             )
         if (self._unset or self._constraints is not None) and not torch.compiler.is_compiling():
             self._check_values()
