@@ -63,6 +63,16 @@ def test_both_sides_of_the_scaled_bound(what: str, side: float, dtype: torch.dty
     check_bounds(case.to(torch.float64), answer(case, "numba"), answer(case.to(torch.float64), "reference"))
 
 
+def test_a_tag_that_no_path_reaches_and_all_would_prefer() -> None:
+    """Its suffixes weigh exp(130) more at each of 40 positions; the scaled recursion must not follow them."""
+    case = problem(2, 40, 3).to(torch.float64)
+    case.emissions[:, :, 2] = case.emissions[:, :, :2].amax(dim=2) + 130
+    case.start[2] = -torch.inf
+    case.transitions[:2, 2] = -torch.inf
+    assert is_scaled(case).all()
+    check_bounds(case, answer(case, "numba"), answer(case, "reference"))
+
+
 @pytest.fixture
 def eager_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small problems are spread over threads as well."""

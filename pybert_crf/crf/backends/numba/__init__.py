@@ -41,31 +41,30 @@ def value_and_gradient(grad: Tensor, tags: Tensor | None, chain: Chain) -> Value
 
 def _sum(tags: Tensor | None, chain: Chain, grad: Tensor | None) -> list[Tensor]:
     """The value of :func:`value_and_gradient`, log Z, the messages and, if there is a grad, the gradients."""
-    batch, weights = _prepare(tags, chain, grad)
-    chunks, operations = len(batch.d_start), batch.emissions.size * len(weights.start)
-    if weights.is_scalable:
-        longest_first = np.argsort(-batch.mask.sum(axis=1), kind="stable")
-        run(sums.scaled_rows, chunks, operations, longest_first, weights, batch)
+    batch = _prepare(tags, chain, grad)
+    chunks, operations = len(batch.d_start), batch.emissions.size * len(batch.start)
+    longest_first = np.argsort(-batch.mask.sum(axis=1), kind="stable")
+    run(sums.scaled_rows, chunks, operations, longest_first, batch)
     is_left = np.isnan(batch.log_z)
     if is_left.any():
         alphas = np.empty((is_left.sum(), *batch.emissions.shape[1:]))
-        run(sums.log_rows, chunks, operations, np.flatnonzero(is_left), weights, batch, alphas)
+        run(sums.log_rows, chunks, operations, np.flatnonzero(is_left), batch, alphas)
     if tags is not None and np.isnan(batch.values).any():  # a tag is out of range, or a score is NaN
-        check_tags(tags, chain.mask, len(weights.start))
+        check_tags(tags, chain.mask, len(batch.start))
     counts = (part.sum(axis=0) for part in (batch.d_start, batch.d_transitions, batch.d_end))
     results = [batch.log_z if tags is None else batch.values, batch.log_z, ~is_left, batch.d_emissions]
     results += [] if grad is None else counts
     return [torch.from_numpy(part.astype(batch.emissions.dtype, copy=False)) for part in results]
 
 
-def _prepare(tags: Tensor | None, chain: Chain, grad: Tensor | None) -> tuple[sums.Batch, sums.Weights]:
+def _prepare(tags: Tensor | None, chain: Chain, grad: Tensor | None) -> sums.Batch:
     emissions, mask, *parameters = map(_array, chain)
     B, T, K = emissions.shape
     paths = np.empty((0, T), np.int64) if tags is None else _array(tags)
     factors = np.empty(0) if grad is None else _array(grad).astype(np.float64) * (1 if tags is None else -1)
     results = np.empty(B), np.full(B, np.nan), np.empty((len(factors), T, K), emissions.dtype)
     counts = [np.zeros((min(CHUNKS, -(-B // ROWS)), *part.shape)) for part in parameters]
-    return sums.Batch(emissions, mask, paths, factors, *results, *counts), sums.weigh(*parameters)
+    return sums.Batch._make([emissions, mask, *parameters, paths, factors, *results, *counts])
 
 
 def viterbi(chain: Chain) -> Pair:
@@ -76,26 +75,25 @@ def viterbi(chain: Chain) -> Pair:
 def k_best(k: int, chain: Chain, kernel: Callable[..., None] = paths.k_best_rows) -> Pair:
     if k < 1:
         raise ValueError(f"k must be positive, got {k}")
-    emissions, mask, *parameters = map(_array, chain)
-    B, T, K = emissions.shape
-    tags, scores = np.empty((k, B, T), np.int64), np.empty((k, B), emissions.dtype)
-    run(kernel, B, emissions.size * K * k, paths.pad(emissions, mask, *parameters), tags, scores)
+    problem = paths.Scores(*map(_array, chain))
+    B, T, K = problem.emissions.shape
+    tags, scores = np.empty((k, B, T), np.int64), np.empty((k, B), problem.emissions.dtype)
+    run(kernel, B, problem.emissions.size * K * k, problem, tags, scores)
     return torch.from_numpy(tags), torch.from_numpy(scores)
 
 
 def log_alphas(chain: Chain) -> Tensor:
-    batch, weights = _prepare(None, chain, None)
+    batch = _prepare(None, chain, None)
     alphas, rows = np.empty(batch.emissions.shape), np.arange(len(batch.mask))
-    run(sums.log_rows, len(batch.d_start), alphas.size * len(weights.start), rows, weights, batch, alphas)
+    run(sums.log_rows, len(batch.d_start), alphas.size * len(batch.start), rows, batch, alphas)
     return torch.from_numpy(alphas).to(chain.emissions.dtype)
 
 
 def sample(uniforms: Tensor, chain: Chain) -> Tensor:
-    _, mask, *parameters = map(_array, chain)
-    alphas = _array(log_alphas(chain._replace(emissions=chain.emissions.double())))
-    tags = np.empty(uniforms.shape, np.int64)
-    problem = paths.pad(alphas, mask, *parameters)
-    run(paths.sample_rows, len(mask), tags.size * alphas.shape[2], _array(uniforms), problem, tags)
+    chain = chain.widened()
+    alphas, tags = log_alphas(chain), np.empty(uniforms.shape, np.int64)
+    scores = paths.Scores(*map(_array, chain._replace(emissions=alphas)))
+    run(paths.sample_rows, len(alphas), tags.size * alphas.shape[2], _array(uniforms), scores, tags)
     return torch.from_numpy(tags)
 
 

@@ -19,38 +19,34 @@ _inlined: Decorator = numba.njit(error_model="numpy")
 
 
 class Scores(NamedTuple):
-    """A batch, and the parameters, padded by -inf to P tags, a multiple of BLOCK."""
+    """A batch and the parameters."""
 
     emissions: Reals  # (B, T, K); to draw samples, the alphas as logarithms
     mask: Flags  # (B, T)
-    start: Floats  # (P,)
-    transitions: Floats  # (P, P)
-    end: Floats  # (P,)
-    is_broken: tuple[bool, bool, bool]  # whether NaN or +inf is among these three
-
-
-def pad(emissions: Reals, mask: Flags, *parameters: Reals) -> Scores:
-    """The scores of start (K,), transitions (K, K) and end (K,), padded."""
-    size = -len(parameters[0]) % BLOCK
-    padded = [np.pad(part.astype(np.float64), (0, size), constant_values=NEG_INF) for part in parameters]
-    is_broken = tuple(not bool((part < np.inf).all()) for part in padded)
-    return Scores._make([emissions, mask, *padded, is_broken])
+    start: Reals  # (K,)
+    transitions: Reals  # (K, K)
+    end: Reals  # (K,)
 
 
 @_kernel
 def viterbi_rows(first: int, step: int, problem: Scores, tags: Ints, scores: Reals) -> None:
     """Write the best tags (1, B, T) and scores (1, B). The way back looks for the lowest tag with eq. 21."""
-    emissions, mask, start, transitions, end, is_broken = problem
-    (B, T, K), P = emissions.shape, start.shape[0]
-    best, reached, positions = np.full((T, P), NEG_INF), np.empty((T + 1, P)), np.empty(T, np.int64)
-    for k in range(K):
-        reached[0, k] = start[k]
+    emissions, mask, start, _, end = problem
+    (B, T, K), P = emissions.shape, start.shape[0] + -start.shape[0] % BLOCK
+    transitions = np.full((P, P), NEG_INF)  # padded, so that every loop has BLOCK tags to read
+    best, reached = np.full((T, P), NEG_INF), np.empty((T + 1, P))
+    are_ends_broken = are_steps_broken = False  # by NaN or +inf
+    for i in range(K):
+        reached[0, i] = start[i]
+        are_ends_broken |= not (start[i] < np.inf and end[i] < np.inf)
+        for j in range(K):
+            transitions[i, j] = problem.transitions[i, j]
+            are_steps_broken |= not transitions[i, j] < np.inf
     for b in range(first, B, step):
-        tags[0, b], scores[0, b], last = -1, 0.0, -1
-        for t in range(T):
-            positions[last + 1] = t
-            last += mask[b, t]
-        broken = is_broken[0] or is_broken[2] or (is_broken[1] and last > 0)
+        tags[0, b], scores[0, b] = -1, 0.0
+        positions = np.flatnonzero(mask[b])
+        last = positions.shape[0] - 1
+        broken = are_ends_broken or (are_steps_broken and last > 0)
         for n in range(last + 1):
             if n > 0:
                 _reach(best[n - 1], transitions, reached[n])
@@ -77,11 +73,11 @@ def _reach(best: Floats, transitions: Floats, reached: Floats) -> None:
     """reached_j = max_i best_i + transitions_ij."""
     P = best.shape[0]
     reached[:] = NEG_INF
-    for i in range(0, P, 4):
+    for i in range(0, P, BLOCK):
         a, b, c, d = best[i], best[i + 1], best[i + 2], best[i + 3]
+        rows = transitions[i : i + BLOCK]
         for j in range(P):
-            e, f = a + transitions[i, j], b + transitions[i + 1, j]
-            g, h = c + transitions[i + 2, j], d + transitions[i + 3, j]
+            e, f, g, h = a + rows[0, j], b + rows[1, j], c + rows[2, j], d + rows[3, j]
             e, g = (e if e > f else f), (g if g > h else h)
             e = e if e > g else g
             reached[j] = e if e > reached[j] else reached[j]
@@ -103,14 +99,16 @@ def _insert(score: float, place: int, scores: Floats, places: Ints) -> None:
 def k_best_rows(first: int, step: int, problem: Scores, tags: Ints, scores: Reals) -> None:
     """Write the k best tags (k, B, T) and their scores (k, B), from the k best prefixes of each tag (eq. 24),
     whose place is tag * k + rank."""
-    emissions, mask, start, transitions, end, is_broken = problem
+    emissions, mask, start, transitions, end = problem
     (B, T, K), k = emissions.shape, scores.shape[0]
+    are_ends_broken = not (start.max() < np.inf and end.max() < np.inf)
+    are_steps_broken = not transitions.max() < np.inf
     came_from, best = np.zeros((T, K, k), np.int64), np.empty((T, K, k))
     final, places = np.empty(k), np.zeros(k, np.int64)
     for b in range(first, B, step):
         positions = np.flatnonzero(mask[b])
         length = positions.shape[0]
-        broken = is_broken[0] or is_broken[2] or (is_broken[1] and length > 1)
+        broken = are_ends_broken or (are_steps_broken and length > 1)
         for n in range(length):
             best[n] = NEG_INF
             for j in range(K):
@@ -139,7 +137,7 @@ def k_best_rows(first: int, step: int, problem: Scores, tags: Ints, scores: Real
 def sample_rows(first: int, step: int, uniforms: Floats, problem: Scores, tags: Ints) -> None:
     """Write a path (n, B, T) for each of the uniforms (n, B, T), given the alphas in place of emissions:
     from the right, the first tag whose cumulative weight exceeds the uniform's share (eq. 26)."""
-    alphas, mask, _, transitions, end, _ = problem
+    alphas, mask, _, transitions, end = problem
     B, _, K = alphas.shape
     weights = np.empty(K)
     for b in range(first, B, step):
@@ -149,8 +147,7 @@ def sample_rows(first: int, step: int, uniforms: Floats, problem: Scores, tags: 
             for t in np.flatnonzero(mask[b])[::-1]:
                 top, total = NEG_INF, 0.0
                 for k in range(K):
-                    weights[k] = alphas[b, t, k]
-                    weights[k] += end[k] if tag < 0 else transitions[k, tag]
+                    weights[k] = alphas[b, t, k] + (end[k] if tag < 0 else transitions[k, tag])
                     top = weights[k] if weights[k] > top else top
                 if top == NEG_INF:  # no path is legal
                     break
