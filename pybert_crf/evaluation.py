@@ -5,19 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 
 from pybert_crf.tagger import BATCH_TOKENS, Tagger
-from pybert_crf.text.corpora import Corpus, read_corpus
+from pybert_crf.text.corpora import Corpus, Habits, read_corpus
+from pybert_crf.text.corpora.habits import UNKNOWN
 from pybert_crf.text.tagging.metrics import Report, evaluate
 from pybert_crf.text.tagging.schemes import convert
 
 
-def evaluate_file(tagger: Tagger, path: str | Path, batch_tokens: int = BATCH_TOKENS) -> Report:
-    """Entity metrics of `tagger` on the column file `path`.
+def evaluate_file(
+    tagger: Tagger, path: str | Path, batch_tokens: int = BATCH_TOKENS, habits: Habits = UNKNOWN
+) -> Report:
+    """Entity metrics of `tagger` on the column file `path`, of which `habits` are known.
 
     Raises:
         CorpusError: a malformed line, by file and number.
         FileNotFoundError: no such file.
     """
-    return evaluate_corpus(tagger, read_corpus(path), batch_tokens)
+    return evaluate_corpus(tagger, read_corpus(path, habits=habits), batch_tokens)
 
 
 def evaluate_corpus(tagger: Tagger, corpus: Corpus, batch_tokens: int = BATCH_TOKENS) -> Report:

@@ -12,9 +12,10 @@ def work(options: EvaluateOptions) -> None:
     from pybert_crf.evaluation import evaluate_file
     from pybert_crf.files import write_json
     from pybert_crf.tagger import Tagger
+    from pybert_crf.text.corpora import Habits
 
     tagger = Tagger.from_pretrained(options.model, device=options.device)
-    report = evaluate_file(tagger, options.file, options.batch_tokens)
+    report = evaluate_file(tagger, options.file, options.batch_tokens, Habits.of(options))
     show_report(report)
     if options.json is not None:
         write_json(options.json, report.to_dict())

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from pybert_crf.cli.arriving import Arriving, Stopped
 from pybert_crf.cli.verb import Verb
 from pybert_crf.options import PredictOptions
-from pybert_crf.text.corpora import CorpusError, numbered_lines, read_columns
+from pybert_crf.text.corpora import CorpusError, Habits, numbered_lines, read_columns
 from pybert_crf.text.corpora.passages import looks_like_columns
 
 if TYPE_CHECKING:
@@ -73,8 +73,9 @@ class _Prediction:
         most = self.options.max_line
         fault = self._skip if self.options.errors == "skip" else _refuse
         if self.options.columns:
-            return read_columns(source, most=most, fault=fault)
-        return (text for _, text in numbered_lines(source, most=most, fault=fault))
+            return read_columns(source, habits=Habits.of(self.options), most=most, fault=fault)
+        encoding = self.options.encoding
+        return (text for _, text in numbered_lines(source, most=most, fault=fault, encoding=encoding))
 
     def _add(self, item: str | Sequence[str] | CorpusError, characters: int) -> None:
         self.waiting.append(item)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import MISSING, dataclass
 
 from pybert_crf.options.base import Options
+from pybert_crf.options.corpus import CorpusOptions
 from pybert_crf.options.option import AT_LEAST_1, documented, option
 
 
@@ -38,7 +39,7 @@ class InferenceOptions(Options):
 
 @documented
 @dataclass(frozen=True)
-class EvaluateOptions(InferenceOptions):
+class EvaluateOptions(InferenceOptions, CorpusOptions):
     """The options of ``pybert-crf evaluate``."""
 
     file: str = option(
@@ -59,7 +60,7 @@ class EvaluateOptions(InferenceOptions):
 
 @documented
 @dataclass(frozen=True)
-class PredictOptions(InferenceOptions):
+class PredictOptions(InferenceOptions, CorpusOptions):
     """The options of ``pybert-crf predict``."""
 
     file: str = option(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import MISSING, dataclass
 
+from pybert_crf.options.corpus import CorpusOptions
 from pybert_crf.options.option import ABOVE_0, AT_LEAST_3, FRACTION, SHARE, documented, option, with_default
 from pybert_crf.options.run import RunOptions
 
 
 @documented
 @dataclass(frozen=True)
-class PretrainOptions(RunOptions):
+class PretrainOptions(RunOptions, CorpusOptions):
     """The options of `pybert_crf.pretrain`. One file may be given as a string instead of a tuple.
 
     Raises:

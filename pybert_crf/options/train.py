@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import MISSING, dataclass
 from typing import ClassVar
 
+from pybert_crf.options.corpus import CorpusOptions
 from pybert_crf.options.option import ABOVE_0, BELOW_1, documented, option
 from pybert_crf.options.run import RunOptions
 
 
 @documented
 @dataclass(frozen=True)
-class TrainOptions(RunOptions):
+class TrainOptions(RunOptions, CorpusOptions):
     """The options of `pybert_crf.train`.
 
     Raises:

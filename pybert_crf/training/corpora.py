@@ -9,7 +9,7 @@ from hashlib import sha256
 from pybert_crf.batches import Example, make_example
 from pybert_crf.options import TrainOptions
 from pybert_crf.tagger import Tagger
-from pybert_crf.text.corpora import Corpus, CorpusError, Sentence, read_corpus
+from pybert_crf.text.corpora import Corpus, CorpusError, Habits, Sentence, read_corpus
 from pybert_crf.text.tagging.schemes import OUTSIDE, convert
 from pybert_crf.text.tokenizer import UnitTokenizer
 from pybert_crf.text.units import detect_unit
@@ -40,7 +40,7 @@ class Corpora:
 
     def notes(self) -> tuple[str, ...]:
         """What a user should know before waiting for the result."""
-        notes = []
+        notes = [note for corpus in self.parts.values() for note in corpus.notes]
         if self.mended:
             told = f"train breaks {self.train.scheme} at lines {_some(self.mended)}"
             notes.append(f"{told}; mended: an illegal tag is read as conlleval reads it")
@@ -75,11 +75,12 @@ def read_corpora(options: TrainOptions) -> Corpora:
         CorpusError: a malformed line, by file and number.
         FileNotFoundError: a file is missing.
     """
-    train = read_corpus(options.train)
+    habits = Habits.of(options)
+    train = read_corpus(options.train, habits=habits)
     mended = train.illegal_lines
     train = _mend(train)
-    dev = _read_like(options.dev, train.scheme)
-    test = _read_like(options.test, train.scheme) if options.test else None
+    dev = _read_like(options.dev, train.scheme, habits)
+    test = _read_like(options.test, train.scheme, habits) if options.test else None
     unit = options.unit if options.unit != "auto" else detect_unit(s.tokens for s in train.sentences)
     return Corpora(train, dev, test, unit, mended)
 
@@ -92,12 +93,12 @@ def _mend(corpus: Corpus) -> Corpus:
     )
 
 
-def _read_like(path: str, scheme: str) -> Corpus:
+def _read_like(path: str, scheme: str, habits: Habits) -> Corpus:
     """Read a part in train's scheme, which a small part may not show; in its own if train's does not fit."""
     try:
-        return read_corpus(path, scheme=scheme)
+        return read_corpus(path, scheme, habits)
     except CorpusError:
-        return read_corpus(path)
+        return read_corpus(path, habits=habits)
 
 
 def encode_corpus(corpus: Corpus, tagger: Tagger) -> list[Example]:

@@ -30,7 +30,7 @@ def trained(options: Make) -> str:
 def rewrite(path: str, target: Path, change: Callable[[list[str]], list[str]]) -> str:
     """Write the column file `path` to `target`, each sentence's tags changed."""
     blocks = []
-    for tokens, tags, _ in read_corpus(path).sentences:
+    for tokens, tags, *_ in read_corpus(path).sentences:
         blocks.append("".join(f"{token} {tag}\n" for token, tag in zip(tokens, change(tags), strict=True)))
     target.write_text("\n".join(blocks), encoding="utf-8")
     return str(target)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pybert_crf.text.corpora.columns import read_columns, write_columns
 from pybert_crf.text.corpora.corpus import Corpus, Sentence, Statistics
+from pybert_crf.text.corpora.habits import Habits
 from pybert_crf.text.corpora.lines import CorpusError, numbered_lines
 from pybert_crf.text.corpora.reading import read_corpus
 
 __all__ = [
     "Corpus",
     "CorpusError",
+    "Habits",
     "Sentence",
     "Statistics",
     "numbered_lines",

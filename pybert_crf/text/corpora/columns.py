@@ -1,18 +1,20 @@
-"""Column files (CoNLL's format): a token a line, its tag in the last column, a blank line after a sentence.
+"""Column files (CoNLL's format): a token a line, its tag in another column, a blank line after a sentence.
 
 Only ``\\n`` ends a line and only spaces and tabs separate columns, so that U+0085, U+00A0, U+2028 or U+3000
-may be tokens.
+may be tokens. `layout` says what is found out about the columns.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 from pybert_crf.files import write_text
 from pybert_crf.reading import quoted
 from pybert_crf.text.corpora.corpus import Sentence
+from pybert_crf.text.corpora.habits import UNKNOWN, Habits
+from pybert_crf.text.corpora.layout import Layout, Line, find_layout
 from pybert_crf.text.corpora.lines import (
     BOM,
     CorpusError,
@@ -25,58 +27,73 @@ from pybert_crf.text.corpora.lines import (
 from pybert_crf.text.tagging.schemes import split_tag
 
 DOCSTART = "-DOCSTART-"
-_SEPARATOR = re.compile(r"[ \t]+")
 _ASCII_WHITESPACE = " \t\r\v\f"
+_MAY_BE_BLANK = _ASCII_WHITESPACE + BOM  # the first character of a line that may be
+_SAMPLE = 5_000  # lines by which the layout of a tagged file is found out
 
-Row = tuple[int, list[str]]  # line number from 1, columns
+Row = tuple[int, str, str]  # line number from 1, token, tag (empty if only tokens are read)
 
 
-def read_columns(source: Source, *, most: int | None = None, fault: Fault = refuse) -> Iterator[list[str]]:
-    """The tokens (first column) of each sentence of a tagged or untagged column file, as they are read.
+def read_columns(
+    source: Source, *, habits: Habits = UNKNOWN, most: int | None = None, fault: Fault = refuse
+) -> Iterator[list[str]]:
+    """The tokens of each sentence of a tagged or untagged column file, as they are read.
 
-    Args and errors are those of `sentence_rows`. An empty file is no error: it has no sentences.
+    The layout is that of the first sentence. Args and errors are those of `sentence_rows`. An empty file is
+    no error: it has no sentences.
     """
-    for rows in sentence_rows(source, min_columns=1, most=most, fault=fault):
-        yield [columns[0] for _, columns in rows]
+    for rows in sentence_rows(source, tagged=False, habits=habits, most=most, fault=fault):
+        yield [token for _, token, _ in rows]
 
 
-def tagged_sentences(source: Source) -> Iterator[Sentence]:
-    """The sentences of a column file: the first column holds the token, the last one its tag.
+def tagged_sentences(
+    source: Source, habits: Habits = UNKNOWN, say: Callable[[str], None] = lambda note: None
+) -> Iterator[Sentence]:
+    """The sentences of a column file.
+
+    Args:
+        say: is told in one line what was found out about the file.
 
     Raises:
         CorpusError: as `sentence_rows`, or a malformed tag.
     """
-    for rows in sentence_rows(source, min_columns=2):
-        for line, columns in rows:
+    name = source_name(source)
+    rows_of = sentence_rows(source, tagged=True, habits=habits, say=say)
+    for rows in rows_of:
+        for line, token, tag in rows:
             try:
-                split_tag(columns[-1])
+                split_tag(tag)
             except ValueError as error:  # noqa: PERF203 (the error must name the line)
-                raise CorpusError(
-                    source_name(source), line, f"{error}: {quoted(' '.join(columns))}"
-                ) from None
-        tokens, tags = [columns[0] for _, columns in rows], [columns[-1] for _, columns in rows]
-        yield Sentence(tokens, tags, line=rows[0][0])
+                raise CorpusError(name, line, f"{error}: {quoted(f'{token} {tag}')}") from None
+        yield Sentence([token for _, token, _ in rows], [tag for *_, tag in rows], line=rows[0][0])
 
 
 def sentence_rows(
-    source: Source, min_columns: int, *, most: int | None = None, fault: Fault = refuse
+    source: Source,
+    *,
+    tagged: bool,
+    habits: Habits = UNKNOWN,
+    most: int | None = None,
+    fault: Fault = refuse,
+    say: Callable[[str], None] = lambda note: None,
 ) -> Iterator[list[Row]]:
     """The non-empty sentences of a column file, one list of rows each.
 
     A blank line ends a sentence (ASCII whitespace or a byte order mark alone is blank too), as does a line
-    whose first column is ``-DOCSTART-``, which is skipped.
+    whose first column is ``-DOCSTART-``, which is skipped, as are comments (`Layout.is_comment`).
 
     Args:
         source, most: see `numbered_lines`.
-        min_columns: columns that each line must have.
+        tagged: whether tags are read, for which each line needs two columns.
+        habits: what is known about the file.
         fault: called with the first error of a sentence; if it returns, the sentence is left out.
+        say: is told in one line what was found out about the file.
 
     Raises:
-        CorpusError: a line is not UTF-8 or too long, has fewer than `min_columns` columns, begins with a
-            separator, or contains a carriage return (by `refuse`).
+        CorpusError: a line is not UTF-8 or too long, has another number of columns than the file, begins with
+            a separator, or contains a carriage return (by `refuse`); or the layout is not clear.
     """
     name = source_name(source)
-    rows: list[Row] = []
     spoilt = False
 
     def spoil(error: CorpusError) -> None:
@@ -85,36 +102,89 @@ def sentence_rows(
             fault(error)
         spoilt = True
 
-    for number, text in numbered_lines(source, most=most, fault=spoil):
-        blank = text.strip(_ASCII_WHITESPACE) in ("", BOM)
-        try:
-            columns = None if blank else _split(text, name, number, min_columns)
-        except CorpusError as error:
-            spoil(error)
-            continue
-        if columns is not None and columns[0] != DOCSTART:
-            rows.append((number, columns))
-            continue
-        if rows and not spoilt:
-            yield rows
-        rows, spoilt = [], False
+    lines = numbered_lines(source, most=most, fault=spoil, encoding=habits.encoding)
+    head = _head(lines, _SAMPLE if tagged else None)
+    if not any(text.strip(_ASCII_WHITESPACE + BOM) for _, text in head):
+        return
+    try:
+        layout = find_layout(head, habits, tagged)
+    except ValueError as error:
+        raise CorpusError(name, head[0][0], str(error)) from None
+    say(f"{name}: {layout.told()}")
+    rows: list[Row] = []
+    for number, text in chain(head, lines):
+        if _ends_sentence(text, layout, habits):
+            if rows and not spoilt:
+                yield rows
+            rows, spoilt = [], False
+        elif text[0] != "#" or not layout.is_comment(text):
+            try:
+                row = _row(text, name, number, layout, habits)
+            except CorpusError as error:
+                spoil(error)
+            else:
+                if row is not None:
+                    rows.append(row)
     if rows and not spoilt:
         yield rows
 
 
-def _split(text: str, name: str, number: int, min_columns: int) -> list[str]:
-    expected = "'token … tag'" if min_columns > 1 else "a token"
+def _head(lines: Iterator[Line], most: int | None) -> list[Line]:
+    """The first `most` lines; if None, the lines up to the first blank one after a sentence."""
+    head: list[Line] = []
+    filled = False
+    for number, text in lines:
+        head.append((number, text))
+        filled = filled or bool(text.strip(_ASCII_WHITESPACE + BOM))
+        if len(head) == most or (most is None and filled and not text.strip(_ASCII_WHITESPACE)):
+            break
+    return head
+
+
+def _ends_sentence(text: str, layout: Layout, habits: Habits) -> bool:
+    if not text:
+        return True
+    if text[0] in _MAY_BE_BLANK and text.strip(_ASCII_WHITESPACE) in ("", BOM):
+        return not (habits.space_tokens == "keep" and text.strip("\r"))
+    return text[0] == "-" and layout.split(text)[0] == DOCSTART
+
+
+def _row(text: str, name: str, number: int, layout: Layout, habits: Habits) -> Row | None:
+    """The row of a line; None for what CoNLL-U has besides tokens."""
+    columns = layout.split(text)
+    if len(columns) != layout.width or (text[0] in " \t" and not layout.token) or "\r" in text:
+        return _odd_row(text, columns, name, number, layout, habits)
+    if layout.counted and layout.is_left_out(columns):
+        return None
+    token = columns[layout.token]
+    if layout.segments:
+        if not (len(token) == 2 and token[1].isdecimal()):
+            told = f"no segment number behind the character, as elsewhere: {quoted(text)}"
+            raise CorpusError(name, number, told)
+        token = token[0]
+    return number, token, "" if layout.tag is None else columns[layout.tag].strip()
+
+
+def _odd_row(text: str, columns: list[str], name: str, number: int, layout: Layout, habits: Habits) -> Row:
+    """The row of a line whose token is a space.
+
+    Raises:
+        CorpusError: it is not to be kept, or the line is odd in another way.
+    """
+    tagged = layout.tag is not None
+    expected = "'token … tag'" if tagged else "a token"
     if "\r" in text:
         raise CorpusError(name, number, f"a carriage return inside the line: {quoted(text)}")
-    if text[0] in " \t":
-        raise CorpusError(name, number, f"the token column is empty (expected {expected}): {quoted(text)}")
-    columns = _SEPARATOR.split(text.rstrip(" \t"))
-    if len(columns) < min_columns and columns[0] != DOCSTART:
-        count = "one column" if len(columns) == 1 else f"{len(columns)} columns"
-        raise CorpusError(
-            name, number, f"{count}, expected {expected} separated by spaces or tabs: {quoted(text)}"
-        )
-    return columns
+    if text[0] in " \t" and not layout.token:
+        if habits.space_tokens == "keep" and text[0] == " ":
+            return number, " ", text.split()[-1] if tagged else ""
+        option = "; --space-tokens keep reads a space as a token" if text[0] == " " else ""
+        told = f"the token column is empty (expected {expected}): {quoted(text)}{option}"
+        raise CorpusError(name, number, told)
+    count = "one column" if len(columns) == 1 else f"{len(columns)} columns"
+    by = "tabs" if layout.tabs else "spaces or tabs"
+    wanted = expected if layout.width == 1 + tagged else f"{layout.width} as in the other lines"
+    raise CorpusError(name, number, f"{count}, expected {wanted}, separated by {by}: {quoted(text)}")
 
 
 def write_columns(path: str | Path, sentences: Iterable[Sentence]) -> None:

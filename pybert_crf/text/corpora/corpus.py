@@ -43,11 +43,16 @@ class Statistics:
 
 @dataclass(frozen=True)
 class Corpus:
-    """The sentences of one file and the scheme of their tags, which `illegal_lines` may violate."""
+    """The sentences of one file and the scheme of their tags, which `illegal_lines` may violate.
+
+    Attributes:
+        notes: what was found out about the file and taken for granted, a line each.
+    """
 
     path: Path
     sentences: list[Sentence]
     scheme: str
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def labels(self) -> list[str]:

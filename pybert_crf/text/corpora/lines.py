@@ -1,12 +1,15 @@
-"""The lines of a UTF-8 file or stream with their numbers, and the error that names a file and a line."""
+"""The lines of a text file or stream with their numbers, and the error that names a file and a line."""
 
 from __future__ import annotations
 
+import codecs
+import gzip
 import io
+import lzma
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 BOM = "\ufeff"
 
@@ -46,9 +49,9 @@ def source_name(source: Source) -> str:
 
 
 def numbered_lines(
-    source: Source, *, most: int | None = None, fault: Fault = refuse
+    source: Source, *, most: int | None = None, fault: Fault = refuse, encoding: str | None = None
 ) -> Iterator[tuple[int, str]]:
-    """The lines of a UTF-8 file, without line ends and without a byte order mark, numbered from 1.
+    """The lines of a text file, without line ends and without a byte order mark, numbered from 1.
 
     Only ``\\n`` (or ``\\r\\n``) ends a line: U+0085 or U+2028 may stand in a token. Lines are given as they
     come, and no more of the source is asked for while a whole line is there.
@@ -57,13 +60,17 @@ def numbered_lines(
         source: what is read.
         most: characters that a line may have; of a longer one no more than its beginning is kept in memory.
         fault: called with the error of a line that is not UTF-8 or too long.
+        encoding: of the file, as Python names it; UTF-8 if None.
 
     Raises:
-        CorpusError: a line is not UTF-8 or too long (by `refuse`).
+        CorpusError: a line is not UTF-8 or too long (by `refuse`), or the file is not in `encoding`.
         OSError: the file cannot be read.
     """
     name = source_name(source)
-    for number, raw in enumerate(_raw_lines(_chunks(source), most), start=1):
+    chunks = _chunks(source)
+    if encoding is not None:
+        chunks = _recoded(chunks, encoding, name)
+    for number, raw in enumerate(_raw_lines(chunks, most), start=1):
         try:
             text = _decode(raw, name, number, most)
         except CorpusError as error:  # noqa: PERF203 (each line has its own)
@@ -75,13 +82,48 @@ def numbered_lines(
 def _chunks(source: Source) -> Iterator[bytes]:
     """The bytes of a source as they come."""
     if isinstance(source, str | os.PathLike):
-        with Path(source).open("rb") as stream:
+        with _opened(Path(source)) as stream:
             yield from _chunks(stream)
     elif isinstance(source, io.BufferedIOBase):
         while chunk := source.read1(_CHUNK):
             yield chunk
     else:
         yield from source
+
+
+def _opened(path: Path) -> BinaryIO:
+    """The file, decompressed if it begins as a gzip, xz or zstd file does."""
+    with path.open("rb") as stream:
+        start = stream.read(6)
+    if start.startswith(b"\x1f\x8b"):
+        return cast(BinaryIO, gzip.open(path))
+    if start == b"\xfd7zXZ\0":
+        return cast(BinaryIO, lzma.open(path))
+    if start.startswith(b"\x28\xb5\x2f\xfd"):
+        return _zstd(path)
+    return path.open("rb")
+
+
+def _zstd(path: Path) -> BinaryIO:
+    try:
+        import zstandard
+    except ImportError as error:
+        raise ImportError(f"{path} is compressed by zstd: pip install 'pybert-crf[zstd]'") from error
+    return cast(BinaryIO, io.BufferedReader(zstandard.open(path, "rb")))
+
+
+def _recoded(chunks: Iterable[bytes], encoding: str, name: str) -> Iterator[bytes]:
+    """The bytes of a text in another encoding, in UTF-8."""
+    try:
+        decoder = codecs.getincrementaldecoder(encoding)()
+        for chunk in chunks:
+            yield decoder.decode(chunk).encode()
+        yield decoder.decode(b"", final=True).encode()
+    except LookupError:
+        raise CorpusError(name, None, f"--encoding {encoding[:40]}: Python knows no such encoding") from None
+    except UnicodeError as error:
+        reason = getattr(error, "reason", str(error))
+        raise CorpusError(name, None, f"not {encoding}, as --encoding says: {reason}") from None
 
 
 def _raw_lines(chunks: Iterable[bytes], most: int | None) -> Iterator[bytes]:
@@ -115,7 +157,23 @@ def _decode(raw: bytes, name: str, number: int, most: int | None) -> str:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         at = f"byte {error.start + 1} of the line is {raw[error.start : error.start + 1].hex()}"
-        raise CorpusError(name, number, f"not UTF-8 ({at}): {raw.rstrip()[:60]!r}") from None
+        told = f"not UTF-8 ({at}): {raw.rstrip()[:60]!r}{_looks_like(raw)}"
+        raise CorpusError(name, number, told) from None
     if number == 1:
         text = text.removeprefix(BOM)
     return text.removesuffix("\n").removesuffix("\r")
+
+
+def _looks_like(raw: bytes) -> str:
+    """What encoding the bytes of a line are probably in, and the option that reads it; empty if unknown."""
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "; looks like UTF-16: --encoding utf-16"
+    try:
+        text = raw.decode("gb18030")
+    except UnicodeDecodeError:
+        return ""
+    beyond = [character for character in text if character > "\x7f"]
+    chinese = sum(
+        "\u4e00" <= character <= "\u9fff" or character in "，。、：；？！“”（）《》" for character in beyond
+    )
+    return "; looks like GB18030: --encoding gb18030" if chinese > 0.7 * len(beyond) else ""

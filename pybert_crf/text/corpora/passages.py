@@ -8,6 +8,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from pybert_crf.text.corpora.columns import read_columns
+from pybert_crf.text.corpora.habits import UNKNOWN, Habits
 from pybert_crf.text.corpora.lines import numbered_lines
 from pybert_crf.text.tagging.schemes import SchemeError, detect_scheme
 from pybert_crf.text.units import detect_unit, split_units
@@ -29,39 +30,46 @@ class Passage(NamedTuple):
     words: list[int]
 
 
-def read_passages(path: str | os.PathLike[str], unit: str, *, columns: bool = False) -> Iterator[Passage]:
+def read_passages(
+    path: str | os.PathLike[str], unit: str, *, columns: bool = False, habits: Habits = UNKNOWN
+) -> Iterator[Passage]:
     """The passages of a file, as they are read: its non-blank lines, or the sentences of a column file.
 
     Args:
-        path: a UTF-8 file.
+        path: the file; it may be compressed by gzip, xz or zstd.
         unit: ``"char"`` or ``"word"``, the units of a line (see `split_units`); not used for column files.
         columns: whether the file is a column file, of which only the tokens are read.
+        habits: what is known about the file.
 
     Raises:
         CorpusError: not UTF-8, or not a column file, with file and line.
         OSError: the file cannot be read.
     """
     if columns:
-        for tokens in read_columns(path):
+        for tokens in read_columns(path, habits=habits):
             yield Passage(tokens, list(range(len(tokens))))
         return
-    for _, line in numbered_lines(path):
+    for _, line in numbered_lines(path, encoding=habits.encoding):
         if line and not line.isspace():
             yield _cut(line, unit)
 
 
-def count_empty_lines(path: str | os.PathLike[str]) -> int:
+def count_empty_lines(path: str | os.PathLike[str], habits: Habits = UNKNOWN) -> int:
     """The number of blank lines of a plain text file, which `read_passages` skips."""
-    return sum(not line or line.isspace() for _, line in numbered_lines(path))
+    return sum(not line or line.isspace() for _, line in numbered_lines(path, encoding=habits.encoding))
 
 
-def detect_text_unit(paths: Iterable[str | os.PathLike[str]], *, columns: bool = False) -> str:
+def detect_text_unit(
+    paths: Iterable[str | os.PathLike[str]], *, columns: bool = False, habits: Habits = UNKNOWN
+) -> str:
     """``"char"`` or ``"word"``, by the first passages of each file; see `detect_unit`.
 
     In plain text each Chinese character counts as a token, as in `split_units`.
     """
     passages = (
-        p.units for path in paths for p in islice(read_passages(path, "word", columns=columns), _UNIT_SAMPLE)
+        p.units
+        for path in paths
+        for p in islice(read_passages(path, "word", columns=columns, habits=habits), _UNIT_SAMPLE)
     )
     return detect_unit(passages)
 

@@ -8,15 +8,17 @@ from pathlib import Path
 from pybert_crf.reading import quoted
 from pybert_crf.text.corpora.columns import tagged_sentences
 from pybert_crf.text.corpora.corpus import Corpus, Sentence
+from pybert_crf.text.corpora.habits import UNKNOWN, Habits
 from pybert_crf.text.corpora.lines import CorpusError
 from pybert_crf.text.tagging.schemes import UNTYPED, SchemeError, check_scheme, detect_scheme, split_tag
 
 
-def read_corpus(path: str | os.PathLike[str], scheme: str | None = None) -> Corpus:
-    """Read a UTF-8 column file (`columns` says what ends a line, a column and a sentence).
+def read_corpus(path: str | os.PathLike[str], scheme: str | None = None, habits: Habits = UNKNOWN) -> Corpus:
+    """Read a column file (`columns` says what ends a line, a column and a sentence).
 
     Args:
-        path: the file.
+        path: the file; it may be compressed by gzip, xz or zstd.
+        habits: what is known about the file; the rest is found out, and said in `Corpus.notes`.
         scheme: the scheme that the tags must fit; None detects it. For dev and test give that of the
             training part: a small file can fit several.
 
@@ -25,7 +27,8 @@ def read_corpus(path: str | os.PathLike[str], scheme: str | None = None) -> Corp
             one), or no sentence at all; with file and line.
         OSError: the file cannot be read.
     """
-    sentences = list(tagged_sentences(path))
+    notes: list[str] = []
+    sentences = list(tagged_sentences(path, habits, notes.append))
     if not sentences:
         raise CorpusError(path, None, "no sentence in this file; expected lines 'token … tag'")
     _require_types(sentences, path)
@@ -40,7 +43,7 @@ def read_corpus(path: str | os.PathLike[str], scheme: str | None = None) -> Corp
         # A missing successor is noticed only after the last tag: name the line that lacks it.
         line = sentence.line + min(error.position, len(sentence.tags) - 1)
         raise CorpusError(path, line, str(error)) from None
-    return Corpus(Path(path), sentences, scheme)
+    return Corpus(Path(path), sentences, scheme, tuple(notes))
 
 
 def _require_types(sentences: list[Sentence], path: str | os.PathLike[str]) -> None:

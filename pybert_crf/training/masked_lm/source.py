@@ -8,7 +8,7 @@ from random import Random
 from typing import NamedTuple
 
 from pybert_crf.options import PretrainOptions
-from pybert_crf.text.corpora import CorpusError, numbered_lines
+from pybert_crf.text.corpora import CorpusError, Habits, numbered_lines
 from pybert_crf.text.corpora.passages import (
     Passage,
     count_empty_lines,
@@ -46,7 +46,8 @@ class Source:
 
     def _read(self, paths: Iterable[str]) -> Iterator[Passage]:
         for path in paths:
-            yield from read_passages(path, self.unit, columns=self.options.columns)
+            habits = Habits.of(self.options)
+            yield from read_passages(path, self.unit, columns=self.options.columns, habits=habits)
 
 
 def open_source(options: PretrainOptions) -> Source:
@@ -58,9 +59,12 @@ def open_source(options: PretrainOptions) -> Source:
         ValueError: a mask unit that the text does not have; one line, of which nothing can be held out.
     """
     files = options.text + options.dev
-    unit = options.unit if options.unit != "auto" else detect_text_unit(options.text, columns=options.columns)
+    habits = Habits.of(options)
+    unit = options.unit
+    if unit == "auto":
+        unit = detect_text_unit(options.text, columns=options.columns, habits=habits)
     mask_unit = _mask_unit(options, unit)
-    surveys = {path: _survey(path, unit, options.columns) for path in files}
+    surveys = {path: _survey(path, unit, options.columns, habits) for path in files}
     lines = sum(surveys[path].lines for path in options.text)
     held_out: frozenset[int] = frozenset()
     if not options.dev:
@@ -70,7 +74,7 @@ def open_source(options: PretrainOptions) -> Source:
             )
         count = min(lines - 1, max(1, round(lines * options.held_out)))
         held_out = frozenset(Random(options.seed).sample(range(lines), count))
-    notes = [*_notes(options, files)]
+    notes = [*_notes(options, files, habits)]
     if mask_unit == "word":
         notes += _word_notes(surveys)
     return Source(options, unit, mask_unit, held_out, tuple(notes))
@@ -83,9 +87,9 @@ class _Survey(NamedTuple):
     undivided: int
 
 
-def _survey(path: str, unit: str, columns: bool) -> _Survey:
+def _survey(path: str, unit: str, columns: bool, habits: Habits) -> _Survey:
     lines = undivided = 0
-    for passage in read_passages(path, unit, columns=columns):
+    for passage in read_passages(path, unit, columns=columns, habits=habits):
         lines += 1
         undivided += len(passage.units) > 1 and passage.words[-1] == 0
     if not lines:
@@ -113,13 +117,13 @@ def _mask_unit(options: PretrainOptions, unit: str) -> str:
     return options.mask_unit
 
 
-def _notes(options: PretrainOptions, files: tuple[str, ...]) -> Iterator[str]:
+def _notes(options: PretrainOptions, files: tuple[str, ...], habits: Habits) -> Iterator[str]:
     if options.columns:
         return
-    empty = sum(count_empty_lines(path) for path in files)
+    empty = sum(count_empty_lines(path, habits) for path in files)
     if empty:
         yield f"{empty:,} empty lines are skipped"
     for path in files:
-        if looks_like_columns(line for _, line in numbered_lines(path)):
+        if looks_like_columns(line for _, line in numbered_lines(path, encoding=habits.encoding)):
             told = "looks like a column file but is read as plain text, including its tags"
             yield f"{path} {told}: see --columns"

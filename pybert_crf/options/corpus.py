@@ -1,0 +1,39 @@
+"""The options that say how a corpus is written, with the same names in all verbs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pybert_crf.options.base import Options
+from pybert_crf.options.option import documented, option
+
+
+@documented
+@dataclass(frozen=True, kw_only=True)
+class CorpusOptions(Options):
+    """How corpora are written; what is not said is found out from the file."""
+
+    encoding: str | None = option(
+        None,
+        "Encoding of the files, such as gb18030 or utf-16; otherwise UTF-8.",
+        "文件的编码，如 gb18030 或 utf-16；不给则为 UTF-8。",
+        elsewhere="file-encoding",
+    )
+    token_column: str | None = option(
+        None,
+        "Column of the tokens: a number from 1, or a name of CoNLL-U; otherwise the first that is no index.",
+        "词或字所在的列：从 1 起的编号，或 CoNLL-U 的列名；不给则为第一个不是序号的列。",
+        elsewhere="text-column text-column-name word-column",
+    )
+    tag_column: str | None = option(
+        None,
+        "Column of the tags: a number from 1, or a name of CoNLL-U; otherwise the one with tags of a scheme.",
+        "标签所在的列：从 1 起的编号，或 CoNLL-U 的列名；不给则为含有某种标注体系标签的列。",
+        elsewhere="label-column label-column-name ner-column",
+    )
+    space_tokens: str = option(
+        "refuse",
+        "A token that is a space: refuse, with its line; keep, as a token.",
+        "词或字是空格时：refuse 为报错并给出行号；keep 为保留。",
+        choices=("refuse", "keep"),
+    )

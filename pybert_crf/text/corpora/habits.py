@@ -1,0 +1,47 @@
+"""What a reader is told about a file; what it is not told it finds out, and says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+CONLLU = ("id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
+
+
+@dataclass(frozen=True)
+class Habits:
+    """How a corpus is written; None where it is to be found out.
+
+    Attributes:
+        encoding: as Python names it; None is UTF-8, and another is refused with its name.
+        token_column, tag_column: of a column file: a number from 1, or the name of a column of CoNLL-U.
+        space_tokens: ``"refuse"`` or ``"keep"``, for a token that is a space.
+    """
+
+    encoding: str | None = None
+    token_column: str | None = None
+    tag_column: str | None = None
+    space_tokens: str = "refuse"
+
+    @classmethod
+    def of(cls, options: object) -> Habits:
+        """The habits among the options of a verb, which have the same names."""
+        return cls(**{field.name: getattr(options, field.name) for field in fields(cls)})
+
+
+UNKNOWN = Habits()
+"""Of a file of which nothing is known."""
+
+
+def column_index(given: str, option: str, width: int) -> int:
+    """The index, from 0, of a column given by number or name.
+
+    Raises:
+        ValueError: there is no such column; names the option.
+    """
+    name = given.lower()
+    if width == len(CONLLU) and name in CONLLU:
+        return CONLLU.index(name)
+    if name.isdecimal() and 1 <= int(name) <= width:
+        return int(name) - 1
+    known = f"1 to {width}" + (f", or {', '.join(CONLLU)}" if width == len(CONLLU) else "")
+    raise ValueError(f"--{option} {given[:40]}: the file has no such column; there are {known}")
