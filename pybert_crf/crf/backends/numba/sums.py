@@ -76,9 +76,9 @@ class Group(NamedTuple):
     rows: Ints  # (R,)
     lengths: Ints  # (ROWS,) the number of unmasked positions; 0 if there is no row
     positions: Ints  # (ROWS, T) these
-    alphas: Floats  # ((T + 2) * ROWS, P): of position n and row r at n * ROWS + r
+    alphas: Floats  # ((T + 1) * ROWS, P): of position n and row r at n * ROWS + r
     ratios: Floats  # likewise: the weights of the emissions, which then become the ratios
-    scales: Floats  # ((T + 2) * ROWS,) likewise: 1 / the sum of the alpha before; at the end, of the paths
+    scales: Floats  # ((T + 1) * ROWS,) likewise: 1 / the sum of the alpha before; at the end, of the paths
 
 
 @_as_written
@@ -139,7 +139,7 @@ def _weigh_emissions(group: Group, batch: Batch) -> None:
             for k in range(K, P):
                 ratios[at, k] = NEG_INF
         batch.log_z[b] = log_z if far == 0 else np.nan
-    end = (group.lengths[0] + 2) * ROWS
+    end = (group.lengths[0] + 1) * ROWS
     for r in range(ROWS):  # beyond the rows' ends all is 0
         beyond = slice(group.lengths[r] * ROWS + r, end, ROWS)
         group.alphas[beyond], ratios[beyond] = 0.0, NEG_INF
@@ -164,19 +164,20 @@ def _multiply(vectors: Floats, table: Floats, size: int, products: Floats) -> No
         products[0, i + 1], products[1, i + 1], products[2, i + 1], products[3, i + 1] = e, f, g, h
 
 
-@_as_written
-def _add_pairs(alphas: Floats, ratios: Floats, size: int, pairs: Floats) -> None:
-    """pairs_ij += sum_m alphas_mi ratios_mj: eight m at a time, so that a sum is loaded and stored once for
-    all of them; in two halves, of which neither waits for the other."""
-    for m in range(0, alphas.shape[0], 8):
-        left, right = alphas[m : m + 8], ratios[m : m + 8]
-        for i in range(size):
-            a, b, c, d = left[0, i], left[1, i], left[2, i], left[3, i]
-            e, f, g, h = left[4, i], left[5, i], left[6, i], left[7, i]
-            for j in range(pairs.shape[1]):
-                half = pairs[i, j] + a * right[0, j] + b * right[1, j] + c * right[2, j] + d * right[3, j]
-                other = e * right[4, j] + f * right[5, j] + g * right[6, j] + h * right[7, j]
-                pairs[i, j] = half + other
+@_inlined
+def _multiply_back(
+    alphas: Floats, ratios: Floats, table: Floats, size: int, products: Floats, pairs: Floats
+) -> None:
+    """products_ri = sum_j table_ij ratios_rj of ROWS ratios, and pairs_ij += sum_r alphas_ri ratios_rj: in
+    one loop, so that a ratio is loaded once for both."""
+    for i in range(size):
+        a = b = c = d = 0.0
+        e, f, g, h = alphas[0, i], alphas[1, i], alphas[2, i], alphas[3, i]
+        for j in range(table.shape[1]):
+            a, b = a + table[i, j] * ratios[0, j], b + table[i, j] * ratios[1, j]
+            c, d = c + table[i, j] * ratios[2, j], d + table[i, j] * ratios[3, j]
+            pairs[i, j] += (e * ratios[0, j] + f * ratios[1, j]) + (g * ratios[2, j] + h * ratios[3, j])
+        products[0, i], products[1, i], products[2, i], products[3, i] = a, b, c, d
 
 
 @_inlined
@@ -229,7 +230,8 @@ def _backward(group: Group, weights: Weights, chunk: int, batch: Batch, pairs: F
     products = np.empty((ROWS, alphas.shape[1]))
     for n in range(lengths[0] - 1, -1, -1):
         here = n * ROWS
-        _multiply(ratios[here + ROWS : here + 2 * ROWS], weights.transitions, K, products)
+        after = ratios[here + ROWS : here + 2 * ROWS]
+        _multiply_back(alphas[here : here + ROWS], after, weights.transitions, K, products, pairs)
         for r in range(ROWS):
             if lengths[r] <= n:
                 break
@@ -242,8 +244,6 @@ def _backward(group: Group, weights: Weights, chunk: int, batch: Batch, pairs: F
                 ratios[at, k] = products[r, k] * (ratios[at, k] * scale) if alphas[at, k] > 0.0 else 0.0
             for k in range(K if n == 0 else 0):
                 batch.d_start[chunk, k] += products[r, k] * alphas[at, k]
-    size = -(-(lengths[0] - 1) * ROWS // 8) * 8
-    _add_pairs(alphas[:size], ratios[ROWS : ROWS + size], K, pairs)
 
 
 @_inlined
@@ -282,7 +282,7 @@ def scaled_rows(first: int, step: int, rows: Ints, batch: Batch) -> None:
     weights = Weights(start, transitions, transitions.T.copy(), end, (top, step_top, end_top))
     if not np.isfinite(top + step_top + end_top):
         return
-    shape, pairs = ((T + 2) * ROWS, transitions.shape[0]), np.empty(transitions.shape)
+    shape, pairs = ((T + 1) * ROWS, transitions.shape[0]), np.empty(transitions.shape)
     alphas, ratios, scales = np.empty(shape), np.empty(shape), np.empty(shape[0])
     positions = np.empty((ROWS, T), np.int64)
     for chunk in range(first, chunks, step):
