@@ -46,20 +46,21 @@ def viterbi_rows(first: int, step: int, problem: Scores, tags: Ints, scores: Rea
         tags[0, b], scores[0, b] = -1, 0.0
         positions = np.flatnonzero(mask[b])
         last = positions.shape[0] - 1
-        broken = are_ends_broken or (are_steps_broken and last > 0)
+        broken = int(are_ends_broken or (are_steps_broken and last > 0))
         for n in range(last + 1):
             if n > 0:
-                _reach(best[n - 1], transitions, reached[n])
+                _reach(best, transitions, n, reached)
+            t = positions[n]
             for k in range(K):
-                broken |= not emissions[b, positions[n], k] < np.inf
-                best[n, k] = reached[n, k] + emissions[b, positions[n], k]
+                broken += not emissions[b, t, k] < np.inf
+                best[n, k] = reached[n, k] + emissions[b, t, k]
         if last < 0:
             continue
         tag = 0
         for k in range(K):
             if best[last, k] + end[k] > best[last, tag] + end[tag]:
                 tag = k
-        scores[0, b] = np.nan if broken else best[last, tag] + end[tag]
+        scores[0, b] = np.nan if broken > 0 else best[last, tag] + end[tag]
         tags[0, b, positions[last]] = tag
         for n in range(last - 1, -1, -1):
             after, tag = tag, 0
@@ -69,18 +70,19 @@ def viterbi_rows(first: int, step: int, problem: Scores, tags: Ints, scores: Rea
 
 
 @_inlined
-def _reach(best: Floats, transitions: Floats, reached: Floats) -> None:
-    """reached_j = max_i best_i + transitions_ij."""
-    P = best.shape[0]
-    reached[:] = NEG_INF
+def _reach(best: Floats, transitions: Floats, n: int, reached: Floats) -> None:
+    """reached_nj = max_i best_(n-1)i + transitions_ij."""
+    P = best.shape[1]
+    for j in range(P):
+        reached[n, j] = NEG_INF
     for i in range(0, P, BLOCK):
-        a, b, c, d = best[i], best[i + 1], best[i + 2], best[i + 3]
+        a, b, c, d = best[n - 1, i], best[n - 1, i + 1], best[n - 1, i + 2], best[n - 1, i + 3]
         rows = transitions[i : i + BLOCK]
         for j in range(P):
             e, f, g, h = a + rows[0, j], b + rows[1, j], c + rows[2, j], d + rows[3, j]
             e, g = (e if e > f else f), (g if g > h else h)
             e = e if e > g else g
-            reached[j] = e if e > reached[j] else reached[j]
+            reached[n, j] = e if e > reached[n, j] else reached[n, j]
 
 
 @_inlined
