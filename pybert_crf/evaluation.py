@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from pybert_crf.tagger import BATCH_TOKENS, Tagger
@@ -12,15 +14,25 @@ from pybert_crf.text.tagging.schemes import convert
 
 
 def evaluate_file(
-    tagger: Tagger, path: str | Path, batch_tokens: int = BATCH_TOKENS, habits: Habits = UNKNOWN
+    tagger: Tagger,
+    path: str | Path,
+    batch_tokens: int = BATCH_TOKENS,
+    habits: Habits = UNKNOWN,
+    say: Callable[[str], None] = lambda note: None,
 ) -> Report:
-    """Entity metrics of `tagger` on the column file `path`, of which `habits` are known.
+    """Entity metrics of `tagger` on the corpus `path`, of which `habits` are known.
+
+    Args:
+        say: is told in one line what was found out about the file.
 
     Raises:
         CorpusError: a malformed line, by file and number.
         FileNotFoundError: no such file.
     """
-    return evaluate_corpus(tagger, read_corpus(path, habits=habits), batch_tokens)
+    corpus = read_corpus(path, habits=replace(habits, unit=tagger.unit))
+    for note in corpus.notes:
+        say(note)
+    return evaluate_corpus(tagger, corpus, batch_tokens)
 
 
 def evaluate_corpus(tagger: Tagger, corpus: Corpus, batch_tokens: int = BATCH_TOKENS) -> Report:

@@ -15,7 +15,7 @@ def work(options: EvaluateOptions) -> None:
     from pybert_crf.text.corpora import Habits
 
     tagger = Tagger.from_pretrained(options.model, device=options.device)
-    report = evaluate_file(tagger, options.file, options.batch_tokens, Habits.of(options))
+    report = evaluate_file(tagger, options.file, options.batch_tokens, Habits.of(options), print)
     show_report(report)
     if options.json is not None:
         write_json(options.json, report.to_dict())

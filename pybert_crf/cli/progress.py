@@ -135,6 +135,7 @@ class TrainingDisplay(_RunDisplay):
     figure = "dev F1"
 
     def describe(self, event: TaggingStarted) -> Iterator[str]:
+        yield from event.taken
         parts = ", ".join(f"{name} {count:,}" for name, count in event.sentences.items())
         yield f"sentences: {parts}"
         yield f"{len(event.labels)} tags ({event.scheme}), one for each {event.unit}"

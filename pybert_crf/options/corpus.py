@@ -37,3 +37,29 @@ class CorpusOptions(Options):
         "词或字是空格时：refuse 为报错并给出行号；keep 为保留。",
         choices=("refuse", "keep"),
     )
+    format: str = option(
+        "auto",
+        "Format of tagged files: columns, json (lines or an array; tokens and tags, or entities as spans); "
+        "auto finds it out.",
+        "带标签文件的格式：columns 为列文件；json 为 JSON（逐行或数组；词与标签，或以区间表示的实体）；"
+        "auto 为自动判断。",
+        choices=("auto", "columns", "json"),
+        elsewhere="input-format file-format data-format",
+    )
+    labels: str | None = option(
+        None,
+        "Names of the tags 0, 1, …, separated by commas, where a file has numbers.",
+        "文件中的标签是数字时，0、1……对应的标签名，用逗号分隔。",
+        elsewhere="label-list label-names labels-file",
+    )
+    overlaps: str = option(
+        "refuse",
+        "Entities that overlap: refuse, with the line; keep the longest or the first.",
+        "实体重叠时：refuse 为报错并给出行号；longest 或 first 为保留最长或最先的。",
+        choices=("refuse", "longest", "first"),
+    )
+    annotator: str | None = option(
+        None,
+        "Whose annotations are read, where Label Studio has several of one text.",
+        "Label Studio 中同一文本有多人标注时，读取谁的标注。",
+    )

@@ -44,8 +44,8 @@ class EvaluateOptions(InferenceOptions, CorpusOptions):
 
     file: str = option(
         MISSING,
-        "Column file: token first, tag last.",
-        "列文件：首列为词或字，末列为标签。",
+        "Corpus: columns (token first, tag last) or JSON.",
+        "语料：列文件（首列为词或字，末列为标签）或 JSON。",
         kw_only=False,
         argument=True,
         elsewhere="test-file test-data eval-file dev-file input input-file",
@@ -81,7 +81,7 @@ class PredictOptions(InferenceOptions, CorpusOptions):
         "Output: jsonl, text and entities with character offsets; columns, unit, tab, tag.",
         "输出：jsonl 为文本和带字符偏移的实体；columns 为单位、制表符、标签。",
         choices=("jsonl", "columns"),
-        elsewhere="format output-format",
+        elsewhere="output-format",
     )
     errors: str = option(
         "stop",

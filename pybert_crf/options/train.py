@@ -29,16 +29,16 @@ class TrainOptions(RunOptions, CorpusOptions):
 
     train: str = option(
         MISSING,
-        "Column file to learn from: token first, tag last.",
-        "训练用的列文件：首列为词或字，末列为标签。",
+        "Corpus to learn from: columns (token first, tag last) or JSON.",
+        "训练语料：列文件（首列为词或字，末列为标签）或 JSON。",
         kw_only=False,
         argument=True,
         elsewhere="train-file train-data train-path train-data-file data data-dir",
     )
     dev: str = option(
         MISSING,
-        "Column file on which the best epoch is chosen.",
-        "用来选出最佳轮次的列文件。",
+        "Corpus on which the best epoch is chosen.",
+        "用来选出最佳轮次的语料。",
         kw_only=False,
         elsewhere="dev-file validation-file eval-file validation valid dev-data eval-data val",
     )
@@ -51,8 +51,8 @@ class TrainOptions(RunOptions, CorpusOptions):
     )
     test: str | None = option(
         None,
-        "Column file that is only reported on.",
-        "只用来报告结果的列文件。",
+        "Corpus that is only reported on.",
+        "只用来报告结果的语料。",
         kw_only=False,
         elsewhere="test-file test-data predict-file",
     )

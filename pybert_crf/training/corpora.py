@@ -40,7 +40,7 @@ class Corpora:
 
     def notes(self) -> tuple[str, ...]:
         """What a user should know before waiting for the result."""
-        notes = [note for corpus in self.parts.values() for note in corpus.notes]
+        notes = []
         if self.mended:
             told = f"train breaks {self.train.scheme} at lines {_some(self.mended)}"
             notes.append(f"{told}; mended: an illegal tag is read as conlleval reads it")
@@ -79,9 +79,10 @@ def read_corpora(options: TrainOptions) -> Corpora:
     train = read_corpus(options.train, habits=habits)
     mended = train.illegal_lines
     train = _mend(train)
+    unit = options.unit if options.unit != "auto" else detect_unit(s.tokens for s in train.sentences)
+    habits = replace(habits, unit=unit)  # texts with spans are cut as train is
     dev = _read_like(options.dev, train.scheme, habits)
     test = _read_like(options.test, train.scheme, habits) if options.test else None
-    unit = options.unit if options.unit != "auto" else detect_unit(s.tokens for s in train.sentences)
     return Corpora(train, dev, test, unit, mended)
 
 

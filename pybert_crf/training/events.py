@@ -38,9 +38,11 @@ class TaggingStarted(Started):
     Attributes:
         sentences: number of sentences by part (``train``, ``dev``, ``test``).
         scheme, labels: of the tagger, as found in the training data or taken from a saved tagger.
+        taken: what was found out about the files and taken for granted, a line each.
     """
 
     sentences: dict[str, int]
+    taken: tuple[str, ...]
     scheme: str
     labels: tuple[str, ...]
 

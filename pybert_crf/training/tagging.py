@@ -126,6 +126,7 @@ class TaggingTask(TrainingLoop[Batch, Report]):
         unknown = unknown_note(self.examples, self.tagger.tokenizer, self.tagger.unit)
         return TaggingStarted(
             sentences={name: len(corpus.sentences) for name, corpus in self.corpora.parts.items()},
+            taken=tuple(note for corpus in self.corpora.parts.values() for note in corpus.notes),
             scheme=self.tagger.scheme,
             unit=self.tagger.unit,
             labels=self.tagger.model.labels,

@@ -11,6 +11,7 @@ from pybert_crf.cli import progress
 from pybert_crf.training import Stepped, TaggingStarted
 
 STARTED = TaggingStarted(
+    taken=("train.txt: columns separated by tabs",),
     unit="char",
     parameters=10,
     device="cpu",

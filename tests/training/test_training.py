@@ -212,6 +212,10 @@ def test_tags_that_training_never_shows_are_told(options: Make, corpus: Path, tm
     events: list[Any] = []
     train(options(dev=str(dev), epochs=1), events.append)
     assert events[0].notes == ("dev has tags that train never shows, so they cannot be found: B-ORG, I-ORG",)
+    layout = "columns separated by spaces or tabs, tokens in column 1, tags in column 2"
+    assert events[0].taken == tuple(
+        f"{path}: {layout}" for path in (corpus / "train.txt", dev, corpus / "test.txt")
+    )
 
 
 def test_word_segmentation(options: Make, tmp_path: Path) -> None:

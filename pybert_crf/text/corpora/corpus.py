@@ -18,11 +18,17 @@ class Sentence(NamedTuple):
     Attributes:
         tokens, tags: of equal length.
         line: of the first token in its file, counted from 1; 0 if the sentence comes from no file.
+        one_line: whether the whole sentence stands in that line, instead of a token in each.
     """
 
     tokens: list[str]
     tags: list[str]
     line: int = 0
+    one_line: bool = False
+
+    def line_of(self, position: int) -> int:
+        """The line of the tag at a position; of the last one for a position after it."""
+        return self.line if self.one_line else self.line + min(position, len(self.tags) - 1)
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,7 @@ class Corpus:
     def illegal_lines(self) -> list[int]:
         """Lines whose tag is illegal there; `schemes.convert` to the same scheme repairs them."""
         return [
-            sentence.line + min(position, len(sentence.tags) - 1)
+            sentence.line_of(position)
             for sentence in self.sentences
             for position in illegal_positions(sentence.tags, self.scheme)
         ]

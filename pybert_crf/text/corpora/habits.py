@@ -15,17 +15,28 @@ class Habits:
         encoding: as Python names it; None is UTF-8, and another is refused with its name.
         token_column, tag_column: of a column file: a number from 1, or the name of a column of CoNLL-U.
         space_tokens: ``"refuse"`` or ``"keep"``, for a token that is a space.
+        format: ``"columns"``, ``"json"`` or ``"auto"``.
+        unit: ``"char"``, ``"word"`` or ``"auto"``: what carries a tag in texts with spans.
+        labels: the names of tags that are numbers, separated by commas.
+        overlaps: ``"refuse"``, or which of two overlapping entities is kept: ``"longest"`` or ``"first"``.
+        annotator: whose annotations are read, where Label Studio has several.
     """
 
     encoding: str | None = None
     token_column: str | None = None
     tag_column: str | None = None
     space_tokens: str = "refuse"
+    format: str = "auto"
+    unit: str = "auto"
+    labels: str | None = None
+    overlaps: str = "refuse"
+    annotator: str | None = None
 
     @classmethod
     def of(cls, options: object) -> Habits:
         """The habits among the options of a verb, which have the same names."""
-        return cls(**{field.name: getattr(options, field.name) for field in fields(cls)})
+        known = [field.name for field in fields(cls) if hasattr(options, field.name)]
+        return cls(**{name: getattr(options, name) for name in known})
 
 
 UNKNOWN = Habits()

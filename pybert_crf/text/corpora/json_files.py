@@ -1,0 +1,196 @@
+"""Corpora in JSON lines or a JSON array: lists of tokens and tags, or texts with entities as spans.
+
+Read are `datasets`' lists (``tokens``, ``ner_tags``), doccano's exports of both kinds, CLUENER, spaCy's
+pairs, Label Studio's tasks, and our own ``{"text", "entities": [{"start", "end", "label"}]}``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from pybert_crf.reading import quoted
+from pybert_crf.text.corpora.corpus import Sentence
+from pybert_crf.text.corpora.habits import Habits
+from pybert_crf.text.corpora.lines import CorpusError, Source, numbered_lines, source_name
+from pybert_crf.text.corpora.spans import Entity, Record, SpanReader, find_convention
+from pybert_crf.text.units import detect_unit, split_units
+
+Object = tuple[int, Any]  # line from 1, what stands there
+
+_TOKENS = ("tokens", "words", "text", "sentence")
+_TAGS = ("ner_tags", "tags", "labels", "label", "ner")
+_ENTITIES = ("entities", "label", "labels", "spans")
+
+
+def json_sentences(source: Source, habits: Habits, say: Callable[[str], None]) -> Iterator[Sentence]:
+    """The sentences of a file of JSON lines, or of a JSON array.
+
+    Args:
+        say: is told in one line what was found out about the file.
+
+    Raises:
+        CorpusError: what is no JSON, or of no known form, or has spans that do not fit; with its line.
+    """
+    name = source_name(source)
+    objects = list(_objects(source, habits))
+    lists = [_lists(value) for _, value in objects]
+    if objects and all(pair is not None for pair in lists):
+        say(f"{name}: JSON, lists of tokens and tags")
+        for (line, _), pair in zip(objects, lists, strict=True):
+            assert pair is not None
+            if pair[0] or pair[1]:
+                yield _from_lists(*pair, name, line, habits)
+        return
+    records = [record for line, value in objects for record in _records(value, name, line, habits)]
+    convention = find_convention(records, name)
+    unit = habits.unit
+    if unit == "auto":
+        unit = detect_unit([text[a:b] for a, b in split_units(text, "word")] for text, *_ in records)
+    reader = SpanReader(name, convention, unit, habits.overlaps)
+    sentences = [sentence for sentence in map(reader.sentence, records) if sentence.tokens]
+    notes = [f"JSON, texts with entities by {convention.words}, read by {unit}, as BIO"]
+    if reader.left_out:
+        notes.append(f"{reader.left_out} overlapping entities left out")
+    if reader.cut:
+        notes.append(f"{reader.cut} {unit}s cut at the border of an entity")
+    say(f"{name}: {'; '.join(notes)}")
+    yield from sentences
+
+
+def _objects(source: Source, habits: Habits) -> Iterator[Object]:
+    """What the lines hold, or the members of the one array that the file is."""
+    name = source_name(source)
+    lines = [
+        (number, text)
+        for number, text in numbered_lines(source, encoding=habits.encoding)
+        if text and not text.isspace()
+    ]
+    if lines and lines[0][1].lstrip().startswith("[") and _is_one_array(lines):
+        for value in _parsed("\n".join(text for _, text in lines), name, lines[0][0], many=True):
+            yield lines[0][0], value
+        return
+    for number, text in lines:
+        yield number, _parsed(text, name, number)
+
+
+def _is_one_array(lines: Sequence[tuple[int, str]]) -> bool:
+    try:
+        first = json.loads(lines[0][1])
+    except (ValueError, RecursionError):
+        return True
+    return len(lines) == 1 and not (first and isinstance(first[0], str))
+
+
+def _parsed(text: str, name: str, line: int, many: bool = False) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        at = getattr(error, "lineno", 1) - 1 if many else 0
+        told = getattr(error, "msg", "too deeply nested")
+        raise CorpusError(name, line + at, f"not JSON ({told}): {quoted(text)}") from None
+
+
+def _lists(value: Any) -> tuple[list[Any], list[Any]] | None:
+    """Tokens and tags, if an object has both as lists."""
+    if not isinstance(value, dict):
+        return None
+    tokens = next((value[key] for key in _TOKENS if isinstance(value.get(key), list | str)), None)
+    tags = next((value[key] for key in _TAGS if isinstance(value.get(key), list)), None)
+    if tokens is None or tags is None or not all(isinstance(tag, str | int) for tag in tags):
+        return None
+    if isinstance(tokens, str) and (len(tags) != len(tokens) or not tags):
+        return None
+    return list(tokens), tags
+
+
+def _from_lists(tokens: list[Any], tags: list[Any], name: str, line: int, habits: Habits) -> Sentence:
+    if len(tokens) != len(tags):
+        raise CorpusError(name, line, f"{len(tokens)} tokens and {len(tags)} tags")
+    names = habits.labels.split(",") if habits.labels else None
+    named = []
+    for tag in tags:
+        if isinstance(tag, int) and (names is None or not 0 <= tag < len(names)):
+            told = f"the tag {tag} has no name: --labels O,B-PER,… gives the names of 0, 1, …, in order"
+            raise CorpusError(name, line, told)
+        named.append(names[tag] if isinstance(tag, int) and names else str(tag).strip())
+    if not all(isinstance(token, str) and token.strip() for token in tokens):
+        raise CorpusError(name, line, "a token is empty or no text")
+    return Sentence(tokens, named, line, one_line=True)
+
+
+def _records(value: Any, name: str, line: int, habits: Habits) -> Iterator[Record]:
+    if isinstance(value, dict) and isinstance(value.get("data"), dict):
+        yield from _label_studio(value, name, line, habits)
+        return
+    if isinstance(value, list) and len(value) == 2 and isinstance(value[0], str):  # spaCy's training data
+        value = {"text": value[0], **(value[1] if isinstance(value[1], dict) else {})}
+    if not isinstance(value, dict) or not isinstance(value.get("text"), str):
+        raise CorpusError(name, line, f"neither tokens and tags nor a text with entities: {quoted(value)}")
+    keys = [key for key in _ENTITIES if key in value]
+    if not keys:
+        raise CorpusError(name, line, f"a text without {', '.join(_ENTITIES)}: {quoted(value)}")
+    given = value[keys[0]]
+    try:
+        entities = [] if given is None else list(_entities(given))
+    except (TypeError, ValueError, KeyError, IndexError, AttributeError):
+        told = f'entities of no known form, such as [[0, 3, "PER"]]: {quoted(given)}'
+        raise CorpusError(name, line, told) from None
+    yield Record(value["text"], entities, line)
+
+
+def _entities(given: Any) -> Iterator[Entity]:
+    if isinstance(given, dict):  # CLUENER: type → surface → spans
+        for label, surfaces in given.items():
+            for surface, spans in surfaces.items():
+                for start, end in spans:
+                    yield Entity(_offset(start), _offset(end), label, surface)
+        return
+    for each in given:
+        if isinstance(each, dict):
+            start = each["start"] if "start" in each else each["start_offset"]
+            end = each["end"] if "end" in each else each["end_offset"]
+            label = each["label"] if "label" in each else each["type"]
+            yield Entity(_offset(start), _offset(end), _label(label), each.get("text"))
+        else:
+            start, end, label = each
+            yield Entity(_offset(start), _offset(end), _label(label))
+
+
+def _offset(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(value)
+    return value
+
+
+def _label(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise TypeError(value)
+    return value.strip()
+
+
+def _label_studio(value: dict[str, Any], name: str, line: int, habits: Habits) -> Iterator[Record]:
+    """A task of Label Studio; those without an annotation are left out."""
+    given = value.get("annotations", value.get("completions", []))
+    kept = [each for each in given if isinstance(each, dict) and not each.get("was_cancelled")]
+    annotators = [str(each.get("completed_by", number)) for number, each in enumerate(kept, 1)]
+    if habits.annotator is not None:
+        kept = [each for each, who in zip(kept, annotators, strict=True) if who == habits.annotator]
+    if len(kept) > 1:
+        told = f"{len(kept)} annotations of one text, by {', '.join(annotators)[:80]}"
+        raise CorpusError(name, line, f"{told}: --annotator says whose are read")
+    text = next((each for each in value["data"].values() if isinstance(each, str)), None)
+    text = value["data"].get("text", text)
+    for annotation in kept:
+        try:
+            values = [each["value"] for each in annotation["result"] if "labels" in each["value"]]
+            entities = [
+                Entity(_offset(v["start"]), _offset(v["end"]), _label(v["labels"][0]), v.get("text"))
+                for v in values
+            ]
+        except (TypeError, KeyError, IndexError):
+            raise CorpusError(name, line, f"no annotation of Label Studio: {quoted(annotation)}") from None
+        if not isinstance(text, str):
+            raise CorpusError(name, line, f"a task without text: {quoted(value['data'])}")
+        yield Record(text, entities, line)

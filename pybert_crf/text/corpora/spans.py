@@ -1,0 +1,159 @@
+"""Texts with entities as character spans, and the tagged units that they become."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from pybert_crf.reading import quoted
+from pybert_crf.text.corpora.corpus import Sentence
+from pybert_crf.text.corpora.lines import CorpusError
+from pybert_crf.text.tagging.schemes import OUTSIDE
+from pybert_crf.text.units import split_units
+
+
+class Entity(NamedTuple):
+    """An entity as a file gives it.
+
+    Attributes:
+        start, end: as written, in a convention to be found out.
+        label: its type.
+        surface: its characters, if the file gives them.
+    """
+
+    start: int
+    end: int
+    label: str
+    surface: str | None = None
+
+
+class Record(NamedTuple):
+    """A text and its entities, and the line that they stand in."""
+
+    text: str
+    entities: list[Entity]
+    line: int
+
+
+class Convention(NamedTuple):
+    """What the ends and offsets of a file mean, in words and as half-open code points."""
+
+    words: str
+    place: Callable[[str, int, int], tuple[int, int]]
+
+
+def _from_utf16(text: str, offset: int) -> int:
+    """The code point at an offset in UTF-16 units."""
+    units = text.encode("utf-16-le")
+    return len(units[: 2 * offset].decode("utf-16-le", errors="ignore"))
+
+
+CONVENTIONS = (
+    Convention("half-open character offsets", lambda text, start, end: (start, end)),
+    Convention("inclusive ends", lambda text, start, end: (start, end + 1)),
+    Convention(
+        "half-open offsets in UTF-16 units",
+        lambda text, start, end: (_from_utf16(text, start), _from_utf16(text, end)),
+    ),
+)
+
+
+def find_convention(records: Sequence[Record], name: str) -> Convention:
+    """The first convention by which every span has its surface; without surfaces, the first.
+
+    Raises:
+        CorpusError: a span fits no convention, or not the one that most others fit; by its line.
+    """
+    faults = [_misfits(records, convention) for convention in CONVENTIONS]
+    fewest = min(range(len(CONVENTIONS)), key=lambda i: len(faults[i]))
+    if faults[fewest]:
+        record, entity = faults[fewest][0]
+        told = f"the span {entity.start} to {entity.end} does not hold {quoted(entity.surface)}"
+        others = len(faults[fewest]) < sum(e.surface is not None for r in records for e in r.entities)
+        by = f" by {CONVENTIONS[fewest].words}, as the others do" if others else ""
+        raise CorpusError(name, record.line, told + by)
+    return CONVENTIONS[fewest]
+
+
+def _misfits(records: Sequence[Record], convention: Convention) -> list[tuple[Record, Entity]]:
+    found = []
+    for record in records:
+        for entity in record.entities:
+            if entity.surface is not None:
+                start, end = convention.place(record.text, entity.start, entity.end)
+                if end > len(record.text) or record.text[start:end] != entity.surface:
+                    found.append((record, entity))
+    return found
+
+
+class SpanReader:
+    """Makes tagged sentences of records, and counts what it changed.
+
+    Args:
+        unit: ``"char"`` or ``"word"``, what carries a tag.
+        overlaps: ``"refuse"``, or which of two overlapping entities is kept: ``"longest"`` or ``"first"``.
+    """
+
+    def __init__(self, name: str, convention: Convention, unit: str, overlaps: str) -> None:
+        self.name, self.convention, self.unit, self.overlaps = name, convention, unit, overlaps
+        self.left_out = self.cut = 0
+
+    def sentence(self, record: Record) -> Sentence:
+        """The units of a text, with tags of BIO.
+
+        Raises:
+            CorpusError: a span that is not within the text or holds nothing, or overlaps another.
+        """
+        spans = self._without_overlaps(record, [self._span(record, entity) for entity in record.entities])
+        offsets = split_units(record.text, self.unit)
+        for border in {at for start, end, _ in spans for at in (start, end)}:
+            offsets = self._cut_at(offsets, border)
+        tags = [OUTSIDE] * len(offsets)
+        first = {start: i for i, (start, _) in enumerate(offsets)}
+        for start, end, label in spans:
+            i = first[start]
+            tags[i] = f"B-{label}"
+            while i + 1 < len(offsets) and offsets[i + 1][0] < end:
+                i += 1
+                tags[i] = f"I-{label}"
+        return Sentence([record.text[start:end] for start, end in offsets], tags, record.line, one_line=True)
+
+    def _span(self, record: Record, entity: Entity) -> tuple[int, int, str]:
+        start, end = self.convention.place(record.text, entity.start, entity.end)
+        if not 0 <= start < end <= len(record.text):
+            length = f"the text has {len(record.text)} characters"
+            raise CorpusError(self.name, record.line, f"no span: {entity.start} to {entity.end}; {length}")
+        surface = record.text[start:end]
+        start, end = end - len(surface.lstrip()), start + len(surface.rstrip())
+        if start >= end:
+            raise CorpusError(self.name, record.line, f"only white space from {entity.start} to {entity.end}")
+        return start, end, entity.label
+
+    def _without_overlaps(
+        self, record: Record, spans: list[tuple[int, int, str]]
+    ) -> list[tuple[int, int, str]]:
+        if self.overlaps == "longest":
+            spans = sorted(spans, key=lambda span: span[0] - span[1])
+        elif self.overlaps == "first":
+            spans = sorted(spans)
+        kept: list[tuple[int, int, str]] = []
+        for start, end, label in spans:
+            other = next((span for span in kept if span[0] < end and start < span[1]), None)
+            if other is None:
+                kept.append((start, end, label))
+            elif self.overlaps == "refuse":
+                both = f"{quoted(record.text[slice(*other[:2])])} and {quoted(record.text[start:end])}"
+                told = f"the entities {both} overlap: --overlaps longest or first keeps one of them"
+                raise CorpusError(self.name, record.line, told)
+            else:
+                self.left_out += 1
+        return sorted(kept)
+
+    def _cut_at(self, offsets: list[tuple[int, int]], border: int) -> list[tuple[int, int]]:
+        """The units, the one around `border` cut in two, so that entities are whole units."""
+        cut = []
+        for start, end in offsets:
+            inside = start < border < end
+            self.cut += inside
+            cut += [(start, border), (border, end)] if inside else [(start, end)]
+        return cut
