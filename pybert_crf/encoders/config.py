@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, fields
 
 from pybert_crf.encoders.activations import ACTIVATIONS
@@ -24,6 +23,7 @@ POSITION_TERMS = ("c2p", "p2c")
 MAX_SIZE = 1 << 24  # pieces of a vocabulary, widths
 MAX_POSITIONS = 1 << 20
 MAX_LAYERS = 1000
+MAX_STD = 1e4  # of initial weights
 
 # Sizes of encoders to train from scratch: layers, width, heads.
 ENCODER_SIZES = {"tiny": (2, 128, 2), "small": (4, 256, 4), "base": (12, 768, 12)}
@@ -98,10 +98,10 @@ class EncoderConfig:
             self._check_integer(name, at_least=1)
         for name in ("num_segments", "embedding_size", "conv_kernel_size", "num_random_blocks"):
             self._check_integer(name, at_least=0)
-        for name in ("norm_eps", "init_std"):
-            self._check_number(name, 0.0, math.inf)
+        self._check_number("norm_eps", 1e-30, MAX_STD)  # of equal numbers the variance is 0
+        self._check_number("init_std", 0.0, MAX_STD)
         if self.embedding_init_std is not None:
-            self._check_number("embedding_init_std", 0.0, math.inf)
+            self._check_number("embedding_init_std", 0.0, MAX_STD)
         self._check_number("hidden_dropout", 0.0, 1.0)
         self._check_number("attention_dropout", 0.0, 1.0)
         for name in _SWITCHES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from types import NoneType
@@ -48,6 +49,7 @@ class Options:
     def _check_type(self, name: str, hint: Any) -> None:
         value = getattr(self, name)
         kinds = (hint,) if get_origin(hint) is tuple else get_args(hint) or (hint,)
+        self._check(name, not isinstance(value, float) or math.isfinite(value), "be finite")
         if not any(_is_a(value, kind) for kind in kinds):
             wanted = " or ".join(_spelling(kind) for kind in kinds if kind is not NoneType)
             raise ValueError(f"{name} must be {wanted}, got {quoted(value)}")

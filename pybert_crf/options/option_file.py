@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from pybert_crf.options.base import Options
 from pybert_crf.options.elsewhere import explain_unknown
+from pybert_crf.reading import read_text
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -24,17 +25,24 @@ def read_options(path: str | Path, kind: type[Options]) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: not TOML, or an option that does not exist; the file and the name are given.
+        ValueError: not TOML, an option that does not exist, or one given twice, with a dash and with an
+            underscore; the file and the name are given.
     """
+    text = read_text(Path(path))
     try:
-        table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not TOML: {error}") from error
+        table = tomllib.loads(text)
+    except RecursionError:
+        raise ValueError(f"{path} is not an option file: nested too deep") from None
+    except ValueError as error:  # not TOML, or a number of thousands of digits
+        raise ValueError(f"{path} is not TOML: {str(error)[:200]}") from error
     known = {field.name for field in fields(kind)}
     options = {name.replace("-", "_"): value for name, value in table.items()}
     unknown = [name for name in table if name.replace("-", "_") not in known]
     if unknown:
         raise ValueError(f"{path}: {explain_unknown(unknown[0], kind)}")
+    if len(options) < len(table):
+        repeated = [name for name in table if "_" in name and name.replace("_", "-") in table]
+        raise ValueError(f"{path}: {repeated[0]} is given twice, once with a dash")
     return options
 
 

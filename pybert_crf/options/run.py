@@ -11,6 +11,7 @@ from pybert_crf.options.option import (
     AT_LEAST_1,
     BELOW_1,
     NOT_NEGATIVE,
+    SEED,
     documented,
     option,
 )
@@ -107,6 +108,7 @@ class RunOptions(Options):
         0,
         "Seed of initial weights, dropout, the order of batches, and masks.",
         "初始权重、dropout、批次顺序和掩码的随机种子。",
+        bound=SEED,
         elsewhere="random-seed random-state",
     )
     checkpoint_steps: int = option(

@@ -18,6 +18,7 @@ from pybert_crf.text.tokenizer.pieces import (
     MAX_PIECES,
     LibraryPieces,
     Pieces,
+    library_errors,
     library_tokenizer,
     set_space_before,
 )
@@ -55,8 +56,8 @@ def _open(directory: Path, space_before: bool) -> tuple[Pieces, dict[str, str]]:
     family = _family(directory, config, whole.is_file())
     names = dict(family.names if family else BRACKETED)
     for name in (*names, "bos", "eos"):
-        if config.get(f"{name}_token"):
-            names[name] = _spelling(config, f"{name}_token")
+        if config.get(f"{name}_token") and (spelling := _spelling(config, f"{name}_token")):
+            names[name] = spelling
     if family is None or (family.library and whole.is_file()):
         return _from_whole(whole, family, config, space_before), names
     pieces = _from_files(directory, family, names, config, space_before)
@@ -129,12 +130,8 @@ def _from_files(
             f"no {family.model_types[0]} tokenizer in {directory}: looked for {looked}, "
             f"{', '.join(missing)} missing{pickled}"
         )
-    try:
+    with library_errors(str(files[0])):
         pieces = family.open(files, names, config, space_before)
-    except ConfigError:
-        raise
-    except ValueError as error:
-        raise ConfigError(f"{files[0]}: {error}") from error
     _add_tokens(directory, pieces, config)
     return pieces
 
@@ -157,15 +154,16 @@ def _add_tokens(directory: Path, pieces: Pieces, config: Mapping[str, Any]) -> N
             if type(index) is not int or not 0 <= index < MAX_PIECES:
                 raise ConfigError(f"{source}: the id of {quoted(text)} is {quoted(index)}")
             added[index] = AddedToken(text, normalized=text not in special, special=text in special)
-    for index, token in sorted(added.items()):
-        if isinstance(pieces, LibraryPieces):
-            add = pieces.tokenizer.add_special_tokens if token.special else pieces.tokenizer.add_tokens
-            add([token])
-            got = pieces.tokenizer.token_to_id(token.content)
-        else:
-            got = pieces.vocab().get(token.content)
-        if got != index:
-            raise ValueError(f"{source}: {quoted(token.content)} should have the id {index}, but gets {got}")
+    with library_errors(str(source)):
+        for index, token in sorted(added.items()):
+            if isinstance(pieces, LibraryPieces):
+                add = pieces.tokenizer.add_special_tokens if token.special else pieces.tokenizer.add_tokens
+                add([token])
+                got = pieces.tokenizer.token_to_id(token.content)
+            else:
+                got = pieces.vocab().get(token.content)
+            if got != index:
+                raise ValueError(f"{quoted(token.content)} should have the id {index}, but gets {got}")
 
 
 def _added_tokens(entries: object) -> dict[int, AddedToken]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
 from tokenizers import Tokenizer, models
 
 from pybert_crf.files import write_text
-from pybert_crf.reading import ConfigError
+from pybert_crf.reading import ConfigError, quoted
 
 MAX_PIECES = 1 << 24
 """An id is below this; the largest vocabularies have some 500,000 pieces."""
@@ -37,6 +39,23 @@ class Pieces(Protocol):
         """Write the files of the rules; return their entries in ``tokenizer_config.json``."""
 
 
+@contextmanager
+def library_errors(told: str) -> Iterator[None]:
+    """Turn what the library raises for hostile files into a ``ConfigError``.
+
+    It raises ``ValueError``, bare ``Exception``, and a ``BaseException`` of its own where Rust panics.
+    """
+    try:
+        yield
+    except ConfigError:
+        raise
+    except BaseException as error:
+        panic = type(error).__name__ == "PanicException"
+        if not (panic or isinstance(error, ValueError) or type(error) is Exception):
+            raise
+        raise ConfigError(f"{told}: {str(error)[:200]}") from error
+
+
 class LibraryPieces:
     """The rules of a tokenizer of the `tokenizers` library, saved as ``tokenizer.json``."""
 
@@ -54,8 +73,10 @@ class LibraryPieces:
         return vocab
 
     def ids(self, unit: str) -> list[int]:
-        # The library refuses lone surrogates.
-        ids: list[int] = self.tokenizer.encode(_SURROGATES.sub("\ufffd", unit), add_special_tokens=False).ids
+        with library_errors(f"the tokenizer's rules fail on {quoted(unit)}"):
+            # The library refuses lone surrogates.
+            text = _SURROGATES.sub("\ufffd", unit)
+            ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False).ids
         return [] if ids == self._nothing else ids
 
     def save(self, directory: Path) -> dict[str, Any]:
@@ -87,9 +108,7 @@ def library_tokenizer(state: dict[str, Any], path: Path) -> Tokenizer:
     Raises:
         ConfigError: the library cannot read it.
     """
-    try:
+    with library_errors(f"{path}: not a tokenizer that the tokenizers library reads"):
         tokenizer = Tokenizer.from_str(json.dumps(state, ensure_ascii=False))
         tokenizer.encode(_RARE)  # fails if the vocabulary lacks the model's unknown piece
-        return tokenizer
-    except Exception as error:  # the library raises bare Exception
-        raise ConfigError(f"{path}: not a tokenizer that the tokenizers library reads: {error}") from error
+    return tokenizer

@@ -50,8 +50,8 @@ class UnitTokenizer:
         """Wrap `pieces`; `names` maps unk, cls, sep, pad, mask to the special pieces.
 
         Raises:
-            ConfigError: the vocabulary lacks one of the special pieces unk, cls, sep and pad, or has an id of
-                `MAX_PIECES` or more.
+            ConfigError: the vocabulary lacks one of the special pieces unk, cls, sep and pad, has an id of
+                `MAX_PIECES` or more, or gives two pieces one id.
         """
         vocab = pieces.vocab()
         missing = [names[name] for name in ("unk", "cls", "sep", "pad") if names[name] not in vocab]
@@ -66,6 +66,8 @@ class UnitTokenizer:
         self.pad_id = vocab[names["pad"]]
         self.mask_id = vocab.get(names["mask"])
         self.vocab_size = max(vocab.values()) + 1
+        if len(set(vocab.values())) < len(vocab):  # the library would save one of them, now this, now that
+            raise ConfigError(f"the vocabulary{origin and f' of {origin}'} has two pieces with the same id")
         if self.vocab_size > MAX_PIECES:
             raise ConfigError(f"the vocabulary{origin and f' of {origin}'} has the id {self.vocab_size - 1}")
 
@@ -123,7 +125,11 @@ class UnitTokenizer:
         return cls(WordPieces(build_wordpiece(vocab, BRACKETED, config)), BRACKETED)
 
     def encode(self, units: Sequence[str]) -> Encoded:
-        """The concatenated pieces of all units; U units give U entries in `first`, all distinct."""
+        """The concatenated pieces of all units; U units give U entries in `first`, all distinct.
+
+        Raises:
+            ConfigError: the tokenizer's files have rules that fail on a unit.
+        """
         memo = self._memo
         if not all(map(memo.__contains__, units)):
             memo = self._remember(set(units))

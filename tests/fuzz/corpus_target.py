@@ -1,0 +1,63 @@
+"""Corpora: refused by a CorpusError with file and line, or sentences that are the same when written and read.
+
+Each input is read as a tagged corpus, as the tokens of a column file, and as plain text by both units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mutation import mutate_text as mutate
+from refusals import assert_good_refusal, scratch
+
+from pybert_crf.text.corpora import CorpusError, read_columns, read_corpus, read_passages, write_columns
+from pybert_crf.text.tagging.schemes import convert
+from pybert_crf.text.units import UNITS
+
+__all__ = ["check", "mutate", "seeds"]
+
+_PLACE = scratch()
+_FILE, _WRITTEN = _PLACE / "given.txt", _PLACE / "written.txt"
+
+
+def seeds() -> Iterator[tuple[str, bytes]]:
+    """Column files in several schemes, with the habits of several sources."""
+    yield "bio", "张 B-PER\n三 I-PER\n在 O\n北 B-LOC\n京 I-LOC\n\n天 O\n".encode()
+    yield "iob1", b"-DOCSTART- -X- O\n\nEU NNP I-ORG\nrejects VBZ O\nGerman JJ I-MISC\ncall NN B-MISC\n"
+    yield "bioes", "\ufeff北\tB-LOC\r\n京\tE-LOC\r\n人\tS-PER\r\n".encode()
+    yield "bmes", "中 B\n国 E\n人 S\n民 M\n".encode()
+    yield "io", b"a I-X\nb I-X\n\n\n\nc O\n"
+    yield "text", "第一行 text\n\n  第二行\u2028 \n".encode()
+
+
+def check(data: bytes) -> None:
+    """Read one file in every way."""
+    _FILE.write_bytes(data)
+    _check_corpus()
+    for read in (
+        lambda: read_columns(_FILE),
+        *(lambda unit=unit: read_passages(_FILE, unit) for unit in UNITS),
+    ):
+        try:
+            list(read())
+        except CorpusError as error:
+            assert_good_refusal(error, _FILE)
+
+
+def _check_corpus() -> None:
+    try:
+        corpus = read_corpus(_FILE)
+    except CorpusError as error:
+        assert_good_refusal(error, _FILE)
+        return
+    lines = _FILE.read_bytes().count(b"\n") + 1
+    assert all(1 <= line <= lines for line in corpus.illegal_lines)
+    assert corpus.statistics.sentences == len(corpus.sentences) > 0
+    for sentence in corpus.sentences:
+        assert len(sentence.tokens) == len(sentence.tags) > 0
+        assert 1 <= sentence.line <= lines
+        assert len(convert(sentence.tags, corpus.scheme, corpus.scheme)) == len(sentence.tags)
+    write_columns(_WRITTEN, corpus.sentences)
+    again = read_corpus(_WRITTEN)
+    assert again.scheme == corpus.scheme
+    assert [each[:2] for each in again.sentences] == [each[:2] for each in corpus.sentences]

@@ -1,0 +1,49 @@
+"""Tiny models of every family, from which fuzzing begins."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import torch
+
+from pybert_crf import Encoder, EncoderConfig
+from pybert_crf.encoders.families import FAMILIES, Key
+
+TEXT = "张三在北京 the end."
+
+SIZES: dict[str, Any] = {
+    "vocab_size": 16,
+    "hidden_size": 6,
+    "num_layers": 2,
+    "num_heads": 3,
+    "intermediate_size": 8,
+    "max_positions": 24,
+    "embedding_size": 6,
+    "num_languages": 2,
+}
+
+
+def configurations() -> list[dict[str, Any]]:
+    """The content of ``config.json`` for a tiny encoder of each family, every key that is read given."""
+    return [_configuration(family) for family in FAMILIES.values()]
+
+
+def _configuration(family: Any) -> dict[str, Any]:
+    defaults = {known.name: known.default for known in fields(EncoderConfig)}
+    ours = defaults | dict(family.defaults) | SIZES
+    values: dict[str, Any] = {"model_type": family.model_type}
+    for name, key in family.config_keys.items():
+        values[family.their_key(name)] = key.write(ours[name]) if isinstance(key, Key) else ours[name]
+    return values
+
+
+def run_small(encoder: Encoder) -> None:
+    """Assert that an encoder with random or loaded weights computes numbers."""
+    config = encoder.config
+    length = min(5, config.max_length)
+    ids = torch.arange(length)[None] % config.vocab_size
+    with torch.inference_mode():
+        hidden = encoder.eval()(ids, torch.ones_like(ids))
+    assert hidden.shape == (1, length, config.hidden_size)
+    assert hidden.isfinite().all()
