@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,27 @@ def test_an_unknown_option_in_the_file_is_named(tmp_path: Path) -> None:
     file.write_text("epoch = 3\n")
     with pytest.raises(ValueError, match=r"options\.toml: no such option: epoch"):
         read_options(file, TrainOptions)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("seed = " + "[" * 3000, "nested too deep"),
+        ("seed = " + "9" * 5000, "is not TOML"),
+        ("batch-tokens = 1\nbatch_tokens = 2\n", "batch_tokens is given twice"),
+    ],
+    ids=["deep", "long number", "given twice"],
+)
+def test_an_odd_option_file_is_refused_by_name(text: str, told: str, tmp_path: Path) -> None:
+    (tmp_path / "options.toml").write_text(text)
+    with pytest.raises(ValueError, match=rf"options\.toml.*{told}"):
+        read_options(tmp_path / "options.toml", TrainOptions)
+
+
+@pytest.mark.parametrize(("name", "value"), [("clip", math.inf), ("seed", 2**63), ("seed", -1)])
+def test_numbers_that_no_run_can_use(name: str, value: float) -> None:
+    with pytest.raises(ValueError, match=f"{name} must be"):
+        TrainOptions("a", "b", "c", **{name: value})
 
 
 def test_a_file_that_is_not_toml_is_named(tmp_path: Path) -> None:

@@ -218,3 +218,12 @@ def test_unreadable_json(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_bytes(content)
     with pytest.raises(ConfigError, match=r"config\.json"):
         read_config(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("layer_norm_eps", 0), ("layer_norm_eps", 1e300), ("initializer_range", 5e29)]
+)
+def test_numbers_with_which_an_encoder_gives_no_numbers(name: str, value: float) -> None:
+    """A LayerNorm of equal values divides by 0; initial weights of 1e29 overflow."""
+    with pytest.raises(ConfigError, match=rf"config\.json: {name} must be in"):
+        config_from_json(config_to_json(CONFIG) | {name: value})

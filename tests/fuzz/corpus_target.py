@@ -5,14 +5,15 @@ Each input is read as a tagged corpus, as the tokens of a column file, and as pl
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import gzip
+from collections.abc import Callable, Iterable, Iterator
 
 from mutation import mutate_text as mutate
 from refusals import assert_good_refusal, scratch
 
-from pybert_crf.text.corpora import CorpusError, read_columns, read_corpus, read_passages, write_columns
+from pybert_crf.text.corpora import CorpusError, read_columns, read_corpus, write_columns
+from pybert_crf.text.corpora.passages import read_passages
 from pybert_crf.text.tagging.schemes import convert
-from pybert_crf.text.units import UNITS
 
 __all__ = ["check", "mutate", "seeds"]
 
@@ -27,6 +28,10 @@ def seeds() -> Iterator[tuple[str, bytes]]:
     yield "bioes", "\ufeff北\tB-LOC\r\n京\tE-LOC\r\n人\tS-PER\r\n".encode()
     yield "bmes", "中 B\n国 E\n人 S\n民 M\n".encode()
     yield "io", b"a I-X\nb I-X\n\n\n\nc O\n"
+    yield "numbered", b"# id = 1\n1\tthe\t_\tB-X\n2\tend\t_\tI-X\n\n1\tof\t_\tO\n"
+    yield "gb18030", "张 B-PER\n三 I-PER\n在 O\n".encode("gb18030")
+    yield "utf-16", "张 B-PER\n三 I-PER\n".encode("utf-16")
+    yield "gzip", gzip.compress(b"a B-X\nb I-X\n", mtime=0)
     yield "text", "第一行 text\n\n  第二行\u2028 \n".encode()
 
 
@@ -34,14 +39,16 @@ def check(data: bytes) -> None:
     """Read one file in every way."""
     _FILE.write_bytes(data)
     _check_corpus()
-    for read in (
-        lambda: read_columns(_FILE),
-        *(lambda unit=unit: read_passages(_FILE, unit) for unit in UNITS),
-    ):
-        try:
-            list(read())
-        except CorpusError as error:
-            assert_good_refusal(error, _FILE)
+    _read(lambda: read_columns(_FILE))
+    _read(lambda: read_passages(_FILE, "char"))
+    _read(lambda: read_passages(_FILE, "word"))
+
+
+def _read(read: Callable[[], Iterable[object]]) -> None:
+    try:
+        list(read())
+    except CorpusError as error:
+        assert_good_refusal(error, _FILE)
 
 
 def _check_corpus() -> None:
@@ -57,6 +64,11 @@ def _check_corpus() -> None:
         assert len(sentence.tokens) == len(sentence.tags) > 0
         assert 1 <= sentence.line <= lines
         assert len(convert(sentence.tags, corpus.scheme, corpus.scheme)) == len(sentence.tags)
+    written = {each for sentence in corpus.sentences for each in (*sentence.tokens, *sentence.tags)}
+    if any(
+        " " in each for each in written
+    ):  # read from columns separated by tabs; no column file is so written
+        return
     write_columns(_WRITTEN, corpus.sentences)
     again = read_corpus(_WRITTEN)
     assert again.scheme == corpus.scheme

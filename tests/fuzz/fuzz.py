@@ -42,7 +42,9 @@ def main() -> None:
         changed = target.mutate(Random(seed), data, lambda part: atheris.Mutate(part, len(part) + 64))
         return changed if len(changed) <= limit else atheris.Mutate(data, limit)
 
-    atheris.Setup([sys.argv[0], *arguments], _quiet(target.check), custom_mutator=mutate)
+    # For a merge libFuzzer starts itself again, by a shell: as its first argument says.
+    again = f"{sys.executable} {Path(__file__).resolve()} {name}"
+    atheris.Setup([again, *arguments], _quiet(target.check), custom_mutator=mutate)
     atheris.Fuzz()
 
 

@@ -1,7 +1,7 @@
 """Choose the kept inputs: ``python keep.py FOLDER``, where ``run.sh`` has left what it found.
 
-Of each target's inputs a set as small as possible with the same coverage is kept, besides its seeds, and within
-`MOST` bytes.
+Of each target's inputs a set as small as possible with the same coverage is kept, besides its seeds, and
+within `MOST` bytes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from fuzz import TARGETS, load
 
 HERE = Path(__file__).parent
-MOST = 48_000
+MOST = 45_000
 
 
 def keep(target: str, found: Path) -> None:

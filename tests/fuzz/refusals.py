@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import tempfile
 from pathlib import Path
 
 
 def scratch() -> Path:
-    """A new directory, in memory if that is possible."""
-    memory = Path("/dev/shm")
-    return Path(tempfile.mkdtemp(prefix="fuzz-", dir=memory if memory.is_dir() else None))
+    """A new directory, which is deleted when Python ends."""
+    directory = tempfile.mkdtemp(prefix="fuzz-")
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    return Path(directory)
 
 
 def assert_good_refusal(error: Exception, named: object, longest: int = 1500) -> None:

@@ -5,6 +5,9 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 export seconds=${1:-60} folder=${2:-$(mktemp -d)} here
+[ ! -d /dev/shm ] || TMPDIR=$(mktemp -d -p /dev/shm)  # thousands of small files a second
+export TMPDIR=${TMPDIR:-$(mktemp -d)}
+trap 'rm -rf "$TMPDIR"' EXIT
 python -c "import atheris" 2> /dev/null || { echo "no atheris here (Python 3.11 to 3.13): pip install -c constraints.txt '.[fuzz]'"; exit 1; }
 
 fuzz() {

@@ -173,3 +173,24 @@ def test_compressed_files(write: Write, compress: Callable[[bytes], bytes]) -> N
 def test_zstd(write: Write) -> None:
     zstandard = pytest.importorskip("zstandard", reason="zstandard is not installed")
     assert entities(read_corpus(write(zstandard.compress(CHINESE.encode())))) == [("PER", "林雨")]
+
+
+def test_a_line_separator_alone_is_a_token(write: Write) -> None:
+    """Beside a blank line of spaces: for Python both are white space."""
+    with pytest.raises(CorpusError, match=r"corpus\.txt:2: one column"):
+        read_corpus(write(" \n\u2028"))
+    assert list(read_columns(write(" \n\u2028"))) == [["\u2028"]]
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        gzip.compress(b"a B-X\n")[:-5],
+        b"\x1f\x8bno gzip",
+        gzip.compress(b"a B-X\n" * 99)[:20],
+        lzma.compress(b"a")[:20],
+    ],
+)
+def test_a_damaged_compressed_file_is_named(damaged: bytes, write: Write) -> None:
+    with pytest.raises(CorpusError, match=r"corpus\.txt: compressed, but damaged"):
+        read_corpus(write(damaged))

@@ -14,7 +14,7 @@ from pybert_crf.files import write_text
 from pybert_crf.reading import quoted
 from pybert_crf.text.corpora.corpus import Sentence
 from pybert_crf.text.corpora.habits import UNKNOWN, Habits
-from pybert_crf.text.corpora.layout import Layout, Line, find_layout
+from pybert_crf.text.corpora.layout import BLANK, Layout, Line, find_layout
 from pybert_crf.text.corpora.lines import (
     BOM,
     CorpusError,
@@ -28,7 +28,6 @@ from pybert_crf.text.tagging.schemes import split_tag
 
 DOCSTART = "-DOCSTART-"
 _ASCII_WHITESPACE = " \t\r\v\f"
-_MAY_BE_BLANK = _ASCII_WHITESPACE + BOM  # the first character of a line that may be
 _SAMPLE = 5_000  # lines by which the layout of a tagged file is found out
 
 Row = tuple[int, str, str]  # line number from 1, token, tag (empty if only tokens are read)
@@ -104,7 +103,7 @@ def sentence_rows(
 
     lines = numbered_lines(source, most=most, fault=spoil, encoding=habits.encoding)
     head = _head(lines, _SAMPLE if tagged else None)
-    if not any(text.strip(_ASCII_WHITESPACE + BOM) for _, text in head):
+    if not any(text.strip(BLANK) for _, text in head):
         return
     try:
         layout = find_layout(head, habits, tagged)
@@ -135,7 +134,7 @@ def _head(lines: Iterator[Line], most: int | None) -> list[Line]:
     filled = False
     for number, text in lines:
         head.append((number, text))
-        filled = filled or bool(text.strip(_ASCII_WHITESPACE + BOM))
+        filled = filled or bool(text.strip(BLANK))
         if len(head) == most or (most is None and filled and not text.strip(_ASCII_WHITESPACE)):
             break
     return head
@@ -144,7 +143,7 @@ def _head(lines: Iterator[Line], most: int | None) -> list[Line]:
 def _ends_sentence(text: str, layout: Layout, habits: Habits) -> bool:
     if not text:
         return True
-    if text[0] in _MAY_BE_BLANK and text.strip(_ASCII_WHITESPACE) in ("", BOM):
+    if text[0] in BLANK and text.strip(_ASCII_WHITESPACE) in ("", BOM):
         return not (habits.space_tokens == "keep" and text.strip("\r"))
     return text[0] == "-" and layout.split(text)[0] == DOCSTART
 

@@ -11,6 +11,9 @@ from typing import NamedTuple
 from pybert_crf.text.corpora.habits import Habits, column_index
 from pybert_crf.text.tagging.schemes import SchemeError, detect_scheme, split_tag
 
+BLANK = " \t\r\v\f\ufeff"
+"""What a blank line may hold; other white space, U+2028 say, may be a token."""
+
 Line = tuple[int, str]  # number from 1, text
 
 _SEPARATOR = re.compile(r"[ \t]+")
@@ -82,8 +85,8 @@ def find_layout(lines: Sequence[Line], habits: Habits, tagged: bool) -> Layout:
     Raises:
         ValueError: a column that was asked for does not exist, or two columns hold tags; names the option.
     """
-    rows = [text for _, text in lines if text.strip() and not _COMMENT.match(text)]
-    rows = rows or [text for _, text in lines if text.strip()]
+    rows = [text for _, text in lines if text.strip(BLANK) and not _COMMENT.match(text)]
+    rows = rows or [text for _, text in lines if text.strip(BLANK)]
     tabs = all("\t" in text for text in rows)
     width = Counter(len(split(text, tabs)) for text in rows).most_common(1)[0][0]
     width = max(width, 1 + tagged)
@@ -108,7 +111,7 @@ def _sentences(lines: Sequence[Line], layout: Layout) -> Iterator[list[list[str]
     for _, text in lines:
         if _COMMENT.match(text):
             continue
-        columns = layout.split(text) if text.strip() else []
+        columns = layout.split(text) if text.strip(BLANK) else []
         if len(columns) == layout.width:
             rows.append(columns)
         elif not columns:

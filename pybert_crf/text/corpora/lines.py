@@ -7,6 +7,7 @@ import gzip
 import io
 import lzma
 import os
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -82,8 +83,11 @@ def numbered_lines(
 def _chunks(source: Source) -> Iterator[bytes]:
     """The bytes of a source as they come."""
     if isinstance(source, str | os.PathLike):
-        with _opened(Path(source)) as stream:
-            yield from _chunks(stream)
+        try:
+            with _opened(Path(source)) as stream:
+                yield from _chunks(stream)
+        except (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error) as error:
+            raise CorpusError(source, None, f"compressed, but damaged: {error}") from error
     elif isinstance(source, io.BufferedIOBase):
         while chunk := source.read1(_CHUNK):
             yield chunk

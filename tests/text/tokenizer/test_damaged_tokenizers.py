@@ -97,3 +97,42 @@ def test_a_huge_id_in_tokenizer_json(vocabulary_files: Callable[[str], Path], tm
     (directory / "tokenizer.json").write_text(json.dumps(content))
     with pytest.raises(ConfigError, match="has the id 1000000000"):
         UnitTokenizer.from_directory(directory)
+
+
+def _charsmap(directory: Path) -> None:
+    """Give a sentencepiece model normalisation rules that point outside their table."""
+    path = directory / "spiece.model"
+    rules = b"\x08\0\0\0abcdefgh"
+    path.write_bytes(
+        path.read_bytes() + b"\x1a" + bytes([len(rules) + 2]) + b"\x12" + bytes([len(rules)]) + rules
+    )
+
+
+def test_rules_on_which_the_library_panics(make_checkpoint: Make, capfd: pytest.CaptureFixture[str]) -> None:
+    """Rust's panics are no Exceptions."""
+    directory = make_checkpoint("albert")
+    _charsmap(directory)
+    (directory / "added_tokens.json").write_text('{"more": 400}')
+    with pytest.raises(ConfigError, match=r"added_tokens\.json: index out of bounds"):
+        UnitTokenizer.from_directory(directory)
+    (directory / "added_tokens.json").unlink()
+    tokenizer = UnitTokenizer.from_directory(directory)
+    with pytest.raises(ConfigError, match="the tokenizer's rules fail on 'the': index out of bounds"):
+        tokenizer.encode(["the"])
+
+
+def test_two_pieces_with_one_id(vocabulary_files: Callable[[str], Path], tmp_path: Path) -> None:
+    """The library would save one of them, at random."""
+    directory = tmp_path / "saved"
+    shutil.copytree(vocabulary_files("bert"), directory)
+    UnitTokenizer.from_directory(directory).save(directory)
+    content = json.loads((directory / "tokenizer.json").read_text())
+    content["model"]["vocab"]["more"] = content["model"]["vocab"]["the"]
+    (directory / "tokenizer.json").write_text(json.dumps(content))
+    with pytest.raises(ConfigError, match="has two pieces with the same id"):
+        UnitTokenizer.from_directory(directory)
+
+
+def test_a_special_piece_without_text_is_the_usual_one(make_checkpoint: Make) -> None:
+    tokenizer = UnitTokenizer.from_directory(make_checkpoint("bert", mask_token={"content": ""}))
+    assert tokenizer.mask_id == tokenizer.encode(["[MASK]"]).ids[0]
