@@ -25,7 +25,7 @@ Decorator = Callable[[Callable[..., Any]], Any]
 
 CHUNKS = 16  # at most
 ROWS = 4  # as many as a kernel takes together
-WORTH_A_THREAD = 1 << 19  # operations; for fewer, handing work to a thread takes longer than doing it
+WORTH_A_THREAD = 1 << 20  # operations; for fewer, handing work to a thread takes longer than doing it
 
 _pool: ThreadPoolExecutor
 

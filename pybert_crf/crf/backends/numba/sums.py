@@ -217,8 +217,8 @@ def _backward(group: Group, weights: Weights, chunk: int, batch: Batch, pairs: F
     """Write the probabilities of tags, times the row's factor, and add them to the gradients of start and
     end; add to ``pairs`` (P, P) those of pairs of tags, but for the transitions' weights.
 
-    The emissions' weights become the ratios of eq. 20, marginal / sum: an entry of an alpha, times a
-    transition, times an entry of the next ratio is the probability of a pair.
+    The emissions' weights become the ratios of eq. 20, marginal / sum = product * weight * scale: an entry
+    of an alpha, times a transition, times an entry of the next ratio is the probability of a pair.
     """
     rows, lengths, positions, alphas, ratios, scales = group
     d_emissions, (_, T, K) = batch.d_emissions, batch.emissions.shape
