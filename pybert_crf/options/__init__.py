@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pybert_crf.options.base import Options
+from pybert_crf.options.convert import ConvertOptions
 from pybert_crf.options.corpus import CorpusOptions
 from pybert_crf.options.demo import DemoOptions
 from pybert_crf.options.elsewhere import explain_unknown
@@ -14,6 +15,7 @@ from pybert_crf.options.train import TrainOptions
 
 __all__ = [
     "PRECISIONS",
+    "ConvertOptions",
     "CorpusOptions",
     "DemoOptions",
     "EvaluateOptions",

@@ -7,6 +7,7 @@ from dataclasses import MISSING, Field
 from typing import Any, NamedTuple
 
 from pybert_crf.options.base import Options
+from pybert_crf.options.convert import ConvertOptions
 from pybert_crf.options.elsewhere import flag
 from pybert_crf.options.inference import EvaluateOptions, PredictOptions
 from pybert_crf.options.option import default_words, in_order, option_of
@@ -18,6 +19,7 @@ VERBS: dict[str, type[Options]] = {
     "pretrain": PretrainOptions,
     "evaluate": EvaluateOptions,
     "predict": PredictOptions,
+    "convert": ConvertOptions,
 }
 
 

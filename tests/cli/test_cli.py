@@ -320,3 +320,12 @@ def test_pretrain_then_train(run: Run, train_file: Path, tmp_path: Path) -> None
     assert "epoch 1 is kept" in done.stdout
     arguments = ["--dev", train_file, "--model", out, "--out", tmp_path / "tagger", "--epochs", 1]
     assert run("train", train_file, *arguments).returncode == 0
+
+
+def test_convert(run: Run, train_file: Path, tmp_path: Path) -> None:
+    done = run("convert", train_file, tmp_path / "train.jsonl")
+    assert done.returncode == 0, done.stderr
+    assert f"{tmp_path / 'train.jsonl'}: 12 sentences, 24 entities, as json" in done.stdout
+    done = run("convert", tmp_path / "train.jsonl", tmp_path / "back.txt", "--scheme", "BMES")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "back.txt").read_text("utf-8").startswith("张\tB-PER\n甲\tE-PER\n在\tO\n京\tS-LOC\n")

@@ -19,12 +19,15 @@ class Sentence(NamedTuple):
         tokens, tags: of equal length.
         line: of the first token in its file, counted from 1; 0 if the sentence comes from no file.
         one_line: whether the whole sentence stands in that line, instead of a token in each.
+        text, offsets: where a file has texts, the text and the half-open characters of each token in it.
     """
 
     tokens: list[str]
     tags: list[str]
     line: int = 0
     one_line: bool = False
+    text: str | None = None
+    offsets: list[tuple[int, int]] | None = None
 
     def line_of(self, position: int) -> int:
         """The line of the tag at a position; of the last one for a position after it."""

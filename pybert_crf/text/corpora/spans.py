@@ -116,7 +116,8 @@ class SpanReader:
             while i + 1 < len(offsets) and offsets[i + 1][0] < end:
                 i += 1
                 tags[i] = f"I-{label}"
-        return Sentence([record.text[start:end] for start, end in offsets], tags, record.line, one_line=True)
+        tokens = [record.text[start:end] for start, end in offsets]
+        return Sentence(tokens, tags, record.line, one_line=True, text=record.text, offsets=offsets)
 
     def _span(self, record: Record, entity: Entity) -> tuple[int, int, str]:
         start, end = self.convention.place(record.text, entity.start, entity.end)

@@ -1,0 +1,25 @@
+"""``pybert-crf convert``: a corpus in another format or tag scheme."""
+
+from __future__ import annotations
+
+from pybert_crf.cli.verb import Verb
+from pybert_crf.options import ConvertOptions
+
+
+def work(options: ConvertOptions) -> None:
+    """Convert a corpus between columns and JSON lines, and between tag schemes; say what is lost."""
+    from pybert_crf.text.corpora import Habits, read_corpus
+    from pybert_crf.text.corpora.conversion import format_of, write_corpus
+
+    corpus = read_corpus(options.file, habits=Habits.of(options))
+    for note in corpus.notes:
+        print(note)
+    to = format_of(options.out) if options.to == "auto" else options.to
+    for loss in write_corpus(corpus, options.out, to, options.scheme, options.unit):
+        print(f"lost: {loss}")
+    sizes = corpus.statistics
+    entities = sum(sizes.entities.values())
+    print(f"{options.out}: {sizes.sentences:,} sentences, {entities:,} entities, as {to}")
+
+
+VERB = Verb("convert", ConvertOptions, work, "pybert-crf convert doccano.jsonl train.txt --scheme BMES")

@@ -1,0 +1,91 @@
+"""Corpora written in another format or scheme; what the target cannot hold is counted and named."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from pybert_crf.files import write_text
+from pybert_crf.text.corpora.columns import write_columns
+from pybert_crf.text.corpora.corpus import Corpus, Sentence
+from pybert_crf.text.corpora.lines import CorpusError
+from pybert_crf.text.tagging.entity_spans import spans
+from pybert_crf.text.tagging.schemes import convert
+from pybert_crf.text.units import detect_unit
+
+FORMATS = ("columns", "json")
+
+
+def format_of(path: str | Path) -> str:
+    """The format that a file's name asks for: JSON lines for ``.json`` and ``.jsonl``, otherwise columns."""
+    return "json" if Path(path).suffix.lower() in (".json", ".jsonl") else "columns"
+
+
+def write_corpus(
+    corpus: Corpus, path: str | Path, format: str, scheme: str | None = None, unit: str = "auto"
+) -> list[str]:
+    """Write a corpus whole or not at all; a line for each kind of loss.
+
+    Args:
+        format: ``"columns"``, or ``"json"``: ``{"text", "entities": [{"start", "end", "label", "text"}]}`` a
+            line, half-open character offsets.
+        scheme: of the tags in columns; None keeps the corpus's own.
+        unit: ``"char"`` or ``"word"``: what joins tokens to a text, nothing or a space.
+
+    Raises:
+        CorpusError: a sentence that columns, or the scheme, cannot hold; by its line.
+        ValueError: the scheme is unknown.
+    """
+    mended = len(corpus.illegal_lines)
+    losses = [f"{mended} illegal tags are read as conlleval reads them"] if mended else []
+    if format == "columns":
+        losses += _lost_text(corpus)
+        _write_columns(corpus, path, scheme or corpus.scheme)
+        return losses
+    if unit == "auto":
+        unit = detect_unit(sentence.tokens for sentence in corpus.sentences)
+    glue = " " if unit == "word" else ""
+    write_text(path, "".join(_json_lines(corpus, glue)))
+    return losses
+
+
+def _write_columns(corpus: Corpus, path: str | Path, scheme: str) -> None:
+    converted = []
+    for sentence in corpus.sentences:
+        try:
+            tags = convert(sentence.tags, corpus.scheme, scheme)
+        except ValueError as error:
+            raise CorpusError(corpus.path, sentence.line, f"{error} ({scheme})") from None
+        converted.append(sentence._replace(tags=tags))
+    try:
+        write_columns(path, converted)
+    except ValueError as error:
+        raise CorpusError(corpus.path, None, str(error)) from None
+
+
+def _lost_text(corpus: Corpus) -> list[str]:
+    """The sentences whose white space columns cannot hold."""
+    lost = sum(s.text is not None and any(map(str.isspace, s.text)) for s in corpus.sentences)
+    return [f"{lost} texts lose their white space"] if lost else []
+
+
+def _json_lines(corpus: Corpus, glue: str) -> Iterator[str]:
+    for sentence in corpus.sentences:
+        text, offsets = _text_of(sentence, glue)
+        entities = []
+        for first, stop, label in spans(sentence.tags, corpus.scheme):
+            start, end = offsets[first][0], offsets[stop - 1][1]
+            entities.append({"start": start, "end": end, "label": label, "text": text[start:end]})
+        yield json.dumps({"text": text, "entities": entities}, ensure_ascii=False) + "\n"
+
+
+def _text_of(sentence: Sentence, glue: str) -> tuple[str, list[tuple[int, int]]]:
+    """The sentence's own text with the places of its tokens, or the tokens joined."""
+    if sentence.text is not None and sentence.offsets is not None:
+        return sentence.text, sentence.offsets
+    offsets, start = [], 0
+    for token in sentence.tokens:
+        offsets.append((start, start + len(token)))
+        start += len(token) + len(glue)
+    return glue.join(sentence.tokens), offsets
