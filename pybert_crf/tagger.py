@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TypeAlias, TypeVar
@@ -117,7 +117,8 @@ class Tagger:
         CRF decodes it in one pass.
 
         Raises:
-            TypeError: `texts` is one str, or one of them is not a str (a missing value, say); by its row.
+            TypeError: `texts` is one str or a whole table, or one of the texts is not a str, such as a
+                missing value; the message names its row.
             ValueError: `batch_tokens` or `look_ahead` is not positive.
         """
         cut = ((text, split_units(text, self.unit)) for text in _each_text(texts))
@@ -157,7 +158,7 @@ class Tagger:
             scores: whether to compute the entities' probabilities; without, `Tagging.scores` is empty.
 
         Raises:
-            TypeError: a sequence is no sequence of str; by its row.
+            TypeError: a sequence is no sequence of str; by its row and unit.
             ValueError: `batch_tokens` or `look_ahead` is not positive.
         """
         for chunk in _chunks(_each_sequence(sequences), batch_tokens, look_ahead):
@@ -190,41 +191,47 @@ def _chunks(items: Iterable[_Item], batch_tokens: int, look_ahead: int) -> Itera
 
 
 def _each_text(texts: Iterable[str]) -> Iterator[str]:
-    if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
-        raise TypeError(
-            f"several texts are expected, got {_told(texts)}; for one text call tagger(text) or give [text]"
-        )
+    _check_rows(texts, "several texts are expected", "for one text call tagger(text) or give [text]")
     return (_checked_text(row, text) for row, text in enumerate(texts))
 
 
 def _checked_text(row: int, text: str) -> str:
-    if not isinstance(text, str):
-        raise TypeError(
-            f"row {row} of the texts is {_told(text)} instead of a str: fill or drop missing values first, "
-            'as by fillna("") of a data frame\'s column'
-        )
-    return text
+    if isinstance(text, str):
+        return text
+    if isinstance(text, list | tuple):
+        cure = "for texts cut into units call tagger.tag_units or tagger.annotate_units"
+    else:
+        cure = 'fill or drop missing values first, as by fillna("") of a data frame\'s column'
+    raise TypeError(f"row {row} of the texts is {_told(text)} instead of a str: {cure}")
 
 
 def _each_sequence(sequences: Iterable[Sequence[str]]) -> Iterator[Sequence[str]]:
+    uncut = "for uncut texts call tagger.tag or tagger.annotate"
+    _check_rows(sequences, "several lists of units are expected", uncut)
     for row, units in enumerate(sequences):
-        if isinstance(units, str) or not isinstance(units, Sequence) or not all(map(_is_text, units)):
-            raise TypeError(
-                f"row {row} is {_told(units)} instead of a list of units, each a str; "
-                "for uncut texts call tagger.tag or tagger.annotate"
-            )
+        if isinstance(units, str) or not isinstance(units, Sequence):
+            raise TypeError(f"row {row} is {_told(units)} instead of a list of units, each a str; {uncut}")
+        for place, unit in enumerate(units):
+            if not isinstance(unit, str):
+                raise TypeError(f"row {row}: unit {place} is {_told(unit)} instead of a str")
         yield units
 
 
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
+def _check_rows(rows: object, expected: str, cure: str) -> None:
+    """Refuse what is no iterable of rows, and what iterates over its names instead of its rows."""
+    if isinstance(rows, str | bytes) or not isinstance(rows, Iterable):
+        raise TypeError(f"{expected}, got {_told(rows)}; {cure}")
+    if isinstance(rows, Mapping) or hasattr(rows, "columns"):
+        raise TypeError(f"{expected}, got {_told(rows)}; give one column of it, such as table['text']")
 
 
 def _told(value: object) -> str:
     """A value's type, and the value itself if it is short."""
-    shown = repr(value) if value is None or isinstance(value, int | float) else ""
-    kind = f"a {type(value).__name__}"
-    return f"{shown} ({kind})" if shown else kind
+    if value is None:
+        return "None"
+    name = type(value).__name__
+    kind = f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
+    return f"{value} ({kind})" if isinstance(value, int | float) else kind
 
 
 def _usable(device: str | torch.device) -> torch.device:

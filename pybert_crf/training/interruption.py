@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: a run ends after its current step, with a checkpoint."""
+"""Ctrl-C and SIGTERM: a run ends after its current step, in all its processes, with a checkpoint."""
 
 from __future__ import annotations
 
@@ -7,6 +7,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 
 class Interrupted(KeyboardInterrupt):
@@ -22,26 +28,26 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Interruption:
-    """The signal that asks a run to end, if one has come."""
+    """The signal that asks a run to end, if one has come to any of its processes."""
 
-    def __init__(self) -> None:
-        self.signal: int | None = None
+    def __init__(self, accelerator: Accelerator) -> None:
+        self._accelerator, self._several = accelerator, accelerator.num_processes > 1
+        self._noted = 0  # number of the signal that came to this process
+        self._agreed = 0  # of one that all processes know of
 
     @contextmanager
-    def awaited(self, at_once: bool) -> Iterator[None]:
+    def awaited(self) -> Iterator[None]:
         """Note SIGINT and SIGTERM while the block lasts; a second signal interrupts it at once.
 
-        Signals are left as they are outside the main thread, which alone may set their handlers.
-
-        Args:
-            at_once: whether the first signal interrupts too. Several processes cannot end after the same
-                step, as each gets the signal at another time.
+        With several processes a second signal changes nothing: a process that left alone would let the others
+        wait for it, and a launcher such as torchrun may send its own after the user's. Signals are left as
+        they are outside the main thread, which alone may set their handlers.
         """
 
         def note(number: int, frame: FrameType | None) -> None:
-            if at_once or self.signal is not None:
+            if self._noted and not self._several:
                 raise Interrupted(number)
-            self.signal = number
+            self._noted = number
 
         if threading.current_thread() is not threading.main_thread():
             yield
@@ -53,7 +59,19 @@ class Interruption:
             for number, handler in before.items():
                 signal.signal(number, handler or signal.SIG_DFL)
 
+    def has_come(self) -> bool:
+        """Whether a signal has come to any process.
+
+        All processes must ask after the same step, and all get the same answer: each gets the signal at
+        another time, or only one gets it.
+        """
+        self._agreed = self._noted
+        if self._several:
+            noted = torch.tensor([self._noted], device=self._accelerator.device)
+            self._agreed = int(self._accelerator.gather(noted).max())
+        return self._agreed != 0
+
     def check(self) -> None:
-        """Raise `Interrupted` if a signal has come."""
-        if self.signal is not None:
-            raise Interrupted(self.signal)
+        """Raise `Interrupted` in all processes if a signal has come to any; see `has_come`."""
+        if self.has_come():
+            raise Interrupted(self._agreed)

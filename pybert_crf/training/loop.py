@@ -99,7 +99,7 @@ class TrainingLoop(ABC, Generic[BatchT, ReportT]):
         self.model, self.optimizer = accelerator.prepare(model, optimizer)
         self.scheduler = build_scheduler(self.optimizer.optimizer, self._steps(), options.warmup)
         self.state = TrainingState(accelerator, self.model, self.optimizer, self.scheduler)
-        self.interruption = Interruption()
+        self.interruption = Interruption(accelerator)
         self.history: list[dict[str, Any]] = []
         self._position = _Position()
         self._place = Place(0, 0, (), (), str)
@@ -157,10 +157,10 @@ class TrainingLoop(ABC, Generic[BatchT, ReportT]):
 
         Raises:
             FloatingPointError: a loss, gradient or weight is not finite; the last good state is kept.
-            Interrupted: SIGINT (Ctrl-C) or SIGTERM came, and a checkpoint of the last step is saved. After a
-                second signal, or with several processes, the checkpoint is the one before.
+            Interrupted: SIGINT (Ctrl-C) or SIGTERM came, to any of the processes, and a checkpoint of the
+                last step is saved. After a second signal the checkpoint is the one before.
         """
-        with self.interruption.awaited(at_once=self.accelerator.num_processes > 1):
+        with self.interruption.awaited():
             return self._run()
 
     def _run(self) -> Finished[ReportT]:
@@ -275,7 +275,7 @@ class TrainingLoop(ABC, Generic[BatchT, ReportT]):
             total += loss
             if self.accelerator.is_main_process:
                 self.tell(Stepped(epoch, step, len(groups), float(loss)))
-            interrupted = self.interruption.signal is not None
+            interrupted = self.interruption.has_come()
             if ((every and step % every == 0) or interrupted) and step < len(groups):
                 check_weights(self.model, self._place)
                 self._position = _Position(step, float(total), time.perf_counter() - started)

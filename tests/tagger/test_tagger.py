@@ -267,20 +267,38 @@ def test_labels_without_a_scheme_may_follow_each_other_freely(make_tagger: Make)
         Tagger(model, make_tagger().tokenizer, "word")
 
 
+class Table(list[str]):
+    """As a data frame: iterates over the names of its columns."""
+
+    columns = ("text",)
+
+
 @pytest.mark.parametrize(
     ("call", "told"),
     [
         (lambda tagger: tagger(["北京"]), r"takes one str, got a list; for several texts call tagger\.tag"),
-        (lambda tagger: tagger(None), r"takes one str, got None"),
+        (lambda tagger: tagger(None), r"takes one str, got None; for several"),
+        (lambda tagger: tagger(float("nan")), r"takes one str, got nan \(a float\)"),
         (lambda tagger: tagger.tag("北京"), r"got a str; for one text call tagger\(text\)"),
-        (lambda tagger: tagger.tag(None), r"several texts are expected, got None"),
+        (lambda tagger: tagger.tag(None), r"several texts are expected, got None; for one text"),
+        (lambda tagger: tagger.tag(5), r"several texts are expected, got 5 \(an int\)"),
+        (lambda tagger: tagger.tag({"text": ["北京"]}), r"got a dict; give one column of it"),
+        (lambda tagger: tagger.tag(Table(["text"])), r"got a Table; give one column of it"),
+        (
+            lambda tagger: list(tagger.tag([["北", "京"]])),
+            r"row 0 of the texts is a list .*tagger\.tag_units",
+        ),
         (
             lambda tagger: list(tagger.tag(["北京", float("nan")])),
             r"row 1 of the texts is nan \(a float\).*fill",
         ),
         (lambda tagger: list(tagger.tag(iter([b"x"]))), r"row 0 of the texts is a bytes"),
         (lambda tagger: list(tagger.tag_units(["北京"])), r"row 0 is a str instead of a list of units"),
-        (lambda tagger: list(tagger.annotate_units([["北"], ["京", None]])), r"row 1 is a list"),
+        (lambda tagger: list(tagger.tag_units(None)), r"lists of units are expected, got None; for uncut"),
+        (
+            lambda tagger: list(tagger.annotate_units([["北"], ["京", None]])),
+            r"row 1: unit 1 is None instead",
+        ),
     ],
 )
 def test_what_is_no_text_is_answered_with_the_right_call(

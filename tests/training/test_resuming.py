@@ -184,6 +184,42 @@ def test_a_signal_saves_and_ends_the_run(options: Make, tmp_path: Path, kind: si
     assert all(value.equal(whole[name]) for name, value in read_tensors(result.out).items())
 
 
+SIGNALLED = """
+import json, os, signal, sys
+from pybert_crf import TrainOptions, train
+from pybert_crf.training import Stepped
+
+def send(event):
+    if isinstance(event, Stepped) and event.step == 2:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+try:
+    train(TrainOptions(**json.loads(sys.argv[1])), send)
+except KeyboardInterrupt as interrupted:
+    print("ended by signal", interrupted.signal, flush=True)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGTERM")
+def test_a_signal_to_one_process_ends_all_after_the_same_step(options: Make, tmp_path: Path) -> None:
+    """Only the first process gets it. The other would wait for it without end, or save another step."""
+    script = tmp_path / "signalled.py"
+    script.write_text(SIGNALLED, encoding="utf-8")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    command += [str(script), json.dumps(options(batch_tokens=32).to_dict())]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count(f"ended by signal {int(signal.SIGTERM)}") == 2
+    checkpoint = find_checkpoint(Path(options().out))
+    assert checkpoint is not None
+    assert json.loads((checkpoint / "progress.json").read_text("utf-8"))["position"]["step"] == 2
+    assert {path.name for path in checkpoint.glob("random-*")} == {"random-0", "random-1"}
+    with pytest.raises(ValueError, match="begun by 2 processes"):
+        train(options(batch_tokens=32, resume=True))
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGTERM")
 def test_the_command_exits_as_the_signal_says(options: Make) -> None:
     chosen = options()
