@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -63,36 +61,3 @@ def test_a_link_that_waits_at_the_temporary_name_is_not_followed(
         write_text(tmp_path / "a.txt", "yours")
     assert (tmp_path / "victim").read_text() == "mine"
     assert not (tmp_path / "a.txt").exists()
-
-
-@pytest.mark.skipif(os.name != "posix", reason="no RLIMIT_FSIZE")
-@pytest.mark.parametrize(
-    "write",
-    [
-        "write_text('a/model.safetensors', 'x' * 100_000)",
-        "write_json('a/model.safetensors', ['x' * 100_000])",
-        "write_tensors('a', {'weight': torch.zeros(100_000)})",
-    ],
-)
-def test_no_space_is_said_in_these_words_by_every_writer(tmp_path: Path, write: str) -> None:
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "model.safetensors").write_text("old")
-    code = (
-        "import resource, torch\n"
-        "from pybert_crf.files import write_json, write_text\n"
-        "from pybert_crf.encoders import write_tensors\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))\n"
-        f"try:\n    {write}\nexcept OSError as error:\n    print(error)\n"
-    )
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert "no space left to write a/model.safetensors" in done.stdout
-    assert (tmp_path / "a" / "model.safetensors").read_text() == "old"
-    assert [path.name for path in (tmp_path / "a").iterdir()] == ["model.safetensors"]
