@@ -6,9 +6,11 @@ Each input is read as a tagged corpus, as the tokens of a column file, and as pl
 from __future__ import annotations
 
 import gzip
+import json
 from collections.abc import Callable, Iterable, Iterator
+from random import Random
 
-from mutation import mutate_text as mutate
+from mutation import Raw, mutate_json, mutate_text
 from refusals import assert_good_refusal, scratch
 
 from pybert_crf.text.corpora import CorpusError, read_columns, read_corpus, write_columns
@@ -21,18 +23,45 @@ _PLACE = scratch()
 _FILE, _WRITTEN = _PLACE / "given.txt", _PLACE / "written.txt"
 
 
+def mutate(random: Random, data: bytes, raw: Raw) -> bytes:
+    """Change lines of a text, or fields of JSON, in one line or in several."""
+    if data[:1] not in (b"{", b"[") or random.random() < 0.3:
+        return mutate_text(random, data, raw)
+    lines = data.split(b"\n")
+    at = random.randrange(len(lines))
+    lines[at] = mutate_json(random, lines[at], raw)
+    return b"\n".join(lines)
+
+
 def seeds() -> Iterator[tuple[str, bytes]]:
     """Column files in several schemes, with the habits of several sources."""
     yield "bio", "张 B-PER\n三 I-PER\n在 O\n北 B-LOC\n京 I-LOC\n\n天 O\n".encode()
     yield "iob1", b"-DOCSTART- -X- O\n\nEU NNP I-ORG\nrejects VBZ O\nGerman JJ I-MISC\ncall NN B-MISC\n"
     yield "bioes", "\ufeff北\tB-LOC\r\n京\tE-LOC\r\n人\tS-PER\r\n".encode()
-    yield "bmes", "中 B\n国 E\n人 S\n民 M\n".encode()
+    yield "bmes", "中 B\n国 E\n人 S\n民 S\n".encode()
     yield "io", b"a I-X\nb I-X\n\n\n\nc O\n"
     yield "numbered", b"# id = 1\n1\tthe\t_\tB-X\n2\tend\t_\tI-X\n\n1\tof\t_\tO\n"
     yield "gb18030", "张 B-PER\n三 I-PER\n在 O\n".encode("gb18030")
     yield "utf-16", "张 B-PER\n三 I-PER\n".encode("utf-16")
     yield "gzip", gzip.compress(b"a B-X\nb I-X\n", mtime=0)
+    text = "张三在北京。"
+    entities = [{"start": 0, "end": 2, "label": "PER"}, {"start": 3, "end": 5, "label": "LOC"}]
+    for name, value in {
+        "spans": {"text": text, "entities": entities},
+        "doccano": {"id": 1, "text": text, "label": [[0, 2, "PER"], [3, 5, "LOC"]]},
+        "cluener": {"text": text, "label": {"name": {"张三": [[0, 1]]}}},
+        "lists": {"tokens": ["EU", "rejects"], "ner_tags": ["B-ORG", "O"]},
+        "label-studio": _label_studio(text),
+    }.items():
+        yield name, json.dumps(value, ensure_ascii=False).encode() + b"\n"
+        yield f"{name}-list", json.dumps([value, value]).encode()
     yield "text", "第一行 text\n\n  第二行\u2028 \n".encode()
+
+
+def _label_studio(text: str) -> dict[str, object]:
+    value = {"start": 0, "end": 2, "text": text[:2], "labels": ["PER"]}
+    result = [{"value": value, "from_name": "label", "to_name": "text", "type": "labels"}]
+    return {"data": {"text": text}, "annotations": [{"result": result}]}
 
 
 def check(data: bytes) -> None:
