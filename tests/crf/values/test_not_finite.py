@@ -71,6 +71,23 @@ def test_nan_or_plus_infinity_makes_the_row_nan(backend: str) -> None:
         assert not likelihood[~row_is_bad].isnan().any()
 
 
+@each_backend
+def test_marginals_before_plus_infinity_are_nan(backend: str) -> None:
+    """The smallest row: its first position is impossible, and +inf follows."""
+    crf = layer(hostile_batch(0, 1), backend)
+    for last in (INF, torch.nan):
+        assert crf.marginals(torch.tensor([[[-INF], [last]]], device=DEVICE)).isnan().all()
+
+
+@each_backend
+def test_a_sum_beyond_the_dtype_is_infinite(backend: str) -> None:
+    """Silently: a warning would be an error here."""
+    emissions = torch.full((1, 2, 1), 3e38, device=DEVICE)
+    crf = layer(hostile_batch(0, 1), backend).float()
+    assert crf.log_partition(emissions).tolist() == [INF]
+    assert crf.viterbi(emissions)[1].tolist() == [INF]
+
+
 PATH = [str(folder) for folder in Path(__file__).parents[:2]]  # of the modules that the programs below import
 
 # Run in a process of its own, which a read outside the tensors ends.

@@ -54,7 +54,7 @@ def _sum(tags: Tensor | None, chain: Chain, grad: Tensor | None) -> list[Tensor]
     counts = (part.sum(axis=0) for part in (batch.d_start, batch.d_transitions, batch.d_end))
     results = [batch.log_z if tags is None else batch.values, batch.log_z, ~is_left, batch.d_emissions]
     results += [] if grad is None else counts
-    return [torch.from_numpy(part.astype(batch.emissions.dtype, copy=False)) for part in results]
+    return [torch.from_numpy(part).to(chain.emissions.dtype) for part in results]
 
 
 def _prepare(tags: Tensor | None, chain: Chain, grad: Tensor | None) -> sums.Batch:

@@ -346,7 +346,7 @@ def _log_backward(b: int, positions: Ints, alphas: Floats, sums: Floats, chunk: 
             alpha, total = alphas[positions[n - 1], i], 0.0
             for j in range(K):
                 part = _exp(alpha + batch.transitions[i, j] - sums[n, j])
-                pair = marginals[n, j] * part if sums[n, j] != NEG_INF else 0.0
+                pair = marginals[n, j] * (part if sums[n, j] != NEG_INF else 0.0)  # NaN stays
                 batch.d_transitions[chunk, i, j] += pair
                 total += pair
             marginals[n - 1, i] = total
