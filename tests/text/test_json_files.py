@@ -189,3 +189,20 @@ def test_spans_come_back_as_they_were(
     found = entities(read_corpus(path, habits=Habits(unit="char")))
     expected = ["".join(text[start:end].split()) for start, end, _ in given_spans]
     assert [surface for _, surface in found] == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ('{"tokens": ["a", "b"], "ner_tags": ["B-X", "Ox"]}', "tag 'Ox' is neither"),
+        ('{"data": {"text": "a"}, "annotations": 4}', "no list of annotations of Label Studio: 4"),
+        ('{"text": "a", "label": {"": {"a": [[0, 0]]}}}', "entities of no known form"),
+        ('{"text": "a\\ud800", "label": []}', "half of a pair of surrogates"),
+        ('{"text": ' + "[" * 3000, "too deeply nested"),
+    ],
+    ids=["tag", "annotations", "type", "surrogate", "deep"],
+)
+def test_what_the_fuzzer_found_is_refused_by_its_line(line: str, told: str, tmp_path: Path) -> None:
+    (tmp_path / "corpus.json").write_text(line)
+    with pytest.raises(CorpusError, match=rf"corpus\.json:1: .*{told}"):
+        read_corpus(tmp_path / "corpus.json")

@@ -15,6 +15,7 @@ from pybert_crf.text.corpora.corpus import Sentence
 from pybert_crf.text.corpora.habits import Habits
 from pybert_crf.text.corpora.lines import CorpusError, Source, numbered_lines, source_name
 from pybert_crf.text.corpora.spans import Entity, Record, SpanReader, find_convention
+from pybert_crf.text.tagging.schemes import split_tag
 from pybert_crf.text.units import detect_unit, split_units
 
 Object = tuple[int, Any]  # line from 1, what stands there
@@ -85,7 +86,14 @@ def _is_one_array(lines: Sequence[tuple[int, str]]) -> bool:
 
 def _parsed(text: str, name: str, line: int, many: bool = False) -> Any:
     try:
-        return json.loads(text)
+        value = json.loads(text)
+        if "\\u" in text:  # half of a pair of surrogates is no character, and no file can hold it
+            json.dumps(value, ensure_ascii=False).encode()
+        return value
+    except UnicodeEncodeError:
+        raise CorpusError(
+            name, line, f"half of a pair of surrogates (\\ud800 to \\udfff): {quoted(text)}"
+        ) from None
     except (ValueError, RecursionError) as error:
         at = getattr(error, "lineno", 1) - 1 if many else 0
         told = getattr(error, "msg", "too deeply nested")
@@ -117,6 +125,11 @@ def _from_lists(tokens: list[Any], tags: list[Any], name: str, line: int, habits
         named.append(names[tag] if isinstance(tag, int) and names else str(tag).strip())
     if not all(isinstance(token, str) and token.strip() for token in tokens):
         raise CorpusError(name, line, "a token is empty or no text")
+    try:
+        for tag in named:
+            split_tag(tag)
+    except ValueError as error:
+        raise CorpusError(name, line, str(error)) from None
     return Sentence(tokens, named, line, one_line=True)
 
 
@@ -145,7 +158,7 @@ def _entities(given: Any) -> Iterator[Entity]:
         for label, surfaces in given.items():
             for surface, spans in surfaces.items():
                 for start, end in spans:
-                    yield Entity(_offset(start), _offset(end), label, surface)
+                    yield Entity(_offset(start), _offset(end), _label(label), surface)
         return
     for each in given:
         if isinstance(each, dict):
@@ -173,6 +186,8 @@ def _label(value: Any) -> str:
 def _label_studio(value: dict[str, Any], name: str, line: int, habits: Habits) -> Iterator[Record]:
     """A task of Label Studio; those without an annotation are left out."""
     given = value.get("annotations", value.get("completions", []))
+    if not isinstance(given, list):
+        raise CorpusError(name, line, f"no list of annotations of Label Studio: {quoted(given)}")
     kept = [each for each in given if isinstance(each, dict) and not each.get("was_cancelled")]
     annotators = [str(each.get("completed_by", number)) for number, each in enumerate(kept, 1)]
     if habits.annotator is not None:
