@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,9 @@ from pybert_crf.reading import ConfigError, quoted
 
 MAX_PIECES = 1 << 24
 """An id is below this; the largest vocabularies have some 500,000 pieces."""
+
+MAX_GROWTH = 10_000
+"""Of a text, by replacements; those of known tokenizers make it shorter, or at most three times as long."""
 
 SPACE = "▁"
 """Sentencepiece's symbol for a space."""
@@ -56,10 +60,26 @@ def library_errors(told: str) -> Iterator[None]:
         raise ConfigError(f"{told}: {str(error)[:200]}") from error
 
 
+def _growth(normalizer: Any) -> int:
+    """How many times as long a text may become, at most, by the replacements of a ``tokenizer.json``."""
+    if normalizer["type"] == "Sequence":
+        return math.prod(_growth(each) for each in normalizer["normalizers"])
+    if normalizer["type"] == "Replace":
+        return max(1, len(normalizer["content"]))
+    return 1
+
+
 class LibraryPieces:
-    """The rules of a tokenizer of the `tokenizers` library, saved as ``tokenizer.json``."""
+    """The rules of a tokenizer of the `tokenizers` library, saved as ``tokenizer.json``.
+
+    Raises:
+        ConfigError: its replacements, applied to each other's result, may make a text very long.
+    """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
+        state = json.loads(tokenizer.normalizer.__getstate__()) if tokenizer.normalizer else None
+        if state is not None and _growth(state) > MAX_GROWTH:
+            raise ConfigError(f"its replacements may make a text more than {MAX_GROWTH:,} times as long")
         tokenizer.no_truncation()  # a tokenizer.json may enable both, which would change units silently
         tokenizer.no_padding()
         self.tokenizer = tokenizer

@@ -136,3 +136,20 @@ def test_two_pieces_with_one_id(vocabulary_files: Callable[[str], Path], tmp_pat
 def test_a_special_piece_without_text_is_the_usual_one(make_checkpoint: Make) -> None:
     tokenizer = UnitTokenizer.from_directory(make_checkpoint("bert", mask_token={"content": ""}))
     assert tokenizer.mask_id == tokenizer.encode(["[MASK]"]).ids[0]
+
+
+def test_replacements_of_replacements(vocabulary_files: Callable[[str], Path], tmp_path: Path) -> None:
+    """Forty doublings would make one letter fill all memory."""
+    directory = tmp_path / "saved"
+    shutil.copytree(vocabulary_files("bert"), directory)
+    UnitTokenizer.from_directory(directory).save(directory)
+    content = json.loads((directory / "tokenizer.json").read_text())
+    doubling = {"type": "Replace", "pattern": {"String": "t"}, "content": "tt"}
+    for count, good in ((10, True), (40, False)):
+        content["normalizer"] = {"type": "Sequence", "normalizers": [doubling] * count}
+        (directory / "tokenizer.json").write_text(json.dumps(content))
+        if good:
+            UnitTokenizer.from_directory(directory).encode(["t"])
+        else:
+            with pytest.raises(ConfigError, match="its replacements may make a text more than 10,000 times"):
+                UnitTokenizer.from_directory(directory)
