@@ -45,6 +45,10 @@ struct Threads {
 template <class Real>
 const Operations<Real, Threads>& operations();
 
+// Those of a set by its name; null if this machine or this build lacks it.
+template <class Real>
+const Operations<Real, Threads>* operations_of(const char* set);
+
 const char* instruction_set();
 
 }  // namespace cpu

@@ -31,8 +31,9 @@ bool cpu_has_avx512() {
 }
 #endif
 
-InstructionSet choose() {
-  const InstructionSet sets[] = {
+// The set of this name, or the widest if it is null; null if this machine or this build lacks it.
+const InstructionSet* find(const char* wanted) {
+  static const InstructionSet sets[] = {
   // the widest first
 #if defined(PYBERT_CRF_HAS_AVX512)
       {"avx512", cpu_has_avx512(), avx512::operations_float, avx512::operations_double},
@@ -47,15 +48,20 @@ InstructionSet choose() {
       {"lockstep", true, lockstep::operations_float, lockstep::operations_double},
 #endif
   };
-  const char* wanted = std::getenv("PYBERT_CRF_ISA");
   for (const auto& set : sets)
-    if (set.usable && (wanted == nullptr || std::strcmp(wanted, set.name) == 0)) return set;
+    if (set.usable && (wanted == nullptr || std::strcmp(wanted, set.name) == 0)) return &set;
+  return nullptr;
+}
+
+const InstructionSet& choose() {
+  const char* wanted = std::getenv("PYBERT_CRF_ISA");
+  if (const InstructionSet* set = find(wanted)) return *set;
   throw std::runtime_error("PYBERT_CRF_ISA is '" + std::string(wanted) +
                            "', which is not an instruction set that this machine and this build have");
 }
 
 const InstructionSet& chosen() {
-  static const InstructionSet set = choose();
+  static const InstructionSet& set = choose();
   return set;
 }
 
@@ -69,6 +75,18 @@ const Operations<float, Threads>& operations() {
 template <>
 const Operations<double, Threads>& operations() {
   return chosen().doubles;
+}
+
+template <>
+const Operations<float, Threads>* operations_of(const char* set) {
+  const InstructionSet* found = find(set);
+  return found != nullptr ? &found->floats : nullptr;
+}
+
+template <>
+const Operations<double, Threads>* operations_of(const char* set) {
+  const InstructionSet* found = find(set);
+  return found != nullptr ? &found->doubles : nullptr;
 }
 
 const char* instruction_set() {
