@@ -29,7 +29,7 @@ def written(folder: Path, text: str | bytes) -> Path:
 FROM_TEXT: dict[str, Callable[[], object]] = {
     "a tag": lambda: split_tag(LONG),
     "a tag of a scheme": lambda: detect_scheme([["B-" + LONG, "X-" + LONG]]),
-    "tags in a wrong order": lambda: check_scheme([["O", "E-" + LONG]], "BIOES"),
+    "tags in a wrong order": lambda: check_scheme([["O", "E-" + LONG, "O", "E-" + LONG]], "BIOES"),
     "a scheme": lambda: convert(["O"], "BIO", LONG),
     "a constraint": lambda: tag_constraints(["O", LONG], "BIO"),
     "a unit": lambda: split_units("a", LONG),
@@ -49,7 +49,7 @@ IN_A_FILE: dict[str, tuple[str | bytes, Callable[[Path], object]]] = {
     "a carriage return": ("a\r" + LONG, lambda path: list(read_columns(path))),
     "a tag in a file": (f"a {LONG}\n", read_corpus),
     "a tag without a type": (f"a B-{LONG}\nb I\n", read_corpus),
-    "an illegal tag": (f"a E-{LONG}\nb O\n", read_corpus),
+    "an illegal tag": (f"a E-{LONG}\nb O\nc E-{LONG}\n", read_corpus),
 }
 
 

@@ -95,9 +95,9 @@ def test_a_byte_order_mark_with_a_tag_is_a_token(file: Path) -> None:
         ("a O\rb O\r", 1, "a carriage return inside the line"),
         (b"a O\n\nb\xff O\n", 3, "not UTF-8 .byte 2 of the line is ff.: b'b.xff O'"),
         ("a O\nb O\n".encode("utf-16"), 1, "not UTF-8"),
-        ("a O\n\nb B-X\nc O\nd I-X\n", 5, "'I-X' cannot follow 'O'"),
+        ("a O\n\nb B-X\nc O\nd I-X\ne O\nf I-X\n\ng B-X\n", 5, r"'I-X' cannot follow 'O' \(2 such faults\)"),
         ("a B-X\nb M-X\nc L-X\n", 3, "prefix of 'L-X'"),
-        ("a B-X\nb E-X\n\nc B-X\n\nd S-X\n", 4, "'O' cannot follow 'B-X'"),
+        ("a B-X\nb E-X\n\nc B-X\n\nd S-X\ne B-X\n", 4, "'O' cannot follow 'B-X'"),
     ],
 )
 def test_faults_are_named_with_file_and_line(
@@ -154,6 +154,11 @@ def test_tolerated_faults_are_listed(file: Path) -> None:
     corpus = _read(file, "a B-X\nb E-X\n\n" * 100 + "c O\nd B-X\n")
     assert corpus.scheme == "BIOES"
     assert corpus.illegal_lines == [302]
+
+
+def test_one_fault_in_a_small_file_is_listed(file: Path) -> None:
+    corpus = _read(file, "a B-X\nb I-X\n\nc I-X\nd O\n")
+    assert (corpus.scheme, corpus.illegal_lines) == ("BIO", [4])
 
 
 def test_read_columns_takes_tokens_alone(file: Path) -> None:

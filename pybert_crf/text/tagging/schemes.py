@@ -38,7 +38,8 @@ _SPELLING = {
 _CLOSED = frozenset({"BIOES", "BMES", "BILOU"})  # the schemes that mark an entity's end
 
 SCHEMES = tuple(_SPELLING)
-TOLERATED = 0.01  # share of the entity tags that may be illegal (the training part of Resume NER has 4)
+# Share of the entity tags that may be illegal (the training part of Resume NER has 4); in any corpus one may.
+TOLERATED = 0.01
 
 
 class SchemeError(ValueError):
@@ -141,8 +142,8 @@ def detect_scheme(sequences: Iterable[Sequence[str]]) -> str:
     Ties go to the first of BIO, IO, IOB1, BIOES, BMES, BILOU. So tags are IOB1 rather than BIO if I-X
     begins entities (after O, after another type, at the start of a sequence) and B-X occurs only directly
     after an entity of the same type. O tags alone are BIO; I- tags alone are IO, not IOB1; B, E and S
-    without I or M are BIOES, not BMES. As real corpora contain a few faults, a share of `TOLERATED` of the
-    entity tags may be illegal.
+    without I or M are BIOES, not BMES. As real corpora contain a few faults, one tag, or a share of
+    `TOLERATED` of the entity tags, may be illegal.
 
     Raises:
         SchemeError: no scheme has all the prefixes, or too many tags are illegal in the closest scheme.
@@ -248,7 +249,7 @@ def _check_fit(seen: list[_Pair], scheme: str, opening: str) -> None:
     if foreign:
         culprit = next(pair for pair in seen if _is_foreign(pair.tag, scheme))
         what = f"the prefix of {quoted(culprit.tag)} is not one of {', '.join(_prefixes(scheme))}"
-    elif illegal > TOLERATED * entity_tags:
+    elif illegal > max(1, TOLERATED * entity_tags):
         culprit = next(pair for pair in seen if not is_legal(pair.previous, pair.tag, scheme))
         what = f"{quoted(culprit.tag)} cannot follow {quoted(culprit.previous)} ({illegal} such faults)"
     else:
