@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import BinaryIO
 
-_PIECE = 1 << 14  # bytes read at once: what is read is still answered after a signal, so it is not too much
+from pybert_crf.text.corpora.lines import read_chunks
+
+_PIECE = 1 << 14  # bytes read from a pipe at once, as from a file
 _CAN_WAIT = os.name == "posix"  # elsewhere `select` knows only sockets
 
 
@@ -34,29 +36,39 @@ class Arriving:
     acts as it always does.
 
     Args:
-        stream: an open binary file; its buffer must be empty.
-        before_waiting: called whenever nothing is there to read, before waiting for it.
+        source: a file's path, or a pipe or terminal whose buffer is empty.
+        before_waiting: called whenever a pipe has nothing to read, before waiting for it.
     """
 
-    def __init__(self, stream: BinaryIO, name: str, before_waiting: Callable[[], None]) -> None:
-        self.name = name
-        self._file = stream.fileno()
+    def __init__(self, source: str | BinaryIO, before_waiting: Callable[[], None]) -> None:
+        self.name = source if isinstance(source, str) else "<stdin>"
+        self._source = source
         self._before_waiting = before_waiting
         self._signal: int | None = None
         self._waker, self._wake = os.pipe() if _CAN_WAIT else (-1, -1)
 
     def __iter__(self) -> Iterator[bytes]:
+        if isinstance(self._source, str):
+            pieces = read_chunks(self._source)
+        else:
+            pieces = self._from_pipe(self._source.fileno())
         while True:
-            if not (_CAN_WAIT and select.select([self._file], [], [], 0)[0]):
-                self._before_waiting()
-            if _CAN_WAIT:
-                select.select([self._file, self._waker], [], [])
             if self._signal is not None:
                 raise Stopped(self._signal)
-            piece = os.read(self._file, _PIECE)
+            piece = next(pieces, b"")
             if not piece:
                 return
             yield piece
+
+    def _from_pipe(self, file: int) -> Iterator[bytes]:
+        while True:
+            if not (_CAN_WAIT and select.select([file], [], [], 0)[0]):
+                self._before_waiting()
+            if _CAN_WAIT:
+                select.select([file, self._waker], [], [])
+            if self._signal is not None:
+                raise Stopped(self._signal)
+            yield os.read(file, _PIECE)
 
     @contextmanager
     def until_a_signal(self) -> Iterator[None]:

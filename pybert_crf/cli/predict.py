@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from pybert_crf.cli.arriving import Arriving, Stopped
 from pybert_crf.cli.verb import Verb
@@ -27,17 +26,12 @@ def work(options: PredictOptions) -> None:
     """Tag text with a saved tagger: one answer for every input line, in order, as it comes."""
     from pybert_crf.tagger import Tagger
 
-    with ExitStack() as stack:
-        stream: BinaryIO = sys.stdin.buffer
-        if options.file != "-":
-            if not Path(options.file).is_file():
-                raise FileNotFoundError(f"{options.file}: no such file")
-            stream = stack.enter_context(Path(options.file).open("rb"))
-        tagger = Tagger.from_pretrained(options.model, device=options.device)
-        prediction = _Prediction(tagger, options)
-        source = Arriving(stream, "<stdin>" if options.file == "-" else options.file, prediction.answer)
-        with source.until_a_signal():
-            prediction.run(source)
+    if options.file != "-" and not Path(options.file).exists():
+        raise FileNotFoundError(f"{options.file}: no such file")
+    prediction = _Prediction(Tagger.from_pretrained(options.model, device=options.device), options)
+    source = Arriving(sys.stdin.buffer if options.file == "-" else options.file, prediction.answer)
+    with source.until_a_signal():
+        prediction.run(source)
 
 
 class _Prediction:
@@ -59,9 +53,11 @@ class _Prediction:
         try:
             for item in self._items(source):
                 self._add(item, len(item) if isinstance(item, str) else sum(map(len, item)))
-        except (CorpusError, Stopped) as reason:
+        except BrokenPipeError:  # of the output
+            raise
+        except (CorpusError, Stopped, OSError) as reason:
             self.answer()
-            if isinstance(reason, CorpusError):
+            if not isinstance(reason, Stopped):
                 raise
             print(f"stopped by {reason}: all lines that had been read are answered", file=sys.stderr)
             sys.exit(128 + reason.signal)
@@ -123,7 +119,7 @@ def _json(**record: Any) -> str:
 
 def _columns(answer: Annotation | CorpusError) -> str:
     if isinstance(answer, CorpusError):
-        return ""
+        return f"# {answer}\n"
     return "".join(f"{unit}\t{tag}\n" for unit, tag in zip(answer.units, answer.tags, strict=True))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import select
@@ -18,8 +19,10 @@ import pytest
 import torch
 
 from pybert_crf import Tagger
+from pybert_crf.cli.predict import work
 from pybert_crf.encoders import Encoder
 from pybert_crf.model import BertCRF
+from pybert_crf.options import PredictOptions
 from pybert_crf.text.tokenizer import UnitTokenizer
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and select on pipes")
@@ -170,3 +173,37 @@ def test_no_input_has_no_answer(model: Path) -> None:
     with predicting(model) as process:
         assert process.communicate(b"", timeout=60) == (b"", b"")
     assert process.returncode == 0
+
+
+def test_a_compressed_file_is_read(model: Path, tmp_path: Path) -> None:
+    path = tmp_path / "text.gz"
+    path.write_bytes(gzip.compress("张三\n在北京".encode()))
+    command = [sys.executable, "-m", "pybert_crf", "predict", str(model)]
+    done = subprocess.run([*command, str(path)], capture_output=True, check=True)
+    assert texts(done.stdout.decode().splitlines()) == ["张三", "在北京"]
+    piped = subprocess.run([*command, "-"], input=path.read_bytes(), capture_output=True, check=False)
+    assert piped.returncode == 1
+    assert b"looks compressed: give the file by its name" in piped.stderr
+
+
+def test_a_skipped_sentence_is_a_comment_in_columns(model: Path) -> None:
+    with predicting(model, "--columns", "--to", "columns", "--errors", "skip") as process:
+        out, _ = process.communicate("张\n\n\t北\n\n三\n".encode(), timeout=60)
+    blocks = out.decode().split("\n\n")
+    assert blocks[0].startswith("张\t")
+    assert blocks[1].startswith("# <stdin>:3: the token column is empty")
+    assert blocks[2].startswith("三\t")
+
+
+def test_what_was_read_is_answered_before_a_failing_disk_is_told(
+    model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def failing(source: object) -> Iterator[bytes]:
+        yield "张三\n".encode()
+        raise OSError("the disk fails")
+
+    (tmp_path / "text.txt").touch()
+    monkeypatch.setattr("pybert_crf.cli.arriving.read_chunks", failing)
+    with pytest.raises(OSError, match="the disk fails"):
+        work(PredictOptions(str(model), str(tmp_path / "text.txt")))
+    assert texts(capsys.readouterr().out.splitlines()) == ["张三"]

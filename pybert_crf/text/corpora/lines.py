@@ -17,7 +17,7 @@ BOM = "\ufeff"
 Source = str | os.PathLike[str] | BinaryIO | Iterable[bytes]
 """A path; an open binary stream such as ``sys.stdin.buffer``; or its bytes, in pieces of any length."""
 
-_CHUNK = 1 << 16  # bytes read at once
+_CHUNK = 1 << 14  # bytes read at once: what is read is still answered after a signal, so it is not too much
 
 
 class CorpusError(ValueError):
@@ -68,7 +68,7 @@ def numbered_lines(
         OSError: the file cannot be read.
     """
     name = source_name(source)
-    chunks = _chunks(source)
+    chunks = read_chunks(source)
     if encoding is not None:
         chunks = _recoded(chunks, encoding, name)
     for number, raw in enumerate(_raw_lines(chunks, most), start=1):
@@ -80,12 +80,17 @@ def numbered_lines(
             yield number, text
 
 
-def _chunks(source: Source) -> Iterator[bytes]:
-    """The bytes of a source as they come."""
+def read_chunks(source: Source) -> Iterator[bytes]:
+    """The bytes of a source as they come; of a file, decompressed if it begins as gzip, xz or zstd do.
+
+    Raises:
+        CorpusError: a compressed file is damaged.
+        OSError: the file cannot be read.
+    """
     if isinstance(source, str | os.PathLike):
         try:
             with _opened(Path(source)) as stream:
-                yield from _chunks(stream)
+                yield from read_chunks(stream)
         except (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error) as error:
             raise CorpusError(source, None, f"compressed, but damaged: {error}") from error
     elif isinstance(source, io.BufferedIOBase):
@@ -170,6 +175,8 @@ def _decode(raw: bytes, name: str, number: int, most: int | None) -> str:
 
 def _looks_like(raw: bytes) -> str:
     """What encoding the bytes of a line are probably in, and the option that reads it; empty if unknown."""
+    if raw.startswith((b"\x1f\x8b", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")):
+        return "; looks compressed: give the file by its name, or decompress it"
     if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "; looks like UTF-16: --encoding utf-16"
     try:
