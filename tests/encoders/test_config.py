@@ -227,3 +227,10 @@ def test_numbers_with_which_an_encoder_gives_no_numbers(name: str, value: float)
     """A LayerNorm of equal values divides by 0; initial weights of 1e29 overflow."""
     with pytest.raises(ConfigError, match=rf"config\.json: {name} must be in"):
         config_from_json(config_to_json(CONFIG) | {name: value})
+
+
+def test_albert_without_groups_is_refused() -> None:
+    sizes = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
+    values = {"model_type": "albert", "num_hidden_groups": 0, **dict.fromkeys(sizes, 2)}
+    with pytest.raises(ConfigError, match=r"config\.json: num_hidden_groups must be at least 1"):
+        config_from_json(values)

@@ -45,7 +45,10 @@ def config_from_json(values: Mapping[str, Any]) -> EncoderConfig:
                 f"config.json: {key} = {quoted(values[key])} is not supported, only {allowed[0]!r}"
             )
     try:
-        return EncoderConfig(**_fields(family, values), model_type=family.model_type)
+        config = EncoderConfig(**_fields(family, values), model_type=family.model_type)
+        if "num_groups" in family.config_keys and config.num_groups == 0:
+            raise ConfigError(f"config.json: {family.their_key('num_groups')} must be at least 1")
+        return config
     except ConfigError:
         raise
     except (TypeError, ValueError) as error:

@@ -85,7 +85,7 @@ def read_merges(path: Path) -> list[tuple[str, str]]:
         pair = line.removesuffix("\r").split(" ")
         if line.startswith("#version") or pair == [""]:
             continue
-        if len(pair) < 2 or not all(pair[:2]):
+        if len(pair) < 2 or not all(pair[:2]) or "\r" in line.removesuffix("\r"):
             raise ConfigError(f"{path}, line {number}: expected two pieces, got {quoted(line)}")
         merges.append((pair[0], pair[1]))
     return merges

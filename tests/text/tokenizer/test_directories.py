@@ -6,6 +6,7 @@ import json
 import pickle
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -13,7 +14,9 @@ from hypothesis import strategies as st
 from layouts import HOSTILE, LAYOUTS, Make
 from peers import auto, converted, expected, own, read_proto
 
+from pybert_crf.reading import ConfigError
 from pybert_crf.text.tokenizer import UnitTokenizer
+from pybert_crf.text.tokenizer.byte_pairs import read_merges
 
 EVERY = pytest.mark.parametrize("model_type", LAYOUTS)
 UNIT = pytest.mark.parametrize("unit", ["word", "char"])
@@ -282,3 +285,10 @@ def test_what_xlm_needs_is_named(make_checkpoint: Make, monkeypatch: pytest.Monk
     (directory / "vocab.json").write_text(json.dumps({**vocab, "gap": len(vocab) + 7}))
     with pytest.raises(ValueError, match=r"vocab\.json: its ids do not run from 0 without gaps"):
         UnitTokenizer.from_directory(directory)
+
+
+def test_a_carriage_return_in_a_merge_is_refused(tmp_path: Path) -> None:
+    """It would be written back as the end of a line."""
+    (tmp_path / "merges.txt").write_bytes(b"t h\r\nth \r 7\n")
+    with pytest.raises(ConfigError, match=r"merges\.txt, line 2: expected two pieces"):
+        read_merges(tmp_path / "merges.txt")
