@@ -16,7 +16,7 @@ from pybert_crf.entities import Annotation, Entity, Tagging
 from pybert_crf.model import SECTION, BertCRF, read_tagger_config
 from pybert_crf.reading import quoted, shortened
 from pybert_crf.text.tokenizer import UnitTokenizer
-from pybert_crf.text.units import split_units
+from pybert_crf.text.units import join_units, split_units
 
 BATCH_TOKENS = 4096
 """Positions encoded at once in prediction, padding counted."""
@@ -128,8 +128,7 @@ class Tagger:
         self, sequences: Iterable[Sequence[str]], batch_tokens: int = BATCH_TOKENS
     ) -> Iterator[Annotation]:
         """As `annotate`, for sequences already cut into units, such as a column file's tokens."""
-        glue = " " if self.unit == "word" else ""
-        joined = (_join(units, glue) for units in _each_sequence(sequences))
+        joined = (join_units(units, self.unit) for units in _each_sequence(sequences))
         return self._annotate(joined, batch_tokens, LOOK_AHEAD)
 
     def _annotate(
@@ -248,13 +247,3 @@ def _entities(text: str, offsets: list[tuple[int, int]], tagging: Tagging) -> li
         Entity(start, end, label, text[start:end], score)
         for (start, end, label), score in zip(places, tagging.scores, strict=True)
     ]
-
-
-def _join(units: Sequence[str], glue: str) -> tuple[str, list[tuple[int, int]]]:
-    """The units as one text, and where each stands in it."""
-    offsets = []
-    start = 0
-    for unit in units:
-        offsets.append((start, start + len(unit)))
-        start += len(unit) + len(glue)
-    return glue.join(units), offsets

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pybert_crf.entities import Annotation
     from pybert_crf.tagger import Tagger
 
-_SAMPLE = 1 << 20
+_MOST_CHARACTERS = 1 << 20
 """Characters that wait to be tagged together at the most, whatever the number of lines."""
 
 
@@ -76,7 +76,7 @@ class _Prediction:
     def _add(self, item: str | Sequence[str] | CorpusError, characters: int) -> None:
         self.waiting.append(item)
         self.characters += characters
-        if len(self.waiting) >= self.most_lines or self.characters >= _SAMPLE:
+        if len(self.waiting) >= self.most_lines or self.characters >= _MOST_CHARACTERS:
             self.answer()
 
     def _skip(self, error: CorpusError) -> None:

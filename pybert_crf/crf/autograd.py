@@ -123,14 +123,13 @@ def k_best(k: int, chain: Chain, backend: str, pairwise: Tensor | None = None) -
     functions = load(backend)
     if not chain.emissions.is_cpu:
         return functions.k_best(k, chain)
-    (B, T, K), threads = chain.emissions.shape, torch.get_num_threads()
+    B, T, K = chain.emissions.shape
 
     def best(begin: int, end: int) -> Pair:
-        torch.set_num_threads(threads)  # a new thread has its own number
         rows = chain._replace(emissions=chain.emissions[begin:end], mask=chain.mask[begin:end])
         return functions.k_best(k, rows)
 
-    parts = in_slices(best, B, threads, float(T) * K * K * k)
+    parts = in_slices(best, B, torch.get_num_threads(), float(T) * K * K * k)
     tags, scores = zip(*parts, strict=True)
     return (tags[0], scores[0]) if len(parts) == 1 else (torch.cat(tags, dim=1), torch.cat(scores, dim=1))
 

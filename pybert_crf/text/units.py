@@ -54,6 +54,16 @@ def split_units(text: str, unit: str) -> list[tuple[int, int]]:
     raise ValueError(f"unit must be one of {', '.join(UNITS)}; got {quoted(unit)}")
 
 
+def join_units(units: Sequence[str], unit: str) -> tuple[str, list[tuple[int, int]]]:
+    """The units as one text, words joined by a space and characters by nothing, and each one's offsets."""
+    glue = " " if unit == "word" else ""
+    offsets, start = [], 0
+    for each in units:
+        offsets.append((start, start + len(each)))
+        start += len(each) + len(glue)
+    return glue.join(units), offsets
+
+
 @cache
 def _word_pattern() -> re.Pattern[str]:
     # Marks (Hindi vowel signs, accents, variation selectors) do not match \w in `re` but belong to the

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from pybert_crf.files import write_text
 from pybert_crf.text.corpora.columns import write_columns
-from pybert_crf.text.corpora.corpus import Corpus, Sentence
+from pybert_crf.text.corpora.corpus import Corpus
 from pybert_crf.text.corpora.lines import CorpusError
 from pybert_crf.text.tagging.entity_spans import spans
 from pybert_crf.text.tagging.schemes import convert
-from pybert_crf.text.units import detect_unit
+from pybert_crf.text.units import detect_unit, join_units
 
 FORMATS = ("columns", "json")
 
@@ -45,8 +45,7 @@ def write_corpus(
         return losses
     if unit == "auto":
         unit = detect_unit(sentence.tokens for sentence in corpus.sentences)
-    glue = " " if unit == "word" else ""
-    write_text(path, "".join(_json_lines(corpus, glue)))
+    write_text(path, "".join(_json_lines(corpus, unit)))
     return losses
 
 
@@ -70,22 +69,14 @@ def _lost_text(corpus: Corpus) -> list[str]:
     return [f"{lost} texts lose their white space"] if lost else []
 
 
-def _json_lines(corpus: Corpus, glue: str) -> Iterator[str]:
+def _json_lines(corpus: Corpus, unit: str) -> Iterator[str]:
     for sentence in corpus.sentences:
-        text, offsets = _text_of(sentence, glue)
+        if sentence.text is not None and sentence.offsets is not None:
+            text, offsets = sentence.text, sentence.offsets
+        else:
+            text, offsets = join_units(sentence.tokens, unit)
         entities = []
         for first, stop, label in spans(sentence.tags, corpus.scheme):
             start, end = offsets[first][0], offsets[stop - 1][1]
             entities.append({"start": start, "end": end, "label": label, "text": text[start:end]})
         yield json.dumps({"text": text, "entities": entities}, ensure_ascii=False) + "\n"
-
-
-def _text_of(sentence: Sentence, glue: str) -> tuple[str, list[tuple[int, int]]]:
-    """The sentence's own text with the places of its tokens, or the tokens joined."""
-    if sentence.text is not None and sentence.offsets is not None:
-        return sentence.text, sentence.offsets
-    offsets, start = [], 0
-    for token in sentence.tokens:
-        offsets.append((start, start + len(token)))
-        start += len(token) + len(glue)
-    return glue.join(sentence.tokens), offsets
