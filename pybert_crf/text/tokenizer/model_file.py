@@ -6,13 +6,14 @@ They are protocol buffers; the numbers of the fields are those of ``sentencepiec
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from pybert_crf.reading import ConfigError, read_bytes
+from pybert_crf.reading import ConfigError, quoted, read_bytes
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = range(1, 7)
 """Types of pieces."""
@@ -78,7 +79,10 @@ def read_model(path: Path) -> SentencePieceModel:
 def _piece(message: bytes) -> Piece:
     fields = dict(_fields(message))
     (score,) = struct.unpack("<f", _bytes(fields.get(2, b"\0\0\0\0")))
-    return Piece(_bytes(fields[1]).decode("utf-8"), score, _number(fields.get(3, NORMAL)))
+    text = _bytes(fields[1]).decode("utf-8")
+    if not math.isfinite(score):
+        raise ValueError(f"the score of the piece {quoted(text)} is {score}")
+    return Piece(text, score, _number(fields.get(3, NORMAL)))
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:

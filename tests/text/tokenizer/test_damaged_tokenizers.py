@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -119,6 +120,17 @@ def test_rules_on_which_the_library_panics(make_checkpoint: Make, capfd: pytest.
     tokenizer = UnitTokenizer.from_directory(directory)
     with pytest.raises(ConfigError, match="the tokenizer's rules fail on 'the': index out of bounds"):
         tokenizer.encode(["the"])
+
+
+@pytest.mark.parametrize("score", [float("nan"), float("inf")])
+def test_a_score_that_is_not_finite(score: float, make_checkpoint: Make) -> None:
+    """It could be read, but not be written back: JSON has no such number."""
+    directory = make_checkpoint("albert")
+    path = directory / "spiece.model"
+    piece = b"\x0a\x01q\x15" + struct.pack("<f", score)
+    path.write_bytes(path.read_bytes() + b"\x0a" + bytes([len(piece)]) + piece)
+    with pytest.raises(ConfigError, match=f"the score of the piece 'q' is {score}"):
+        UnitTokenizer.from_directory(directory)
 
 
 def test_two_pieces_with_one_id(vocabulary_files: Callable[[str], Path], tmp_path: Path) -> None:
