@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import math
 import time
 from abc import ABC, abstractmethod
@@ -47,8 +48,19 @@ def build_accelerator(options: RunOptions) -> Accelerator:
     # Without `cpu`, Accelerate treats each process of a torchrun on CPUs as a run of its own.
     cpu = not torch.accelerator.is_available()
     accelerator = Accelerator(mixed_precision=options.precision, cpu=cpu)
+    if accelerator.num_processes > 1:
+        atexit.register(_leave_processes)
     set_seed(options.seed)
     return accelerator
+
+
+def _leave_processes() -> None:
+    """End the group of processes before Python ends: gloo's threads, if they still run then, abort the process.
+
+    A run does not end the group itself, because another run may follow in the same processes.
+    """
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 @dataclass

@@ -196,7 +196,7 @@ def send(event):
 try:
     train(TrainOptions(**json.loads(sys.argv[1])), send)
 except KeyboardInterrupt as interrupted:
-    print("ended by signal", interrupted.signal, flush=True)
+    sys.stdout.write(f"ended by signal {interrupted.signal}\\n")  # at once: two processes share the pipe
 """
 
 
