@@ -17,6 +17,11 @@ LABELS = {
     "BIOES": ["O", "B-PER", "I-PER", "E-PER", "S-PER", "S-LOC"],
     "BMES": ["B", "M", "E", "S"],  # word segmentation
     "BILOU": ["O", "B", "I", "L", "U"],
+    "BIOS": ["O", "B-PER", "I-PER", "S-PER", "S-LOC"],
+    "BMEWO": ["O", "B-PER", "M-PER", "E-PER", "W-PER", "W-LOC"],
+    "IOE2": ["O", "I-PER", "E-PER", "E-LOC"],
+    "IOE1": ["O", "I-PER", "E-PER", "I-LOC"],
+    "none": ["NOUN", "VERB", "O"],
 }
 
 

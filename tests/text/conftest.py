@@ -26,6 +26,7 @@ def legal_bio() -> st.SearchStrategy[list[str]]:
 def any_tags() -> st.SearchStrategy[tuple[str, list[str]]]:
     """(scheme, tags) with the scheme's prefixes in any order, mostly illegal."""
     prefixes = {"BIO": "BI", "IOB1": "BI", "BIOES": "BIES", "BMES": "BMES", "BILOU": "BILU"}
+    prefixes |= {"BIOS": "BIS", "BMEWO": "BMEW", "IOE1": "IE", "IOE2": "IE"}
 
     def sequences(scheme: str) -> st.SearchStrategy[tuple[str, list[str]]]:
         tags = [

@@ -6,16 +6,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities
-from seqeval.scheme import BILOU, IOB1, IOB2, IOBES, Entities
+from seqeval.scheme import BILOU, IOB1, IOB2, IOBES, IOE2, Entities
 
 from pybert_crf.text.tagging.entity_spans import Span, spans, tags_from_spans
 from pybert_crf.text.tagging.schemes import SCHEMES, convert
 
 SEQEVAL_SCHEMES = {"BIO": IOB2, "IOB1": IOB1, "BIOES": IOBES, "BMES": IOBES, "BILOU": BILOU}
+SEQEVAL_SCHEMES |= {"BMEWO": IOBES, "IOE2": IOE2}  # its IOE1 is unfinished, by its own comment
 
 
 def _for_seqeval(tags: list[str], scheme: str) -> list[str]:
-    letters = {"BMES": {"M": "I"}, "BILOU": {"L": "E", "U": "S"}}.get(scheme, {})
+    letters = {"BMES": {"M": "I"}, "BMEWO": {"M": "I", "W": "S"}, "BILOU": {"L": "E", "U": "S"}}.get(scheme, {})
     return [letters.get(tag[0], tag[0]) + tag[1:] for tag in tags]
 
 
@@ -34,13 +35,13 @@ def test_lenient_reading_is_seqevals_default(
 def test_strict_reading_is_seqevals_strict_mode(
     data: st.DataObject, any_tags: st.SearchStrategy[tuple[str, list[str]]]
 ) -> None:
-    scheme, tags = data.draw(any_tags)
+    scheme, tags = data.draw(any_tags.filter(lambda drawn: drawn[0] in SEQEVAL_SCHEMES))
     theirs = tags if scheme == "BILOU" else _for_seqeval(tags, scheme)
     entities = Entities([theirs], SEQEVAL_SCHEMES[scheme]).entities[0]
     assert spans(tags, scheme, strict=True) == [(entity.start, entity.end, entity.tag) for entity in entities]
 
 
-@given(data=st.data(), scheme=st.sampled_from([scheme for scheme in SCHEMES if scheme != "IO"]))
+@given(data=st.data(), scheme=st.sampled_from([scheme for scheme in SCHEMES if scheme not in ("IO", "none")]))
 def test_spans_to_tags_and_back(
     data: st.DataObject, scheme: str, legal_bio: st.SearchStrategy[list[str]]
 ) -> None:
@@ -55,6 +56,26 @@ def test_the_two_readings_differ_where_tags_are_illegal() -> None:
     assert spans(tags, "BIO") == [Span(1, 3, "PER"), Span(3, 4, "LOC"), Span(4, 5, "PER")]
     assert spans(tags, "BIO", strict=True) == [Span(3, 4, "LOC")]
     assert spans(["I-A", "I-A", "I-B"], "IO", strict=True) == [Span(0, 2, "A"), Span(2, 3, "B")]
+
+
+@pytest.mark.parametrize(
+    ("scheme", "tags", "strict"),
+    [
+        ("BIOS", "S-A I-A B-A I-A", [(0, 1), (2, 4)]),
+        ("IOE1", "I-A E-A I-A E-A", [(0, 2)]),  # the last E is before no other, so it closes nothing
+        ("IOE1", "E-A E-A I-A", [(0, 1), (1, 2), (2, 3)]),
+    ],
+)
+def test_the_strict_reading_of_schemes_that_seqeval_lacks(
+    scheme: str, tags: str, strict: list[tuple[int, int]]
+) -> None:
+    assert [span[:2] for span in spans(tags.split(), scheme, strict=True)] == strict
+
+
+def test_every_plain_tag_is_an_entity_of_one_unit() -> None:
+    found = [Span(0, 1, "DET"), Span(1, 2, "NOUN"), Span(2, 3, "NOUN")]
+    assert spans(["DET", "NOUN", "NOUN"], "none") == found
+    assert spans(["DET", "NOUN", "NOUN"], "none", strict=True) == found
 
 
 def test_no_tags_no_spans() -> None:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pybert_crf.text.tagging.schemes import (
+    PLAIN,
     SCHEMES,
     UNTYPED,
     SchemeError,
@@ -28,7 +29,12 @@ SAME_ENTITIES = {
     "BIOES": "O B-A I-A E-A S-A O S-B B-A E-A",
     "BMES": "O B-A M-A E-A S-A O S-B B-A E-A",
     "BILOU": "O B-A I-A L-A U-A O U-B B-A L-A",
+    "BIOS": "O B-A I-A I-A S-A O S-B B-A I-A",
+    "BMEWO": "O B-A M-A E-A W-A O W-B B-A E-A",
+    "IOE2": "O I-A I-A E-A E-A O E-B I-A E-A",
+    "IOE1": "O I-A I-A E-A I-A O I-B I-A I-A",
 }
+WHOLE = [scheme for scheme in SCHEMES if scheme not in ("IO", PLAIN)]  # that hold any entities
 
 
 def test_split_tag_leaves_hyphens_to_the_type() -> None:
@@ -60,7 +66,7 @@ def test_convert_writes_the_same_entities_in_another_scheme(source: str, target:
     assert convert(SAME_ENTITIES[source].split(), source, target) == SAME_ENTITIES[target].split()
 
 
-@given(data=st.data(), path=st.lists(st.sampled_from([s for s in SCHEMES if s != "IO"]), max_size=4))
+@given(data=st.data(), path=st.lists(st.sampled_from(WHOLE), max_size=4))
 def test_converting_through_any_schemes_and_back_changes_nothing(
     data: st.DataObject, path: list[str], legal_bio: st.SearchStrategy[list[str]]
 ) -> None:
@@ -111,6 +117,10 @@ def test_detect_scheme_recognises(scheme: str) -> None:
         ("B-A E-A S-A", "BIOES"),  # also BMES
         ("B-A M-A E-A", "BMES"),
         ("U-A", "BILOU"),
+        ("B-A I-A S-A", "BIOS"),
+        ("B-A E-A W-B", "BMEWO"),
+        ("I-A E-A O E-B", "IOE2"),
+        ("I-A E-A I-A O I-B", "IOE1"),
     ],
 )
 def test_detect_scheme_takes_the_first_that_fits(tags: str, scheme: str) -> None:
@@ -188,6 +198,10 @@ def test_continues() -> None:
             ["B-A E-A", "E-A S-A", "S-A B-B", "E-A O"],
             ["B-A O", "I-A S-A", "O E-A", "B-A E-B", "O M-A"],
         ),
+        ("BIOS", ["B-A I-A", "S-A S-A", "S-A B-A", "I-A O"], ["S-A I-A", "O I-A", "O E-A"]),
+        ("IOE2", ["O I-A", "O E-A", "I-A E-A", "E-A E-A", "E-A I-B"], ["I-A O", "I-A I-B", "O B-A"]),
+        ("IOE1", ["O I-A", "I-A E-A", "E-A I-A", "E-A E-A", "I-A O"], ["E-A O", "E-A I-B", "O B-A"]),
+        (PLAIN, ["NN VB", "O B-A"], []),
     ],
 )
 def test_is_legal(scheme: str, legal: list[str], illegal: list[str]) -> None:
@@ -204,6 +218,15 @@ def test_an_unknown_scheme_is_an_error_everywhere() -> None:
     ):
         with pytest.raises(ValueError, match="unknown tag scheme 'BIOUL'"):
             call()
+
+
+def test_plain_tags_are_no_entities() -> None:
+    assert convert(["NN", "B"], PLAIN, PLAIN) == ["NN", "B"]
+    assert not continues("NN", "NN", PLAIN)
+    check_scheme([["NN", "O"]], PLAIN)
+    for source, target in ((PLAIN, "BIO"), ("BIO", PLAIN)):
+        with pytest.raises(ValueError, match="plain tags"):
+            convert(["B-A"], source, target)
 
 
 def test_the_end_of_a_sequence_counts() -> None:

@@ -23,7 +23,8 @@ def spans(tags: Sequence[str], scheme: str, strict: bool = False) -> list[Span]:
     The lenient reading is conlleval's (and seqeval's default): every unit whose tag is not O belongs to an
     entity, and an entity continues as long as the type is the same and no prefix begins or ends one, so an
     illegal I- begins one. The strict reading is seqeval's ``mode="strict"``: an entity without the prefixes
-    that the scheme requires (B-, E-) does not count. In IO both readings are the same.
+    that the scheme requires (B-, E-) does not count. In IO both readings are the same. Every plain tag is an
+    entity of one unit.
 
     Raises:
         ValueError: a tag is malformed or its prefix is not one of the scheme's.
@@ -80,6 +81,8 @@ _Role = tuple[str, str]  # (role, type), as schemes.role gives it
 
 
 def _opens(previous: _Role, current: _Role, scheme: str) -> bool:
+    if scheme in ("IOE1", "IOE2"):  # what continues nothing
+        return current[0] in "IE"
     if scheme != "IOB1":
         return current[0] in "BS"
     if current[0] == "B":  # only between two entities of one type
@@ -90,4 +93,6 @@ def _opens(previous: _Role, current: _Role, scheme: str) -> bool:
 def _closes(last: _Role, following: _Role, scheme: str) -> bool:
     if scheme == "IOB1":  # a B that follows a B of another type does not close it
         return not (last[0] == following[0] == "B" and last[1] != following[1])
-    return scheme == "BIO" or last[0] in "ES"
+    if scheme == "IOE1":  # an E only between two entities of one type
+        return last[0] == "I" or (following[0] in "IE" and last[1] == following[1])
+    return scheme in ("BIO", "BIOS") or last[0] in "ES"

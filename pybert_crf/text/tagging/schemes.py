@@ -11,6 +11,11 @@ IO       I only: adjacent entities of one type are indistinguishable
 BIOES    B I E, or S for an entity of one unit (also called BIESO, IOBES)
 BMES     as BIOES with M for I (usual for Chinese)
 BILOU    as BIOES with L for E and U for S
+BIOS     as BIO, with S for an entity of one unit (CLUENER's baselines)
+BMEWO    as BIOES with M for I and W for S
+IOE2     I only, and E for the last unit of every entity
+IOE1     I only, and E for the last unit if another entity of its type directly follows
+none     plain tags, as parts of speech: any text is a tag, and any tag may follow any
 =======  ==================================================================================================
 """
 
@@ -25,6 +30,7 @@ from pybert_crf.reading import quoted
 
 OUTSIDE = "O"
 UNTYPED = "_"  # the type of a tag without a type, as in seqeval
+PLAIN = "none"  # of tags that belong to no scheme
 
 # The prefixes of the roles B, I, E, S, in this order; `detect_scheme` tries the schemes in the order below.
 _SPELLING = {
@@ -34,10 +40,15 @@ _SPELLING = {
     "BIOES": "BIES",
     "BMES": "BMES",
     "BILOU": "BILU",
+    "BIOS": "BIIS",
+    "BMEWO": "BMEW",
+    "IOE2": "IIEE",
+    "IOE1": "IIII",  # or E, see `_prefix`
 }
-_CLOSED = frozenset({"BIOES", "BMES", "BILOU"})  # the schemes that mark an entity's end
+_CLOSED = frozenset({"BIOES", "BMES", "BILOU", "BMEWO"})  # the schemes that mark both ends of an entity
+_PREFIXES = "BIMESLUW"
 
-SCHEMES = tuple(_SPELLING)
+SCHEMES = (*_SPELLING, PLAIN)
 # Share of the entity tags that may be illegal (the training part of Resume NER has 4); in any corpus one may.
 TOLERATED = 0.01
 
@@ -63,17 +74,17 @@ def split_tag(tag: str) -> tuple[str, str]:
     The type may contain hyphens.
 
     Raises:
-        ValueError: the tag is neither ``O`` nor one of the prefixes B I M E S L U, alone or before a hyphen
+        ValueError: the tag is neither ``O`` nor one of the prefixes B I M E S L U W, alone or before a hyphen
             and a type.
     """
     if tag == OUTSIDE:
         return OUTSIDE, ""
     prefix, hyphen, label = tag.partition("-")
-    if not hyphen and len(tag) == 1 and tag in "BIMESLU":
+    if not hyphen and len(tag) == 1 and tag in _PREFIXES:
         return tag, UNTYPED
-    if not hyphen or not label or len(prefix) != 1 or prefix not in "BIMESLU":
+    if not hyphen or not label or len(prefix) != 1 or prefix not in _PREFIXES:
         raise ValueError(
-            f"tag {quoted(tag)} is neither 'O' nor PREFIX-TYPE with one of the prefixes B, I, M, E, S, L, U"
+            f"tag {quoted(tag)} is neither 'O' nor PREFIX-TYPE with one of the prefixes {', '.join(_PREFIXES)}"
         )
     return prefix, label
 
@@ -85,11 +96,13 @@ def join_tag(prefix: str, label: str) -> str:
 
 @lru_cache(maxsize=16384)
 def role(tag: str, scheme: str) -> tuple[str, str]:
-    """The tag's (role, type); the role is O, B, I, E or S in every scheme.
+    """The tag's (role, type); the role is O, B, I, E or S in every scheme. A plain tag is a type itself.
 
     Raises:
         ValueError: the scheme is unknown, the tag malformed, or its prefix is not one of the scheme's.
     """
+    if scheme == PLAIN:
+        return "S", tag
     prefixes = _prefixes(scheme)
     prefix, label = split_tag(tag)
     if prefix == OUTSIDE:
@@ -117,6 +130,8 @@ def is_legal(previous_tag: str, tag: str, scheme: str) -> bool:
 
     A tag whose prefix is not the scheme's is illegal everywhere. Raises ``ValueError`` for an unknown scheme.
     """
+    if scheme == PLAIN:
+        return True
     _spelling(scheme)  # raises for an unknown scheme, unlike for a foreign prefix
     try:
         (previous_role, previous_label), (this_role, label) = role(previous_tag, scheme), role(tag, scheme)
@@ -125,8 +140,12 @@ def is_legal(previous_tag: str, tag: str, scheme: str) -> bool:
     after_same = previous_role in "BI" and previous_label == label
     if scheme in _CLOSED:
         return after_same if this_role in "IE" else previous_role not in "BI"
-    if scheme == "BIO":
+    if scheme in ("BIO", "BIOS"):
         return this_role != "I" or after_same
+    if scheme == "IOE2":
+        return previous_role != "I" or (this_role in "IE" and after_same)
+    if scheme == "IOE1":
+        return previous_role != "E" or (this_role in "IE" and previous_label == label)
     return this_role != "B" or after_same
 
 
@@ -139,7 +158,7 @@ def illegal_positions(tags: Sequence[str], scheme: str) -> list[int]:
 def detect_scheme(sequences: Iterable[Sequence[str]]) -> str:
     """The scheme that has the prefixes of all tags and in which the fewest tags are illegal.
 
-    Ties go to the first of BIO, IO, IOB1, BIOES, BMES, BILOU. So tags are IOB1 rather than BIO if I-X
+    Ties go to the first in the order of the table above. So tags are IOB1 rather than BIO if I-X
     begins entities (after O, after another type, at the start of a sequence) and B-X occurs only directly
     after an entity of the same type. O tags alone are BIO; I- tags alone are IO, not IOB1; B, E and S
     without I or M are BIOES, not BMES. As real corpora contain a few faults, one tag, or a share of
@@ -150,13 +169,15 @@ def detect_scheme(sequences: Iterable[Sequence[str]]) -> str:
     """
     seen = _pairs_of(sequences)
     # min returns the first of equally close schemes.
-    closest = min(SCHEMES, key=lambda scheme: _distance(seen, scheme))
-    _check_fit(seen, closest, f"the tags fit none of {', '.join(SCHEMES)}; in the closest, ")
+    closest = min(_SPELLING, key=lambda scheme: _distance(seen, scheme))
+    _check_fit(seen, closest, f"the tags fit none of {', '.join(_SPELLING)}; in the closest, ")
     return closest
 
 
 def check_scheme(sequences: Iterable[Sequence[str]], scheme: str) -> None:
     """Raise `SchemeError` unless the tags fit `scheme` by the criterion of `detect_scheme`."""
+    if scheme == PLAIN:
+        return
     _spelling(scheme)
     _check_fit(_pairs_of(sequences), scheme, "the tags do not fit the scheme: in ")
 
@@ -167,8 +188,13 @@ def convert(tags: Sequence[str], source: str, target: str) -> list[str]:
     Illegal tags are read as `continues` does, so that conversion to the same scheme repairs them.
 
     Raises:
-        ValueError: a tag or scheme is unknown, or two adjacent entities of one type would merge in IO.
+        ValueError: a tag or scheme is unknown, two adjacent entities of one type would merge in IO, or one
+            scheme is that of plain tags and the other is not.
     """
+    if source == target == PLAIN:
+        return list(tags)
+    if PLAIN in (source, target):
+        raise ValueError(f"plain tags (scheme {PLAIN}) and entities cannot be converted into each other")
     _spelling(target)
     padded = [OUTSIDE, *tags, OUTSIDE]
     converted = []
@@ -180,23 +206,27 @@ def convert(tags: Sequence[str], source: str, target: str) -> list[str]:
         begins = not continues(previous, tag, source)
         ends = not continues(tag, following, source)
         touches = begins and role(previous, source)[1] == label  # directly after another of its type
-        converted.append(join_tag(_prefix(begins, ends, touches, target), label))
+        touched = ends and role(following, source)[1] == label  # directly before another of its type
+        converted.append(join_tag(_prefix(begins, ends, touches, touched, target), label))
     return converted
 
 
-def _prefix(begins: bool, ends: bool, touches: bool, scheme: str) -> str:
-    """The prefix of a unit that begins or ends an entity, or touches the entity before it, in `scheme`."""
+def _prefix(begins: bool, ends: bool, touches: bool, touched: bool, scheme: str) -> str:
+    """The prefix in `scheme` of a unit that begins or ends an entity, or touches one of its type."""
     if touches and scheme == "IO":
         raise ValueError("two adjacent entities of one type cannot be told apart in IO")
     if touches and scheme == "IOB1":
         return "B"
+    if touched and scheme == "IOE1":
+        return "E"
     this_role = {(True, False): 0, (False, False): 1, (False, True): 2, (True, True): 3}[begins, ends]
     return _spelling(scheme)[this_role]
 
 
 def _spelling(scheme: str) -> str:
     if scheme not in _SPELLING:
-        raise ValueError(f"unknown tag scheme {quoted(scheme)}; known: {', '.join(SCHEMES)}")
+        known = f"{', '.join(SCHEMES)} (IOB2 is BIO, IOBES is BIOES)"
+        raise ValueError(f"unknown tag scheme {quoted(scheme)}; known: {known}")
     return _SPELLING[scheme]
 
 
@@ -204,8 +234,8 @@ def _spelling(scheme: str) -> str:
 def _prefixes(scheme: str) -> dict[str, str]:
     """The scheme's prefixes with their roles; a letter with several roles counts as B or I."""
     spelling = _spelling(scheme)
-    if spelling == "IIII":
-        return {"I": "I"} if scheme == "IO" else {"I": "I", "B": "B"}
+    if spelling.startswith("II"):
+        return {"I": "I"} | {"IOB1": {"B": "B"}, "IOE1": {"E": "E"}, "IOE2": {"E": "E"}}.get(scheme, {})
     return {prefix: "BIES"[spelling.index(prefix)] for prefix in spelling}
 
 
