@@ -28,9 +28,9 @@ from report import markdown
 from transformers import BertConfig, BertModel
 
 from pybert_crf import Tagger, TrainOptions, train
-from pybert_crf.evaluation import score
 from pybert_crf.files import write_json
 from pybert_crf.text.corpora import Corpus
+from pybert_crf.text.tagging.metrics import evaluate
 from pybert_crf.training import EpochDone, Stepped
 from pybert_crf.training.corpora import encode_corpus, read_corpora
 
@@ -115,7 +115,8 @@ class Comparison:
 
     def _peer_f1(self, corpus: Corpus) -> float:
         tags = self.peer.predict([sentence.tokens for sentence in corpus.sentences])
-        return score(corpus, tags, self.data.train.scheme).f1
+        gold = [sentence.tags for sentence in corpus.sentences]
+        return evaluate(gold, tags, self.data.train.scheme).f1
 
     def run(self) -> dict[str, Any]:
         """Train both; the figures of this seed."""

@@ -7,10 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from pybert_crf.tagger import BATCH_TOKENS, Tagger
-from pybert_crf.text.corpora import Corpus, Habits, read_corpus
+from pybert_crf.text.corpora import Corpus, Habits, converted, read_corpus
 from pybert_crf.text.corpora.habits import UNKNOWN
 from pybert_crf.text.tagging.metrics import Report, evaluate
-from pybert_crf.text.tagging.schemes import convert
 
 
 def evaluate_file(
@@ -29,23 +28,20 @@ def evaluate_file(
         CorpusError: a malformed line, by file and number.
         FileNotFoundError: no such file.
     """
-    corpus = read_corpus(path, habits=replace(habits, unit=tagger.unit))
+    corpus = read_corpus(path, tagger.scheme, replace(habits, unit=tagger.unit))
+    corpus = converted(corpus, tagger.scheme)
     for note in corpus.notes:
         say(note)
     return evaluate_corpus(tagger, corpus, batch_tokens)
 
 
 def evaluate_corpus(tagger: Tagger, corpus: Corpus, batch_tokens: int = BATCH_TOKENS) -> Report:
-    """Entity metrics of `tagger` on `corpus`."""
+    """Entity metrics of `tagger` on `corpus`, whose tags are converted to the tagger's scheme.
+
+    Raises:
+        CorpusError: they cannot be converted; by the line.
+    """
+    corpus = converted(corpus, tagger.scheme)
     tokens = (sentence.tokens for sentence in corpus.sentences)
     predicted = [tagging.tags for tagging in tagger.tag_units(tokens, batch_tokens, scores=False)]
-    return score(corpus, predicted, tagger.scheme)
-
-
-def score(corpus: Corpus, predicted: list[list[str]], scheme: str) -> Report:
-    """Metrics of predicted tags; gold tags of another scheme are converted to the predictions' `scheme`."""
-    gold = [
-        s.tags if corpus.scheme == scheme else convert(s.tags, corpus.scheme, scheme)
-        for s in corpus.sentences
-    ]
-    return evaluate(gold, predicted, scheme)
+    return evaluate([sentence.tags for sentence in corpus.sentences], predicted, tagger.scheme)

@@ -15,6 +15,7 @@ from pybert_crf.encoders import ConfigError, resolve
 from pybert_crf.entities import Annotation, Entity, Tagging
 from pybert_crf.model import SECTION, BertCRF, read_tagger_config
 from pybert_crf.reading import quoted, shortened
+from pybert_crf.text.tagging.schemes import PLAIN, type_name
 from pybert_crf.text.tokenizer import UnitTokenizer
 from pybert_crf.text.units import join_units, split_units
 
@@ -35,25 +36,21 @@ class Tagger:
     tags and that the unit after it does not continue it.
 
     Args:
-        model: encoder, linear layer and CRF; its labels have a tag scheme.
+        model: encoder, linear layer and CRF. If its labels are plain tags, without a scheme, each unit makes
+            an entity whose label is its tag.
         tokenizer: pieces of units.
         unit: ``"char"`` or ``"word"``, what one tag stands for.
-
-    Raises:
-        ValueError: the model's labels have no scheme.
     """
 
     def __init__(self, model: BertCRF, tokenizer: UnitTokenizer, unit: str) -> None:
-        if model.scheme is None:
-            raise ValueError("the model's labels have no tag scheme, so they make no entities")
         self.model = model.eval()
         self.tokenizer = tokenizer
-        self.scheme = model.scheme
+        self.scheme = model.scheme or PLAIN
         self.unit = unit
         self.layout = WindowLayout(
             tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id, model.encoder.config.max_length
         )
-        self._decoder = EntityDecoder(model.labels, model.scheme)
+        self._decoder = EntityDecoder(model.labels, self.scheme)
 
     @classmethod
     def from_pretrained(
@@ -75,7 +72,7 @@ class Tagger:
         directory = resolve(name_or_directory, revision=revision, local_files_only=local_files_only)
         own = read_tagger_config(directory)[SECTION]
         for name in ("unit", "scheme"):
-            if own.get(name) is None:
+            if name not in own:
                 raise ConfigError(f"{directory / 'config.json'}: {SECTION}.{name} is missing: no entities")
         tokenizer = UnitTokenizer.from_directory(directory, own["unit"])
         model = BertCRF.from_pretrained(directory)
@@ -244,6 +241,6 @@ def _usable(device: str | torch.device) -> torch.device:
 def _entities(text: str, offsets: list[tuple[int, int]], tagging: Tagging) -> list[Entity]:
     places = [(offsets[start][0], offsets[end - 1][1], label) for start, end, label in tagging.spans]
     return [
-        Entity(start, end, label, text[start:end], score)
+        Entity(start, end, type_name(label), text[start:end], score)
         for (start, end, label), score in zip(places, tagging.scores, strict=True)
     ]

@@ -47,9 +47,9 @@ IN_A_FILE: dict[str, tuple[str | bytes, Callable[[Path], object]]] = {
     "one column": (LONG, read_corpus),
     "no token": ("\t" + LONG, lambda path: list(read_columns(path))),
     "a carriage return": ("a\r" + LONG, lambda path: list(read_columns(path))),
-    "a tag in a file": (f"a {LONG}\n", read_corpus),
+    "a tag in a file": (f"a O\nb {LONG}\n", read_corpus),
     "a tag without a type": (f"a B-{LONG}\nb I\n", read_corpus),
-    "an illegal tag": (f"a E-{LONG}\nb O\nc E-{LONG}\n", read_corpus),
+    "an illegal tag": (f"a M-{LONG}\nb O\nc M-{LONG}\n", read_corpus),
 }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pybert_crf.cli.verb import Verb
 from pybert_crf.options import ConvertOptions
 
@@ -10,8 +12,11 @@ def work(options: ConvertOptions) -> None:
     """Convert a corpus between columns and JSON lines, and between tag schemes; say what is lost."""
     from pybert_crf.text.corpora import Habits, read_corpus
     from pybert_crf.text.corpora.conversion import format_of, write_corpus
+    from pybert_crf.text.tagging.schemes import PLAIN
 
-    corpus = read_corpus(options.file, habits=Habits.of(options))
+    # `--scheme` is that of the output, but plain tags are so in both.
+    plain = PLAIN if options.scheme == PLAIN else None
+    corpus = read_corpus(options.file, habits=replace(Habits.of(options), scheme=plain))
     for note in corpus.notes:
         print(note)
     to = format_of(options.out) if options.to == "auto" else options.to

@@ -17,6 +17,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from pybert_crf.cli.show import show_report
 from pybert_crf.options import PretrainOptions, TrainOptions
 from pybert_crf.text.tagging.metrics import Report
+from pybert_crf.text.tagging.schemes import PLAIN
 from pybert_crf.training import (
     EpochDone,
     Event,
@@ -138,7 +139,8 @@ class TrainingDisplay(_RunDisplay):
         yield from event.taken
         parts = ", ".join(f"{name} {count:,}" for name, count in event.sentences.items())
         yield f"sentences: {parts}"
-        yield f"{len(event.labels)} tags ({event.scheme}), one for each {event.unit}"
+        kind = "plain tags" if event.scheme == PLAIN else f"tags ({event.scheme})"
+        yield f"{len(event.labels)} {kind}, one for each {event.unit}"
 
     def figures(self, dev: Report) -> tuple[str, str]:
         return f"dev F1 {dev.f1:.4f}", f"{dev.f1:.4f}"

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from pybert_crf.entities import Entity
 from pybert_crf.text.tagging.metrics import Report
+from pybert_crf.text.tagging.schemes import PLAIN
 
 _STYLES = (
     "black on cyan",
@@ -22,17 +23,20 @@ _STYLES = (
 
 
 def show_report(report: Report, console: Console | None = None) -> None:
-    """Print precision, recall and F1 for each type and overall, conlleval-style beside strict."""
+    """Print precision, recall and F1 for each type and overall: of entities conlleval-style and strict."""
+    plain = report.scheme == PLAIN
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("type")
-    for style in ("conlleval", "strict"):
+    table.add_column("tag" if plain else "type")
+    for style in ("",) if plain else ("\nconlleval", "\nstrict"):
         for column in ("precision", "recall", "F1"):
-            table.add_column(f"{column}\n{style}", justify="right")
-    table.add_column("entities", justify="right")
+            table.add_column(f"{column}{style}", justify="right")
+    table.add_column("units" if plain else "entities", justify="right")
     strict = dict(report.strict.rows())
     for name, row in report.conlleval.rows():
-        figures = [getattr(r, c) for r in (row, strict.get(name, row)) for c in ("precision", "recall", "f1")]
-        table.add_row(name, *(f"{figure:.4f}" for figure in figures), f"{row.support:,}")
+        readings = (row,) if plain else (row, strict.get(name, row))
+        figures = [getattr(r, c) for r in readings for c in ("precision", "recall", "f1")]
+        shown = report.average_name if name == "micro" else name
+        table.add_row(shown, *(f"{figure:.4f}" for figure in figures), f"{row.support:,}")
     (console or Console()).print(table)
 
 

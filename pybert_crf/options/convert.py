@@ -40,7 +40,7 @@ class ConvertOptions(CorpusOptions):
         None,
         "Scheme of the tags in columns: BIO, BIOES, BMES …; otherwise that of FILE.",
         "列文件中标签的标注体系：BIO、BIOES、BMES 等；不给则与 FILE 相同。",
-        elsewhere="tag-scheme to-scheme label-scheme",
+        elsewhere="to-scheme",
     )
     unit: str = option(
         "auto",

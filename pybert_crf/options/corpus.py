@@ -58,6 +58,19 @@ class CorpusOptions(Options):
         "实体重叠时：refuse 为报错并给出行号；longest 或 first 为保留最长或最先的。",
         choices=("refuse", "longest", "first"),
     )
+    scheme: str | None = option(
+        None,
+        "Scheme of the tags: BIO, IOB1, IO, BIOES, BMES, BILOU, BIOS, BMEWO, IOE1, IOE2, or none for plain "
+        "tags such as parts of speech; otherwise found out.",
+        "标签的标注体系：BIO、IOB1、IO、BIOES、BMES、BILOU、BIOS、BMEWO、IOE1、IOE2，"
+        "或 none（词性之类的普通标签）；不给则自动判断。",
+        elsewhere="tag-scheme label-scheme",
+    )
+    map_tags: bool = option(
+        False,
+        "Read tags in other spellings: B_PER, PER-B, b-per as B-PER; and, beside O, PER as I-PER.",
+        "按其他写法读取标签：B_PER、PER-B、b-per 读作 B-PER；有 O 时 PER 读作 I-PER。",
+    )
     annotator: str | None = option(
         None,
         "Whose annotations are read, where Label Studio has several of one text.",

@@ -9,8 +9,7 @@ from hashlib import sha256
 from pybert_crf.batches import Example, make_example
 from pybert_crf.options import TrainOptions
 from pybert_crf.tagger import Tagger
-from pybert_crf.text.corpora import Corpus, CorpusError, Habits, Sentence, read_corpus
-from pybert_crf.text.tagging.schemes import OUTSIDE, convert
+from pybert_crf.text.corpora import Corpus, Habits, Sentence, converted, mended, read_corpus
 from pybert_crf.text.tokenizer import UnitTokenizer
 from pybert_crf.text.units import detect_unit
 
@@ -49,15 +48,22 @@ class Corpora:
             if len(longest.tokens) >= _LONG:
                 told = f"{name} has a sentence of {len(longest.tokens):,} tokens at line {longest.line}"
                 notes.append(f"{told}: is the blank line missing that ends a sentence?")
-            if corpus.scheme != self.train.scheme:
-                notes.append(f"{name} is written in {corpus.scheme}; it is converted to {self.train.scheme}")
-            elif unseen := [label for label in corpus.labels if label not in self.train.labels]:
+            if unseen := [label for label in corpus.labels if label not in self.train.labels]:
                 told = ", ".join(unseen)
                 notes.append(f"{name} has tags that train never shows, so they cannot be found: {told}")
             if corpus.illegal_lines:
                 lines = _some(corpus.illegal_lines)
                 notes.append(f"{name} breaks {corpus.scheme} at lines {lines}; kept as it is")
         return tuple(notes)
+
+    def in_scheme(self, scheme: str) -> Corpora:
+        """All parts in another scheme.
+
+        Raises:
+            CorpusError: a part cannot be converted; by the line.
+        """
+        test = None if self.test is None else converted(self.test, scheme)
+        return replace(self, train=converted(self.train, scheme), dev=converted(self.dev, scheme), test=test)
 
 
 def _length(sentence: Sentence) -> int:
@@ -72,51 +78,28 @@ def read_corpora(options: TrainOptions) -> Corpora:
     """Read the files of `options`.
 
     Raises:
-        CorpusError: a malformed line, by file and number.
+        CorpusError: a malformed line, or a part that cannot be converted to train's scheme; by file and line.
         FileNotFoundError: a file is missing.
     """
     habits = Habits.of(options)
     train = read_corpus(options.train, habits=habits)
-    mended = train.illegal_lines
-    train = _mend(train)
+    lines = train.illegal_lines
+    train = mended(train)
     unit = options.unit if options.unit != "auto" else detect_unit(s.tokens for s in train.sentences)
     habits = replace(habits, unit=unit)  # texts with spans are cut as train is
-    dev = _read_like(options.dev, train.scheme, habits)
-    test = _read_like(options.test, train.scheme, habits) if options.test else None
-    return Corpora(train, dev, test, unit, mended)
-
-
-def _mend(corpus: Corpus) -> Corpus:
-    scheme = corpus.scheme
-    return replace(
-        corpus,
-        sentences=[s._replace(tags=convert(s.tags, scheme, scheme)) for s in corpus.sentences],
-    )
-
-
-def _read_like(path: str, scheme: str, habits: Habits) -> Corpus:
-    """Read a part in train's scheme, which a small part may not show; in its own if train's does not fit."""
-    try:
-        return read_corpus(path, scheme, habits)
-    except CorpusError:
-        return read_corpus(path, habits=habits)
+    dev = read_corpus(options.dev, train.scheme, habits)
+    test = read_corpus(options.test, train.scheme, habits) if options.test else None
+    return Corpora(train, dev, test, unit, lines).in_scheme(train.scheme)
 
 
 def encode_corpus(corpus: Corpus, tagger: Tagger) -> list[Example]:
     """Pieces and tag numbers of every sentence of a training corpus."""
     number = {label: i for i, label in enumerate(tagger.model.labels)}
     examples = []
-    for sentence in corpus.sentences:
-        tags = convert(sentence.tags, corpus.scheme, tagger.scheme)
+    for sentence in converted(corpus, tagger.scheme).sentences:
         encoded = tagger.tokenizer.encode(sentence.tokens)
-        examples.append(make_example(encoded, tagger.layout, [number[tag] for tag in tags]))
+        examples.append(make_example(encoded, tagger.layout, [number[tag] for tag in sentence.tags]))
     return examples
-
-
-def labels_in(corpus: Corpus, scheme: str) -> list[str]:
-    """The labels of `corpus`, converted to `scheme`: ``O``, and all others sorted."""
-    converted = (convert(s.tags, corpus.scheme, scheme) for s in corpus.sentences)
-    return [OUTSIDE, *sorted({tag for tags in converted for tag in tags} - {OUTSIDE})]
 
 
 def hash_corpora(corpora: Corpora, examples: list[Example]) -> str:

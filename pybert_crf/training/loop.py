@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import math
 import time
 from abc import ABC, abstractmethod
@@ -55,12 +56,15 @@ def build_accelerator(options: RunOptions) -> Accelerator:
 
 
 def _leave_processes() -> None:
-    """End the group of processes before Python ends: gloo's threads, if they still run then, abort the process.
+    """End the group of processes, and gloo's threads, before Python ends.
 
-    A run does not end the group itself, because another run may follow in the same processes.
+    A thread of gloo that frees a tensor while Python ends aborts the process. The threads end with the last
+    reference to the group, which `DistributedDataParallel` holds in a cycle. A run does not do this itself,
+    because another may follow in the same processes.
     """
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
+        gc.collect()
 
 
 @dataclass

@@ -6,8 +6,7 @@ import torch
 
 from pybert_crf.batches import Example, by_length, collate, make_example
 from pybert_crf.tagger import BATCH_TOKENS, Tagger
-from pybert_crf.text.corpora import Corpus
-from pybert_crf.text.tagging.schemes import convert
+from pybert_crf.text.corpora import Corpus, converted
 
 
 @torch.inference_mode()
@@ -32,9 +31,8 @@ def mean_loss(tagger: Tagger, corpus: Corpus) -> float:
 def _examples(tagger: Tagger, corpus: Corpus) -> list[Example]:
     number = {label: i for i, label in enumerate(tagger.model.labels)}
     examples = []
-    for sentence in corpus.sentences:
-        tags = convert(sentence.tags, corpus.scheme, tagger.scheme)
-        if all(tag in number for tag in tags):
+    for sentence in converted(corpus, tagger.scheme).sentences:
+        if all(tag in number for tag in sentence.tags):
             encoded = tagger.tokenizer.encode(sentence.tokens)
-            examples.append(make_example(encoded, tagger.layout, [number[tag] for tag in tags]))
+            examples.append(make_example(encoded, tagger.layout, [number[tag] for tag in sentence.tags]))
     return examples

@@ -13,6 +13,7 @@ from pybert_crf.files import write_json, write_text
 from pybert_crf.options import PretrainOptions, RunOptions, TrainOptions
 from pybert_crf.tagger import Tagger
 from pybert_crf.text.tagging.metrics import Report
+from pybert_crf.text.tagging.schemes import PLAIN
 from pybert_crf.training.events import Finished
 
 
@@ -64,11 +65,11 @@ for entity in tagger("…"):
 - Labels ({tagger.scheme}, one for each {tagger.unit}): {", ".join(tagger.model.labels)}
 - Trained on `{Path(options.train).name}`, best of {len(result.history)} epochs: {result.epoch}
 
-## Entity metrics on dev (`{Path(options.dev).name}`)
+## Figures on dev (`{Path(options.dev).name}`)
 
 {_table(result.dev)}
 
-## Entity metrics on test
+## Figures on test
 
 {test}
 """
@@ -120,7 +121,9 @@ def _name(out: str) -> str:
 
 
 def _table(report: Report) -> str:
-    lines = ["| type | precision | recall | F1 | entities |", "| --- | --- | --- | --- | --- |"]
+    first, last = ("tag", "units") if report.scheme == PLAIN else ("type", "entities")
+    lines = [f"| {first} | precision | recall | F1 | {last} |", "| --- | --- | --- | --- | --- |"]
     for name, row in report.conlleval.rows():
+        name = report.average_name if name == "micro" else name
         lines.append(f"| {name} | {row.precision:.4f} | {row.recall:.4f} | {row.f1:.4f} | {row.support} |")
     return "\n".join(lines)

@@ -12,7 +12,7 @@ from torch import Tensor
 from pybert_crf.encoders import Encoder, EncoderConfig, read_config, read_tensors
 from pybert_crf.model import SECTION, BertCRF
 from pybert_crf.options import RunOptions
-from pybert_crf.text.tagging.schemes import OUTSIDE, role
+from pybert_crf.text.tagging.schemes import OUTSIDE, PLAIN, role
 from pybert_crf.text.tokenizer import UnitTokenizer
 
 
@@ -63,7 +63,8 @@ class Head(NamedTuple):
         """The labels of the training data, `wanted`, and those of this head that are of the same types."""
         types = {role(label, scheme)[1] for label in wanted}
         known = [label for label in self.labels if _type_of(label, scheme) in types]
-        return [OUTSIDE, *(label for label in dict.fromkeys([*known, *wanted]) if label != OUTSIDE)]
+        labels = list(dict.fromkeys([*known, *wanted]))
+        return labels if scheme == PLAIN else [OUTSIDE, *(label for label in labels if label != OUTSIDE)]
 
     @torch.no_grad()
     def copy_to(self, model: BertCRF) -> None:
@@ -98,7 +99,7 @@ def read_head(directory: Path) -> Head | None:
     if SECTION in config:
         model = BertCRF.from_pretrained(directory)
         own = {name: value for name, value in model.state_dict().items() if not name.startswith("encoder.")}
-        return Head(model.labels, model.scheme, config[SECTION]["unit"], own)
+        return Head(model.labels, model.scheme or PLAIN, config[SECTION]["unit"], own)
     architectures, names = config.get("architectures"), config.get("id2label")
     if not isinstance(architectures, list) or not isinstance(names, dict):
         return None

@@ -13,14 +13,15 @@ from pybert_crf.evaluation import evaluate_corpus
 from pybert_crf.model import BertCRF
 from pybert_crf.options import TrainOptions
 from pybert_crf.tagger import Tagger
+from pybert_crf.text.corpora import converted
 from pybert_crf.text.tagging.metrics import Report
+from pybert_crf.text.tagging.schemes import PLAIN
 from pybert_crf.text.tokenizer import UnitTokenizer
 from pybert_crf.training.checkpoints import check_out
 from pybert_crf.training.corpora import (
     Corpora,
     encode_corpus,
     hash_corpora,
-    labels_in,
     read_corpora,
     unknown_note,
 )
@@ -61,6 +62,7 @@ def train(options: TrainOptions, observer: Observer | None = None) -> Finished[R
         corpora = read_corpora(options)
         accelerator = build_accelerator(options)
         tagger = build_tagger(corpora, options)
+        corpora = corpora.in_scheme(tagger.scheme)
         return TaggingTask(options, observer, corpora, accelerator, tagger).run()
 
 
@@ -85,16 +87,17 @@ def build_tagger(corpora: Corpora, options: TrainOptions) -> Tagger:
         encoder = Encoder.from_pretrained(directory)
         check_vocabulary(tokenizer, encoder.config, options)
         head = read_head(directory)
-    scheme = head.scheme if head is not None and head.scheme else corpora.train.scheme
-    labels = labels_in(corpora.train, scheme)
+    scheme = corpora.train.scheme if head is None else head.scheme or corpora.train.scheme
+    labels = converted(corpora.train, scheme).labels
+    known = None if scheme == PLAIN else scheme
     if head is None:
-        model = BertCRF(encoder, labels, scheme, options.dropout)
+        model = BertCRF(encoder, labels, known, options.dropout)
     else:
         if head.unit not in (None, corpora.unit):
             raise ValueError(
                 f"{options.model} tags each {head.unit}, but train is read by {corpora.unit}: see --unit"
             )
-        model = BertCRF(encoder, head.merge_labels(labels, scheme), scheme, options.dropout)
+        model = BertCRF(encoder, head.merge_labels(labels, scheme), known, options.dropout)
         head.copy_to(model)
     return Tagger(model, tokenizer, corpora.unit)
 

@@ -263,8 +263,11 @@ def test_only_legal_tags_come_out(make_tagger: Make, scheme: str, labels: list[s
 def test_labels_without_a_scheme_may_follow_each_other_freely(make_tagger: Make) -> None:
     model = BertCRF(make_tagger().model.encoder, ["NN", "VB"])
     assert model.crf._allowed_transitions is None
-    with pytest.raises(ValueError, match="no tag scheme"):
-        Tagger(model, make_tagger().tokenizer, "word")
+    tagger = Tagger(model, make_tagger().tokenizer, "char")
+    found = tagger("北京 a")
+    assert [(each.start, each.end, each.text) for each in found] == [(0, 1, "北"), (1, 2, "京"), (3, 4, "a")]
+    assert {each.label for each in found} <= {"NN", "VB"}
+    assert all(0.0 < each.score <= 1.0 for each in found)
 
 
 class Table(list[str]):

@@ -10,7 +10,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pybert_crf.text.corpora import Corpus, CorpusError, Sentence, read_columns, read_corpus, write_columns
+from pybert_crf.text.corpora import (
+    Corpus,
+    CorpusError,
+    Habits,
+    Sentence,
+    read_columns,
+    read_corpus,
+    write_columns,
+)
 
 
 @pytest.fixture
@@ -88,7 +96,7 @@ def test_a_byte_order_mark_with_a_tag_is_a_token(file: Path) -> None:
         ("a O\n\u3000\n", 2, "one column"),
         ("a O\n\n\tO\n", 3, r"the token column is empty \(expected 'token … tag'\): '\\tO'"),
         ("a O\n O\n", 2, "the token column is empty"),
-        ("a O\nb X-PER\n", 2, "tag 'X-PER' is neither 'O' nor PREFIX-TYPE.*'b X-PER'"),
+        ("a O\nb X-PER\n", 2, "tag 'X-PER' is neither 'O' nor PREFIX-TYPE"),
         ("a O\nb B-\n", 2, "tag 'B-'"),
         ("a B-X\n\nb O\nc B\n", 4, "tag 'B' has no type, but other tags of the file have one"),
         ("a o\n", 1, "tag 'o'"),
@@ -126,8 +134,9 @@ def test_the_scheme_of_another_part_can_be_demanded(file: Path) -> None:
     file.write_text("a B-X\nb E-X\n")  # BIOES or BMES
     assert read_corpus(file).scheme == "BIOES"
     assert read_corpus(file, scheme="BMES").scheme == "BMES"
+    assert read_corpus(file, scheme="BIO").scheme == "BIOES"  # it does not fit
     with pytest.raises(CorpusError, match=r":2: the tags do not fit the scheme: in BIO, the prefix of 'E-X'"):
-        read_corpus(file, scheme="BIO")
+        read_corpus(file, habits=Habits(scheme="BIO"))
 
 
 def test_statistics_and_labels(file: Path) -> None:
@@ -143,7 +152,7 @@ def test_statistics_and_labels(file: Path) -> None:
 def test_word_segmentation_needs_no_types(file: Path) -> None:
     corpus = _read(file, "上 B\n海 E\n的 S\n\n天 B\n安 M\n门 E\n")
     assert (corpus.scheme, corpus.labels) == ("BMES", ["O", "B", "E", "M", "S"])
-    assert corpus.statistics.entities == {"_": 3}
+    assert corpus.statistics.entities == {"word": 3}
 
 
 def test_o_is_a_label_even_where_every_token_belongs_to_something(file: Path) -> None:

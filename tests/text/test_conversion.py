@@ -58,7 +58,7 @@ def test_illegal_tags_are_counted(tmp_path: Path) -> None:
 
 def test_what_a_scheme_cannot_hold_names_the_line(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("a O\n\nOslo B-LOC\nBergen B-LOC\n")
-    with pytest.raises(CorpusError, match=r"a:3: two adjacent entities of one type .*\(IO\)"):
+    with pytest.raises(CorpusError, match=r"a:4: two adjacent entities of one type .* in IO"):
         write_corpus(read_corpus(tmp_path / "a"), tmp_path / "b", "columns", "IO")
     assert not (tmp_path / "b").exists()
 
@@ -72,7 +72,7 @@ def test_what_columns_cannot_hold_is_refused(tmp_path: Path) -> None:
 _UNITS = st.text("林雨ab。", min_size=1, max_size=8)
 
 
-@given(texts=st.lists(_UNITS, min_size=1, max_size=4), data=st.data(), scheme=st.sampled_from(SCHEMES))
+@given(texts=st.lists(_UNITS, min_size=1, max_size=4), data=st.data(), scheme=st.sampled_from(SCHEMES[:-1]))
 def test_every_round_trip(
     tmp_path_factory: pytest.TempPathFactory, texts: list[str], data: st.DataObject, scheme: str
 ) -> None:

@@ -16,7 +16,9 @@ SEQEVAL_SCHEMES |= {"BMEWO": IOBES, "IOE2": IOE2}  # its IOE1 is unfinished, by 
 
 
 def _for_seqeval(tags: list[str], scheme: str) -> list[str]:
-    letters = {"BMES": {"M": "I"}, "BMEWO": {"M": "I", "W": "S"}, "BILOU": {"L": "E", "U": "S"}}.get(scheme, {})
+    letters = {"BMES": {"M": "I"}, "BMEWO": {"M": "I", "W": "S"}, "BILOU": {"L": "E", "U": "S"}}.get(
+        scheme, {}
+    )
     return [letters.get(tag[0], tag[0]) + tag[1:] for tag in tags]
 
 

@@ -6,7 +6,7 @@ from pybert_crf.text.corpora.columns import read_columns, write_columns
 from pybert_crf.text.corpora.corpus import Corpus, Sentence, Statistics
 from pybert_crf.text.corpora.habits import Habits
 from pybert_crf.text.corpora.lines import CorpusError, numbered_lines
-from pybert_crf.text.corpora.reading import read_corpus
+from pybert_crf.text.corpora.reading import converted, mended, read_corpus
 
 __all__ = [
     "Corpus",
@@ -14,6 +14,8 @@ __all__ = [
     "Habits",
     "Sentence",
     "Statistics",
+    "converted",
+    "mended",
     "numbered_lines",
     "read_columns",
     "read_corpus",

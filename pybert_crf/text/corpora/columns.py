@@ -24,7 +24,6 @@ from pybert_crf.text.corpora.lines import (
     refuse,
     source_name,
 )
-from pybert_crf.text.tagging.schemes import split_tag
 
 DOCSTART = "-DOCSTART-"
 _ASCII_WHITESPACE = " \t\r\v\f"
@@ -54,16 +53,9 @@ def tagged_sentences(
         say: is told in one line what was found out about the file.
 
     Raises:
-        CorpusError: as `sentence_rows`, or a malformed tag.
+        CorpusError: as `sentence_rows`.
     """
-    name = source_name(source)
-    rows_of = sentence_rows(source, tagged=True, habits=habits, say=say)
-    for rows in rows_of:
-        for line, token, tag in rows:
-            try:
-                split_tag(tag)
-            except ValueError as error:  # noqa: PERF203 (the error must name the line)
-                raise CorpusError(name, line, f"{error}: {quoted(f'{token} {tag}')}") from None
+    for rows in sentence_rows(source, tagged=True, habits=habits, say=say):
         yield Sentence([token for _, token, _ in rows], [tag for *_, tag in rows], line=rows[0][0])
 
 

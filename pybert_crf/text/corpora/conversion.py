@@ -10,8 +10,9 @@ from pybert_crf.files import write_text
 from pybert_crf.text.corpora.columns import write_columns
 from pybert_crf.text.corpora.corpus import Corpus
 from pybert_crf.text.corpora.lines import CorpusError
+from pybert_crf.text.corpora.reading import converted, mended
 from pybert_crf.text.tagging.entity_spans import spans
-from pybert_crf.text.tagging.schemes import convert
+from pybert_crf.text.tagging.schemes import type_name
 from pybert_crf.text.units import detect_unit, join_units
 
 FORMATS = ("columns", "json")
@@ -50,15 +51,10 @@ def write_corpus(
 
 
 def _write_columns(corpus: Corpus, path: str | Path, scheme: str) -> None:
-    converted = []
-    for sentence in corpus.sentences:
-        try:
-            tags = convert(sentence.tags, corpus.scheme, scheme)
-        except ValueError as error:
-            raise CorpusError(corpus.path, sentence.line, f"{error} ({scheme})") from None
-        converted.append(sentence._replace(tags=tags))
     try:
-        write_columns(path, converted)
+        write_columns(path, converted(mended(corpus), scheme).sentences)
+    except CorpusError:
+        raise
     except ValueError as error:
         raise CorpusError(corpus.path, None, str(error)) from None
 
@@ -78,5 +74,5 @@ def _json_lines(corpus: Corpus, unit: str) -> Iterator[str]:
         entities = []
         for first, stop, label in spans(sentence.tags, corpus.scheme):
             start, end = offsets[first][0], offsets[stop - 1][1]
-            entities.append({"start": start, "end": end, "label": label, "text": text[start:end]})
+            entities.append({"start": start, "end": end, "label": type_name(label), "text": text[start:end]})
         yield json.dumps({"text": text, "entities": entities}, ensure_ascii=False) + "\n"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pybert_crf.text.tagging.entity_spans import spans
-from pybert_crf.text.tagging.schemes import OUTSIDE, illegal_positions
+from pybert_crf.text.tagging.schemes import OUTSIDE, PLAIN, illegal_positions, type_name
 
 
 class Sentence(NamedTuple):
@@ -65,9 +65,9 @@ class Corpus:
 
     @cached_property
     def labels(self) -> list[str]:
-        """All tags of the corpus, sorted, after O, which every tagger needs and is always included."""
+        """All tags of the corpus, sorted, after O, which is always included unless the tags are plain."""
         seen = {tag for sentence in self.sentences for tag in sentence.tags}
-        return [OUTSIDE, *sorted(seen - {OUTSIDE})]
+        return sorted(seen) if self.scheme == PLAIN else [OUTSIDE, *sorted(seen - {OUTSIDE})]
 
     @cached_property
     def illegal_lines(self) -> list[int]:
@@ -81,6 +81,8 @@ class Corpus:
     @cached_property
     def statistics(self) -> Statistics:
         """Counts for printing; types in alphabetical order."""
-        entities = Counter(span.label for s in self.sentences for span in spans(s.tags, self.scheme))
+        entities = Counter(
+            type_name(span.label) for s in self.sentences for span in spans(s.tags, self.scheme)
+        )
         lengths = [len(sentence.tokens) for sentence in self.sentences]
         return Statistics(len(lengths), sum(lengths), dict(sorted(entities.items())), max(lengths, default=0))

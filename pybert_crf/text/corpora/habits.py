@@ -19,6 +19,8 @@ class Habits:
         unit: ``"char"``, ``"word"`` or ``"auto"``: what carries a tag in texts with spans.
         labels: the names of tags that are numbers, separated by commas.
         overlaps: ``"refuse"``, or which of two overlapping entities is kept: ``"longest"`` or ``"first"``.
+        scheme: of the tags, if it is not to be found out; ``"none"`` for plain tags.
+        map_tags: whether other spellings are read, as ``B_PER``, ``PER-B``, ``b-per``, or ``PER`` beside O.
         annotator: whose annotations are read, where Label Studio has several.
     """
 
@@ -31,6 +33,8 @@ class Habits:
     labels: str | None = None
     overlaps: str = "refuse"
     annotator: str | None = None
+    scheme: str | None = None
+    map_tags: bool = False
 
     @classmethod
     def of(cls, options: object) -> Habits:

@@ -15,7 +15,6 @@ from pybert_crf.text.corpora.corpus import Sentence
 from pybert_crf.text.corpora.habits import Habits
 from pybert_crf.text.corpora.lines import CorpusError, Source, numbered_lines, source_name
 from pybert_crf.text.corpora.spans import Entity, Record, SpanReader, find_convention
-from pybert_crf.text.tagging.schemes import split_tag
 from pybert_crf.text.units import detect_unit, split_units
 
 Object = tuple[int, Any]  # line from 1, what stands there
@@ -125,11 +124,6 @@ def _from_lists(tokens: list[Any], tags: list[Any], name: str, line: int, habits
         named.append(names[tag] if isinstance(tag, int) and names else str(tag).strip())
     if not all(isinstance(token, str) and token.strip() for token in tokens):
         raise CorpusError(name, line, "a token is empty or no text")
-    try:
-        for tag in named:
-            split_tag(tag)
-    except ValueError as error:
-        raise CorpusError(name, line, str(error)) from None
     return Sentence(tokens, named, line, one_line=True)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain, pairwise
 from typing import NamedTuple
 
-from pybert_crf.text.corpora.habits import Habits, column_index
+from pybert_crf.text.corpora.habits import CONLLU, Habits, column_index
 from pybert_crf.text.tagging.schemes import SchemeError, detect_scheme, split_tag
 
 BLANK = " \t\r\v\f\ufeff"
@@ -132,7 +132,7 @@ def _counts(sentences: Sequence[Sequence[Sequence[str]]]) -> bool:
 
 
 def _find_tags(sentences: Sequence[Sequence[Sequence[str]]], token: int, width: int) -> int:
-    """The column of the tags: the one that holds tags of a scheme, or else the last."""
+    """The column of the tags: the one that holds tags of a scheme, or upos of CoNLL-U, or else the last."""
     others = range(token + 1, width)
     holding = [i for i in others if _types([[row[i].strip() for row in rows] for rows in sentences])]
     if len(holding) > 1:
@@ -144,6 +144,8 @@ def _find_tags(sentences: Sequence[Sequence[Sequence[str]]], token: int, width: 
     if len(holding) > 1:
         told = " and ".join(str(i + 1) for i in holding)
         raise ValueError(f"columns {told} hold tags of a scheme: --tag-column says which are meant")
+    if not holding and token == 1 and width == len(CONLLU):
+        return CONLLU.index("upos")
     return holding[0] if holding else width - 1
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
-from pybert_crf.reading import quoted
 from pybert_crf.text.corpora.columns import tagged_sentences
-from pybert_crf.text.corpora.corpus import Corpus, Sentence
+from pybert_crf.text.corpora.corpus import Corpus
 from pybert_crf.text.corpora.habits import UNKNOWN, Habits
 from pybert_crf.text.corpora.json_files import json_sentences
 from pybert_crf.text.corpora.lines import CorpusError, numbered_lines
-from pybert_crf.text.tagging.schemes import UNTYPED, SchemeError, check_scheme, detect_scheme, split_tag
+from pybert_crf.text.corpora.tags import settle_tags
+from pybert_crf.text.tagging.schemes import SchemeError, convert
 
 
 def read_corpus(path: str | os.PathLike[str], scheme: str | None = None, habits: Habits = UNKNOWN) -> Corpus:
@@ -20,13 +21,13 @@ def read_corpus(path: str | os.PathLike[str], scheme: str | None = None, habits:
 
     Args:
         path: the file; it may be compressed by gzip, xz or zstd.
+        scheme: for dev and test that of the training part, or the tagger's, which a small file may not show:
+            it is taken if the tags fit it. Otherwise, and if None, the scheme is found out.
         habits: what is known about the file; the rest is found out, and said in `Corpus.notes`.
-        scheme: the scheme that the tags must fit; None detects it. For dev and test give that of the
-            training part: a small file can fit several.
 
     Raises:
-        CorpusError: not UTF-8, a malformed line, a malformed tag, tags that fit no scheme (or not the given
-            one), or no sentence at all; with file and line.
+        CorpusError: not UTF-8, a malformed line, a malformed tag, tags that fit no scheme (or not that of
+            `habits`), or no sentence at all; with file and line.
         OSError: the file cannot be read.
     """
     notes: list[str] = []
@@ -34,18 +35,34 @@ def read_corpus(path: str | os.PathLike[str], scheme: str | None = None, habits:
     sentences = list((json_sentences if is_json else tagged_sentences)(path, habits, notes.append))
     if not sentences:
         raise CorpusError(path, None, "no sentence in this file; expected lines 'token … tag'")
-    _require_types(sentences, path)
-    tags = [sentence.tags for sentence in sentences]
-    try:
-        if scheme is None:
-            scheme = detect_scheme(tags)
-        else:
-            check_scheme(tags, scheme)
-    except SchemeError as error:
-        # A missing successor is noticed only after the last tag: name the line that lacks it.
-        line = sentences[error.sentence].line_of(error.position)
-        raise CorpusError(path, line, str(error)) from None
-    return Corpus(Path(path), sentences, scheme, tuple(notes))
+    sentences, found = settle_tags(sentences, path, habits, scheme, notes.append)
+    return Corpus(Path(path), sentences, found, tuple(notes))
+
+
+def converted(corpus: Corpus, scheme: str) -> Corpus:
+    """The corpus in another scheme; illegal tags are read as `schemes.continues` does.
+
+    Raises:
+        CorpusError: its entities cannot be written in that scheme; by the line.
+    """
+    if scheme == corpus.scheme:
+        return corpus
+    sentences = []
+    for sentence in corpus.sentences:
+        try:
+            tags = convert(sentence.tags, corpus.scheme, scheme)
+        except SchemeError as error:
+            raise CorpusError(corpus.path, sentence.line_of(error.position), str(error)) from None
+        sentences.append(sentence._replace(tags=tags))
+    note = f"{corpus.path} is written in {corpus.scheme}; it is converted to {scheme}"
+    return replace(corpus, sentences=sentences, scheme=scheme, notes=(*corpus.notes, note))
+
+
+def mended(corpus: Corpus) -> Corpus:
+    """The corpus with the tags at its `illegal_lines` replaced by what `schemes.continues` reads."""
+    scheme = corpus.scheme
+    sentences = [s._replace(tags=convert(s.tags, scheme, scheme)) for s in corpus.sentences]
+    return replace(corpus, sentences=sentences)
 
 
 def _looks_like_json(path: str | os.PathLike[str], habits: Habits) -> bool:
@@ -58,15 +75,3 @@ def _looks_like_json(path: str | os.PathLike[str], habits: Habits) -> bool:
         return isinstance(json.loads(first), dict | list)
     except (ValueError, RecursionError):
         return first.startswith('{"')  # damaged: its reader says where
-
-
-def _require_types(sentences: list[Sentence], path: str | os.PathLike[str]) -> None:
-    """Either all tags have a type or none has: a bare prefix among typed tags has lost its type."""
-    labels = {split_tag(tag)[1] for sentence in sentences for tag in sentence.tags} - {""}
-    if UNTYPED not in labels or len(labels) == 1:
-        return
-    for sentence in sentences:
-        for position, tag in enumerate(sentence.tags):
-            if split_tag(tag)[1] == UNTYPED:
-                told = f"tag {quoted(tag)} has no type, but other tags of the file have one"
-                raise CorpusError(path, sentence.line_of(position), told)

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pybert_crf.text.tagging.entity_spans import Span, spans
+from pybert_crf.text.tagging.schemes import PLAIN, type_name
 
 READINGS = ("conlleval", "strict")
 
@@ -51,10 +52,20 @@ class Scores:
 
 @dataclass(frozen=True)
 class Report:
-    """The scores that `evaluate` returns, under both readings."""
+    """The scores that `evaluate` returns, under both readings.
+
+    Of plain tags each is an entity of one unit: the scores are those of the tags, and the micro average is the
+    accuracy.
+    """
 
     conlleval: Scores
     strict: Scores
+    scheme: str
+
+    @property
+    def average_name(self) -> str:
+        """What the micro average is."""
+        return "accuracy" if self.scheme == PLAIN else "micro"
 
     @property
     def f1(self) -> float:
@@ -89,6 +100,7 @@ def evaluate(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]], 
     return Report(
         conlleval=_scores(_entities(gold, scheme, False), _entities(predicted, scheme, False)),
         strict=_scores(_entities(gold, scheme, True), _entities(predicted, scheme, True)),
+        scheme=scheme,
     )
 
 
@@ -101,7 +113,7 @@ def _scores(gold: set[tuple[int, Span]], predicted: set[tuple[int, Span]]) -> Sc
         Counter(span.label for _, span in entities) for entities in (gold, predicted, gold & predicted)
     )
     types = {
-        label: Score.of(support[label], proposed[label], correct[label])
+        type_name(label): Score.of(support[label], proposed[label], correct[label])
         for label in sorted(support | proposed)
     }
     totals = support.total(), proposed.total(), correct.total()

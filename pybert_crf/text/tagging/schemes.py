@@ -83,15 +83,19 @@ def split_tag(tag: str) -> tuple[str, str]:
     if not hyphen and len(tag) == 1 and tag in _PREFIXES:
         return tag, UNTYPED
     if not hyphen or not label or len(prefix) != 1 or prefix not in _PREFIXES:
-        raise ValueError(
-            f"tag {quoted(tag)} is neither 'O' nor PREFIX-TYPE with one of the prefixes {', '.join(_PREFIXES)}"
-        )
+        known = ", ".join(_PREFIXES)
+        raise ValueError(f"tag {quoted(tag)} is neither 'O' nor PREFIX-TYPE with one of the prefixes {known}")
     return prefix, label
 
 
 def join_tag(prefix: str, label: str) -> str:
     """The tag of a prefix and a type: the inverse of `split_tag`."""
     return prefix if label == UNTYPED else f"{prefix}-{label}"
+
+
+def type_name(label: str) -> str:
+    """What people are shown of a type: ``word`` for what has none, as in word segmentation."""
+    return "word" if label == UNTYPED else label
 
 
 @lru_cache(maxsize=16384)
@@ -188,17 +192,19 @@ def convert(tags: Sequence[str], source: str, target: str) -> list[str]:
     Illegal tags are read as `continues` does, so that conversion to the same scheme repairs them.
 
     Raises:
-        ValueError: a tag or scheme is unknown, two adjacent entities of one type would merge in IO, or one
-            scheme is that of plain tags and the other is not.
+        SchemeError: two adjacent entities of one type would merge in IO, or one scheme is that of plain tags
+            and the other is not.
+        ValueError: a tag or scheme is unknown.
     """
     if source == target == PLAIN:
         return list(tags)
     if PLAIN in (source, target):
-        raise ValueError(f"plain tags (scheme {PLAIN}) and entities cannot be converted into each other")
+        told = f"plain tags cannot be read as {target}" if source == PLAIN else f"{source} is not plain tags"
+        raise SchemeError(told, 0, 0)
     _spelling(target)
     padded = [OUTSIDE, *tags, OUTSIDE]
     converted = []
-    for previous, tag, following in zip(padded, padded[1:], padded[2:], strict=False):
+    for position, (previous, tag, following) in enumerate(zip(padded, padded[1:], padded[2:], strict=False)):
         label = role(tag, source)[1]
         if not label:
             converted.append(OUTSIDE)
@@ -206,6 +212,8 @@ def convert(tags: Sequence[str], source: str, target: str) -> list[str]:
         begins = not continues(previous, tag, source)
         ends = not continues(tag, following, source)
         touches = begins and role(previous, source)[1] == label  # directly after another of its type
+        if touches and target == "IO":
+            raise SchemeError("two adjacent entities of one type cannot be told apart in IO", 0, position)
         touched = ends and role(following, source)[1] == label  # directly before another of its type
         converted.append(join_tag(_prefix(begins, ends, touches, touched, target), label))
     return converted
@@ -213,8 +221,6 @@ def convert(tags: Sequence[str], source: str, target: str) -> list[str]:
 
 def _prefix(begins: bool, ends: bool, touches: bool, touched: bool, scheme: str) -> str:
     """The prefix in `scheme` of a unit that begins or ends an entity, or touches one of its type."""
-    if touches and scheme == "IO":
-        raise ValueError("two adjacent entities of one type cannot be told apart in IO")
     if touches and scheme == "IOB1":
         return "B"
     if touched and scheme == "IOE1":
