@@ -106,6 +106,14 @@ def test_mending(tmp_path: Path) -> None:
     assert mended(corpus).sentences[0].tags == ["O", "B-PER", "I-PER", "B-LOC"]
 
 
+def test_a_plain_tag_of_a_hash_is_no_comment(tmp_path: Path) -> None:
+    (tmp_path / "file.txt").write_text("#\tSYM\n", encoding="utf-8")
+    assert read_corpus(tmp_path / "file.txt").sentences[0][:2] == (["#"], ["SYM"])
+    (tmp_path / "file.txt").write_text("# only comments\n# here\n", encoding="utf-8")
+    with pytest.raises(CorpusError, match="no sentence"):
+        read_corpus(tmp_path / "file.txt")
+
+
 def test_plain_tags_are_scored_one_by_one() -> None:
     report = evaluate([["NN", "NN", "VB", "O"]], [["NN", "VB", "VB", "O"]], "none")
     assert report.f1 == report.conlleval.micro.precision == 0.75

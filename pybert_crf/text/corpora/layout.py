@@ -100,7 +100,9 @@ def find_layout(lines: Sequence[Line], habits: Habits, tagged: bool) -> Layout:
     elif tagged:
         tag = _find_tags(sentences, token, width)
     known = width - 1 if tag is None else tag
-    all_tags = known > token and all(_is_tag(row[known]) for row in chain.from_iterable(sentences))
+    filled = list(chain.from_iterable(sentences))
+    # With tabs and nothing but tokens "#", as a short file of plain tags may be, these are no comments.
+    all_tags = known > token and all(_is_tag(row[known]) for row in filled) and bool(filled or not tabs)
     found = plain._replace(token=token, tag=tag, counted=counted, known=known if all_tags else None)
     sentences = [[row for row in rows if not found.is_left_out(row)] for rows in sentences]
     return found._replace(segments=_has_segments([[row[token] for row in rows] for rows in sentences]))

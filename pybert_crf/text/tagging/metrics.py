@@ -54,8 +54,8 @@ class Scores:
 class Report:
     """The scores that `evaluate` returns, under both readings.
 
-    Of plain tags each is an entity of one unit: the scores are those of the tags, and the micro average is the
-    accuracy.
+    Of plain tags each is an entity of one unit: the scores are those of the tags, and the micro average is
+    the accuracy.
     """
 
     conlleval: Scores
