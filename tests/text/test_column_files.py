@@ -215,6 +215,12 @@ def test_what_is_written_is_read_back(file: Path, content: list[list[tuple[str, 
     assert list(file.parent.iterdir()) == [file]
 
 
+@pytest.mark.parametrize("token", ['{"', '{"":', "[[", "[{", "{}", "[]"])
+def test_a_token_that_looks_like_json(file: Path, token: str) -> None:
+    write_columns(file, [Sentence([token], ["O"])])
+    assert read_corpus(file).sentences[0].tokens == [token]
+
+
 def test_a_leading_byte_order_mark_token_survives(file: Path) -> None:
     write_columns(file, [Sentence(["\ufeff"], ["O"])])
     assert read_corpus(file).sentences[0].tokens == ["\ufeff"]

@@ -69,6 +69,8 @@ def _looks_like_json(path: str | os.PathLike[str], habits: Habits) -> bool:
     """Whether the first line that is not blank begins an object or an array, unlike a token and its tag."""
     lines = (text.strip() for _, text in numbered_lines(path, encoding=habits.encoding))
     first = next((text for text in lines if text), "")
+    if "\t" in first:  # in JSON only between values, where nobody writes one
+        return False
     if first == "[" or first.startswith(("[{", "[[", "[ {", "[ [")):
         return True
     try:
