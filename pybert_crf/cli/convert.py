@@ -9,20 +9,20 @@ from pybert_crf.options import ConvertOptions
 
 
 def work(options: ConvertOptions) -> None:
-    """Convert a corpus between columns and JSON lines, and between tag schemes; say what is lost."""
-    from pybert_crf.text.corpora import Habits, read_corpus
+    """Convert a corpus to another format or tag scheme; say what is lost."""
+    from pybert_crf.text.corpora import Habits, open_corpus
     from pybert_crf.text.corpora.conversion import format_of, write_corpus
     from pybert_crf.text.tagging.schemes import PLAIN
 
     # `--scheme` is that of the output, but plain tags are so in both.
     plain = PLAIN if options.scheme == PLAIN else None
-    corpus = read_corpus(options.file, habits=replace(Habits.of(options), scheme=plain))
+    corpus = open_corpus(options.file, habits=replace(Habits.of(options), scheme=plain))
     for note in corpus.notes:
         print(note)
     to = format_of(options.out) if options.to == "auto" else options.to
-    for loss in write_corpus(corpus, options.out, to, options.scheme, options.unit):
+    sizes, losses = write_corpus(corpus, options.out, to, options.scheme, options.unit)
+    for loss in losses:
         print(f"lost: {loss}")
-    sizes = corpus.statistics
     entities = sum(sizes.entities.values())
     print(f"{options.out}: {sizes.sentences:,} sentences, {entities:,} entities, as {to}")
 

@@ -15,31 +15,33 @@ class ConvertOptions(CorpusOptions):
 
     file: str = option(
         MISSING,
-        "Corpus to read: columns or JSON.",
-        "要读取的语料：列文件或 JSON。",
+        "Corpus to read, in any format; - for standard input.",
+        "要读取的语料，格式不限；- 表示标准输入。",
         kw_only=False,
         argument=True,
         elsewhere="input input-file in",
     )
     out: str = option(
         MISSING,
-        "File to write: JSON lines if its name ends in .json or .jsonl, otherwise columns.",
-        "要写入的文件：名字以 .json 或 .jsonl 结尾时为逐行 JSON，否则为列文件。",
+        "File to write: .json and .jsonl for JSON lines, .csv, .seg for words, .ann for brat; else columns.",
+        "要写入的文件：.json、.jsonl 为逐行 JSON，.csv，.seg 为分词文本，.ann 为 brat；其余为列文件。",
         kw_only=False,
         argument=True,
         elsewhere="output output-file",
     )
     to: str = option(
         "auto",
-        "Format to write: columns, json; auto goes by the name of OUT.",
-        "写入的格式：columns 为列文件，json 为逐行 JSON；auto 按 OUT 的名字。",
-        choices=("auto", "columns", "json"),
+        "Format to write: columns; json (text and entities a line); lists (tokens and ner_tags a line); csv; "
+        "words (between spaces); brat; auto goes by the name of OUT.",
+        "写入的格式：columns 为列文件；json 为每行文本与实体；lists 为每行 tokens 与 ner_tags；csv；"
+        "words 为空格隔开的词；brat；auto 按 OUT 的名字。",
+        choices=("auto", "columns", "json", "lists", "csv", "words", "brat"),
         elsewhere="output-format",
     )
     scheme: str | None = option(
         None,
-        "Scheme of the tags in columns: BIO, BIOES, BMES …; otherwise that of FILE.",
-        "列文件中标签的标注体系：BIO、BIOES、BMES 等；不给则与 FILE 相同。",
+        "Scheme of the tags that are written: BIO, BIOES, BMES …; otherwise that of FILE.",
+        "写入的标签的标注体系：BIO、BIOES、BMES 等；不给则与 FILE 相同。",
         elsewhere="to-scheme",
     )
     unit: str = option(

@@ -21,15 +21,21 @@ class CorpusOptions(Options):
     )
     token_column: str | None = option(
         None,
-        "Column of the tokens: a number from 1, or a name of CoNLL-U; otherwise the first that is no index.",
-        "词或字所在的列：从 1 起的编号，或 CoNLL-U 的列名；不给则为第一个不是序号的列。",
+        "Column of the tokens: a number from 1, or its name; otherwise the first that is no index.",
+        "词或字所在的列：从 1 起的编号，或列名；不给则为第一个不是序号的列。",
         elsewhere="text-column text-column-name word-column",
     )
     tag_column: str | None = option(
         None,
-        "Column of the tags: a number from 1, or a name of CoNLL-U; otherwise the one with tags of a scheme.",
-        "标签所在的列：从 1 起的编号，或 CoNLL-U 的列名；不给则为含有某种标注体系标签的列。",
+        "Column of the tags: a number from 1, or its name (upos); otherwise the one with tags of a scheme.",
+        "标签所在的列：从 1 起的编号，或列名（如 upos）；不给则为含有某种标注体系标签的列。",
         elsewhere="label-column label-column-name ner-column",
+    )
+    sentence_column: str | None = option(
+        None,
+        "Column whose value changes where a sentence ends, in CSV and TSV with a header: its name.",
+        "带表头的 CSV、TSV 中，其值在句子结束处改变的列：列名。",
+        elsewhere="sentence-id-column sentence-id",
     )
     space_tokens: str = option(
         "refuse",
@@ -39,11 +45,12 @@ class CorpusOptions(Options):
     )
     format: str = option(
         "auto",
-        "Format of tagged files: columns, json (lines or an array; tokens and tags, or entities as spans); "
-        "auto finds it out.",
-        "带标签文件的格式：columns 为列文件；json 为 JSON（逐行或数组；词与标签，或以区间表示的实体）；"
-        "auto 为自动判断。",
-        choices=("auto", "columns", "json"),
+        "Format of tagged files: columns (CoNLL-U too); json (lines or an array; tokens and tags, or entities"
+        " as spans); csv (CSV or TSV with a header); words (word-segmented text); brat; auto finds it out.",
+        "带标签文件的格式：columns 为列文件（包括 CoNLL-U）；"
+        "json 为 JSON（逐行或数组；词与标签，或以区间表示的实体）；"
+        "csv 为带表头的 CSV 或 TSV；words 为分好词的文本；brat；auto 为自动判断。",
+        choices=("auto", "columns", "json", "csv", "words", "brat"),
         elsewhere="input-format file-format data-format",
     )
     labels: str | None = option(

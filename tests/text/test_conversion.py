@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pybert_crf.text.corpora import Corpus, CorpusError, Habits, Sentence, read_corpus, write_columns
+from pybert_crf.text.corpora import (
+    Corpus,
+    CorpusError,
+    Habits,
+    Sentence,
+    open_corpus,
+    read_corpus,
+    write_columns,
+)
 from pybert_crf.text.corpora.conversion import format_of, write_corpus
 from pybert_crf.text.tagging.entity_spans import Span, spans, tags_from_spans
 from pybert_crf.text.tagging.schemes import SCHEMES
@@ -31,7 +39,7 @@ def test_the_name_says_the_format(name: str, expected: str) -> None:
 
 def test_columns_become_json_lines(tmp_path: Path) -> None:
     write_columns(tmp_path / "a", [Sentence(["New", "York", "is", "big"], ["B-LOC", "I-LOC", "O", "O"])] * 2)
-    assert write_corpus(read_corpus(tmp_path / "a"), tmp_path / "b.jsonl", "json") == []
+    assert write_corpus(read_corpus(tmp_path / "a"), tmp_path / "b.jsonl", "json").losses == []
     line = json.loads((tmp_path / "b.jsonl").read_text().splitlines()[1])
     assert line == {
         "text": "New York is big",
@@ -44,14 +52,14 @@ def test_a_text_is_kept_as_it_is(tmp_path: Path) -> None:
     values = {"text": text, "entities": [{"start": 12, "end": 16, "label": "LOC", "text": "Rome"}]}
     (tmp_path / "a.jsonl").write_text(json.dumps(values) + "\n")
     corpus = read_corpus(tmp_path / "a.jsonl")
-    assert write_corpus(corpus, tmp_path / "b.jsonl", "json") == []
+    assert write_corpus(corpus, tmp_path / "b.jsonl", "json").losses == []
     assert json.loads((tmp_path / "b.jsonl").read_text()) == values
-    assert write_corpus(corpus, tmp_path / "c", "columns") == ["1 texts lose their white space"]
+    assert write_corpus(corpus, tmp_path / "c", "columns").losses == ["1 texts lose their white space"]
 
 
 def test_illegal_tags_are_counted(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("a B-X\nb O\n\n" * 200 + "c O\nd I-X\n")
-    losses = write_corpus(read_corpus(tmp_path / "a"), tmp_path / "b", "columns", "BIOES")
+    losses = write_corpus(read_corpus(tmp_path / "a"), tmp_path / "b", "columns", "BIOES").losses
     assert losses == ["1 illegal tags are read as conlleval reads them"]
     assert read_corpus(tmp_path / "b").sentences[-1].tags == ["O", "S-X"]
 
@@ -72,24 +80,114 @@ def test_what_columns_cannot_hold_is_refused(tmp_path: Path) -> None:
 _UNITS = st.text("林雨ab。", min_size=1, max_size=8)
 
 
-@given(texts=st.lists(_UNITS, min_size=1, max_size=4), data=st.data(), scheme=st.sampled_from(SCHEMES[:-1]))
-def test_every_round_trip(
-    tmp_path_factory: pytest.TempPathFactory, texts: list[str], data: st.DataObject, scheme: str
-) -> None:
-    """Spans → columns of a scheme → JSON → columns: the same entities."""
-    folder = tmp_path_factory.mktemp("trip")
+def _sentences(texts: list[str], data: st.DataObject, scheme: str, unit: str) -> list[Sentence]:
+    """Sentences of these characters (or words), with entities none of which touches another of its type."""
     sentences = []
     for text in texts:
         borders = sorted(data.draw(st.sets(st.integers(0, len(text)), max_size=6)))
         pairs = list(zip(borders[::2], borders[1::2], strict=False))
-        labels = [f"T{i}" for i in range(len(pairs))]  # none touches another of its type
+        labels = [f"T{i}" for i in range(len(pairs))]
         drawn = [Span(start, end, label) for (start, end), label in zip(pairs, labels, strict=True)]
-        sentences.append(Sentence(list(text), tags_from_spans(drawn, len(text), scheme)))
-    write_columns(folder / "a", sentences)
-    first = read_corpus(folder / "a", scheme)
-    write_corpus(first, folder / "b.jsonl", "json", unit="char")
-    second = read_corpus(folder / "b.jsonl", habits=Habits(unit="char"))
-    write_corpus(second, folder / "c", "columns", scheme)
-    third = read_corpus(folder / "c", scheme)
-    assert entities(first) == entities(second) == entities(third)
-    assert [s.tokens for s in first.sentences] == [s.tokens for s in third.sentences]
+        tokens = [f"{unit}{'abc'[i % 3]}" if unit else each for i, each in enumerate(text)]
+        sentences.append(Sentence(tokens, tags_from_spans(drawn, len(text), scheme)))
+    return sentences
+
+
+TARGETS = [("columns", ".txt"), ("json", ".jsonl"), ("lists", ".json"), ("csv", ".csv"), ("brat", ".ann")]
+
+
+@given(
+    texts=st.lists(_UNITS, min_size=1, max_size=4),
+    data=st.data(),
+    scheme=st.sampled_from(SCHEMES[:-1]),
+    path=st.lists(st.sampled_from(TARGETS), min_size=1, max_size=3),
+    unit=st.sampled_from(["", "w"]),
+)
+def test_every_round_trip(
+    tmp_path_factory: pytest.TempPathFactory,
+    texts: list[str],
+    data: st.DataObject,
+    scheme: str,
+    path: list[tuple[str, str]],
+    unit: str,
+) -> None:
+    """Columns of a scheme → any formats, one after another → columns of the scheme: the same entities."""
+    folder = tmp_path_factory.mktemp("trip")
+    habits = Habits(unit="word" if unit else "char")
+    write_columns(folder / "a", _sentences(texts, data, scheme, unit))
+    first = corpus = read_corpus(folder / "a", scheme)
+    for number, (target, suffix) in enumerate(path):
+        file = folder / f"{number}{suffix}"
+        assert write_corpus(corpus, file, target, unit=habits.unit).losses == []
+        corpus = read_corpus(file, scheme, habits)
+    write_corpus(corpus, folder / "z", "columns", scheme)
+    last = read_corpus(folder / "z", scheme)
+    assert entities(first) == entities(last)
+    assert [s.tokens for s in first.sentences] == [s.tokens for s in last.sentences]
+
+
+@pytest.mark.parametrize(
+    ("text", "unit"),
+    [
+        ("林小雨 在 青河市 工作 。\n今天 休息\n", "char"),
+        ("今天/t 休息/v 。/w\n", "char"),
+        ("今天/t 休息/v 。/w\n", "word"),
+    ],
+)
+def test_segmented_text_and_back(tmp_path: Path, text: str, unit: str) -> None:
+    (tmp_path / "a").write_text(text, encoding="utf-8")
+    corpus = read_corpus(tmp_path / "a", habits=Habits(unit=unit))
+    assert corpus.scheme == ("none" if unit == "word" else "BMES")
+    assert write_corpus(corpus, tmp_path / "b.seg", "words", unit=unit).losses == []
+    assert (tmp_path / "b.seg").read_text("utf-8") == text
+
+
+def test_entities_in_segmented_text(tmp_path: Path) -> None:
+    write_columns(tmp_path / "a", [Sentence(list("在北京住"), ["O", "B-LOC", "I-LOC", "O"])])
+    write_corpus(read_corpus(tmp_path / "a"), tmp_path / "b", "words", unit="char")
+    assert (tmp_path / "b").read_text("utf-8") == "在 北京/LOC 住\n"
+
+
+def test_a_segmenter_without_o_loses_nothing_but_o(tmp_path: Path) -> None:
+    write_columns(tmp_path / "a", [Sentence(list("北京。"), ["B", "E", "O"])])
+    losses = write_corpus(read_corpus(tmp_path / "a"), tmp_path / "b", "words", unit="char").losses
+    assert losses == ["1 characters outside words become words"]
+
+
+@pytest.mark.parametrize(
+    ("token", "format", "told"),
+    [
+        ("a\u00a0", "csv", "CSV cannot hold the white space"),
+        ("/", "words", "cannot hold"),
+        ("word", "words", "holds entities of characters"),
+    ],
+)
+def test_what_a_format_cannot_hold_is_refused(tmp_path: Path, token: str, format: str, told: str) -> None:
+    write_columns(tmp_path / "a", [Sentence(["b"], ["O"])] * 9 + [Sentence([token], ["B-X"])])
+    unit = "word" if token == "word" else "char"
+    line = 1 if unit == "word" else 19
+    with pytest.raises(CorpusError, match=rf"a:{line}: .*{told}"):
+        write_corpus(read_corpus(tmp_path / "a"), tmp_path / "b", format, unit=unit)
+    assert not (tmp_path / "b").exists()
+
+
+def test_documents_stay_apart_in_columns(tmp_path: Path) -> None:
+    text = "-DOCSTART- O\n\na B-X\n\nb O\n\n-DOCSTART- O\n\nc O\n"
+    (tmp_path / "a").write_text(text)
+    corpus = read_corpus(tmp_path / "a")
+    assert [sentence.document for sentence in corpus.sentences] == [1, 1, 2]
+    assert write_corpus(corpus, tmp_path / "b", "columns").losses == []
+    assert read_corpus(tmp_path / "b").sentences[2].document == 2
+    assert write_corpus(corpus, tmp_path / "b", "json").losses == ["1 borders between documents"]
+
+
+def test_a_stream_is_what_is_held(tmp_path: Path) -> None:
+    text = "a B_X\nb I_X\n\n" * 3 + "c O\n"
+    (tmp_path / "a").write_text(text)
+    stream = open_corpus(tmp_path / "a", habits=Habits(map_tags=True))
+    held = read_corpus(tmp_path / "a", habits=Habits(map_tags=True))
+    for _ in range(2):
+        assert list(stream.sentences) == held.sentences
+    assert (stream.scheme, stream.notes) == (held.scheme, held.notes)
+    sizes = write_corpus(stream, tmp_path / "b", "json").sizes
+    assert sizes == held.statistics

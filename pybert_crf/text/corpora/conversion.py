@@ -2,77 +2,205 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from pybert_crf.files import write_text
-from pybert_crf.text.corpora.columns import write_columns
-from pybert_crf.text.corpora.corpus import Corpus
+from pybert_crf.files import replacing
+from pybert_crf.reading import quoted
+from pybert_crf.text.corpora.corpus import Corpus, CorpusStream, Sentence, Statistics
+from pybert_crf.text.corpora.formats.columns import ColumnWriter
+from pybert_crf.text.corpora.formats.words import words_line
 from pybert_crf.text.corpora.lines import CorpusError
-from pybert_crf.text.corpora.reading import converted, mended
+from pybert_crf.text.corpora.reading import in_scheme
 from pybert_crf.text.tagging.entity_spans import spans
-from pybert_crf.text.tagging.schemes import type_name
+from pybert_crf.text.tagging.schemes import OUTSIDE, PLAIN, UNTYPED, illegal_positions, split_tag, type_name
 from pybert_crf.text.units import detect_unit, join_units
 
-FORMATS = ("columns", "json")
+_SUFFIXES = {".json": "json", ".jsonl": "json", ".csv": "csv", ".ann": "brat", ".seg": "words"}
+FORMATS = ("columns", "json", "lists", "csv", "words", "brat")
+_SAMPLE = 10_000  # sentences by which the unit is found out
+
+
+class Written(NamedTuple):
+    """What was written, and a line for each kind of what was lost."""
+
+    sizes: Statistics
+    losses: list[str]
 
 
 def format_of(path: str | Path) -> str:
-    """The format that a file's name asks for: JSON lines for ``.json`` and ``.jsonl``, otherwise columns."""
-    return "json" if Path(path).suffix.lower() in (".json", ".jsonl") else "columns"
+    """The format that a file's name asks for, by its suffix; columns for any other."""
+    return _SUFFIXES.get(Path(path).suffix.lower(), "columns")
 
 
 def write_corpus(
-    corpus: Corpus, path: str | Path, format: str, scheme: str | None = None, unit: str = "auto"
-) -> list[str]:
-    """Write a corpus whole or not at all; a line for each kind of loss.
+    corpus: Corpus | CorpusStream,
+    path: str | Path,
+    format: str,
+    scheme: str | None = None,
+    unit: str = "auto",
+) -> Written:
+    """Write a corpus whole or not at all, sentence after sentence.
 
     Args:
-        format: ``"columns"``, or ``"json"``: ``{"text", "entities": [{"start", "end", "label", "text"}]}`` a
-            line, half-open character offsets.
-        scheme: of the tags in columns; None keeps the corpus's own.
+        format: ``"columns"``; ``"json"``: ``{"text", "entities": [{"start", "end", "label", "text"}]}`` a
+            line, half-open character offsets; ``"lists"``: ``{"tokens", "ner_tags"}`` a line; ``"csv"``
+            with the columns sentence, token and tag; ``"words"``: words between spaces, with ``/TYPE`` if
+            they have one; ``"brat"``: `path` for the entities, and a text beside it.
+        scheme: of the tags; None keeps the corpus's own.
         unit: ``"char"`` or ``"word"``: what joins tokens to a text, nothing or a space.
 
     Raises:
-        CorpusError: a sentence that columns, or the scheme, cannot hold; by its line.
+        CorpusError: a sentence that the format, or the scheme, cannot hold; by its line.
         ValueError: the scheme is unknown.
     """
-    mended = len(corpus.illegal_lines)
-    losses = [f"{mended} illegal tags are read as conlleval reads them"] if mended else []
-    if format == "columns":
-        losses += _lost_text(corpus)
-        _write_columns(corpus, path, scheme or corpus.scheme)
-        return losses
     if unit == "auto":
-        unit = detect_unit(sentence.tokens for sentence in corpus.sentences)
-    write_text(path, "".join(_json_lines(corpus, unit)))
-    return losses
+        unit = detect_unit(sentence.tokens for sentence in islice(corpus.sentences, _SAMPLE))
+    writer = _Writer(corpus, scheme or corpus.scheme, unit)
+    sentences = writer.sentences(format)
+    if format == "brat":
+        _write_brat(Path(path), sentences, writer)
+    else:
+        lines: dict[str, Callable[[Iterator[Sentence]], Iterator[str]]] = {
+            "columns": writer.columns,
+            "json": writer.json,
+            "lists": writer.lists,
+            "csv": writer.csv,
+            "words": writer.words,
+        }
+        with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+            stream.writelines(lines[format](sentences))
+    return Written(writer.sizes(), [f"{count:,} {what}" for what, count in writer.losses.items()])
 
 
-def _write_columns(corpus: Corpus, path: str | Path, scheme: str) -> None:
-    try:
-        write_columns(path, converted(mended(corpus), scheme).sentences)
-    except CorpusError:
-        raise
-    except ValueError as error:
-        raise CorpusError(corpus.path, None, str(error)) from None
+class _Writer:
+    """Turns sentences into lines, and counts them and what they lose."""
 
+    def __init__(self, corpus: Corpus | CorpusStream, scheme: str, unit: str) -> None:
+        self.corpus, self.scheme, self.unit = corpus, scheme, unit
+        self.losses: Counter[str] = Counter()
+        self._entities: Counter[str] = Counter()
+        self._sentences = self._tokens = self._longest = 0
 
-def _lost_text(corpus: Corpus) -> list[str]:
-    """The sentences whose white space columns cannot hold."""
-    lost = sum(s.text is not None and any(map(str.isspace, s.text)) for s in corpus.sentences)
-    return [f"{lost} texts lose their white space"] if lost else []
+    def sizes(self) -> Statistics:
+        """The counts of what was written."""
+        entities = dict(sorted(self._entities.items()))
+        return Statistics(self._sentences, self._tokens, entities, self._longest)
 
+    def sentences(self, format: str) -> Iterator[Sentence]:
+        """The sentences in the target's scheme."""
+        source, path = self.corpus.scheme, self.corpus.path
+        document = 0
+        for sentence in self.corpus.sentences:
+            illegal = len(illegal_positions(sentence.tags, source))
+            self._lose("illegal tags are read as conlleval reads them", illegal)
+            made = in_scheme(sentence, path, source, self.scheme)
+            self._count(made)
+            if format not in ("json", "brat"):
+                known = (None, join_units(sentence.tokens, self.unit)[0])
+                self._lose("texts lose their white space", sentence.text not in known)
+            if format != "columns":
+                self._lose("borders between documents", document not in (0, sentence.document))
+            document = sentence.document
+            yield made
 
-def _json_lines(corpus: Corpus, unit: str) -> Iterator[str]:
-    for sentence in corpus.sentences:
+    def _count(self, sentence: Sentence) -> None:
+        self._sentences += 1
+        self._tokens += len(sentence.tokens)
+        self._longest = max(self._longest, len(sentence.tokens))
+        self._entities.update(type_name(span.label) for span in spans(sentence.tags, self.scheme))
+
+    def _lose(self, what: str, count: int) -> None:
+        if count:
+            self.losses[what] += count
+
+    def columns(self, sentences: Iterator[Sentence]) -> Iterator[str]:
+        """A token and its tag a line."""
+        writer = ColumnWriter()
+        for sentence in sentences:
+            try:
+                yield writer.lines(sentence)
+            except ValueError as error:  # noqa: PERF203 (the error must name the line)
+                raise CorpusError(self.corpus.path, sentence.line, str(error)) from None
+
+    def text(self, sentence: Sentence) -> tuple[str, list[dict[str, Any]]]:
+        """A text and its entities with half-open character offsets."""
         if sentence.text is not None and sentence.offsets is not None:
             text, offsets = sentence.text, sentence.offsets
         else:
-            text, offsets = join_units(sentence.tokens, unit)
+            text, offsets = join_units(sentence.tokens, self.unit)
         entities = []
-        for first, stop, label in spans(sentence.tags, corpus.scheme):
+        for first, stop, label in spans(sentence.tags, self.scheme):
             start, end = offsets[first][0], offsets[stop - 1][1]
             entities.append({"start": start, "end": end, "label": type_name(label), "text": text[start:end]})
-        yield json.dumps({"text": text, "entities": entities}, ensure_ascii=False) + "\n"
+        return text, entities
+
+    def json(self, sentences: Iterator[Sentence]) -> Iterator[str]:
+        """A text with its entities a line."""
+        for sentence in sentences:
+            text, entities = self.text(sentence)
+            yield _json({"text": text, "entities": entities})
+
+    def lists(self, sentences: Iterator[Sentence]) -> Iterator[str]:
+        """Lists of tokens and tags a line."""
+        for sentence in sentences:
+            yield _json({"tokens": sentence.tokens, "ner_tags": sentence.tags})
+
+    def csv(self, sentences: Iterator[Sentence]) -> Iterator[str]:
+        """A header, and a token a line with the number of its sentence."""
+        yield "sentence,token,tag\n"
+        for number, sentence in enumerate(sentences, 1):
+            lines = io.StringIO()
+            writer = csv.writer(lines, lineterminator="\n")
+            for token, tag in zip(sentence.tokens, sentence.tags, strict=True):
+                if token != token.strip() or "\n" in token or "\r" in token:
+                    told = f"CSV cannot hold the white space of the token {quoted(token)}"
+                    raise CorpusError(self.corpus.path, sentence.line, told)
+                writer.writerow((number, token, tag))
+            yield lines.getvalue()
+
+    def words(self, sentences: Iterator[Sentence]) -> Iterator[str]:
+        """Words between spaces."""
+        for sentence in sentences:
+            if self.unit == "word" and self.scheme != PLAIN:
+                told = "word-segmented text holds entities of characters, or plain tags of words"
+                raise CorpusError(self.corpus.path, sentence.line, told)
+            if any(set(token) & set(" \t\r\n\v\f/") or token.isspace() for token in sentence.tokens):
+                told = "a token that word-segmented text cannot hold (white space or a slash)"
+                raise CorpusError(self.corpus.path, sentence.line, told)
+            if self.scheme != PLAIN and any(split_tag(tag)[1] == UNTYPED for tag in sentence.tags):
+                self._lose("characters outside words become words", sentence.tags.count(OUTSIDE))
+            yield words_line(sentence.tokens, sentence.tags, self.scheme) + "\n"
+
+
+def _json(value: dict[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False) + "\n"
+
+
+def _write_brat(path: Path, sentences: Iterator[Sentence], writer: _Writer) -> None:
+    """Write the entities to NAME.ann and the text, a sentence a line, to NAME.txt."""
+    with ExitStack() as files:
+        # The entities are renamed last: a text alone is nothing, entities alone are a fault.
+        whole = [files.enter_context(replacing(path.with_suffix(suffix))) for suffix in (".ann", ".txt")]
+        entity_file, text_file = (
+            files.enter_context(each.open("w", encoding="utf-8", newline="")) for each in whole
+        )
+        start = number = 0
+        for sentence in sentences:
+            text, entities = writer.text(sentence)
+            if "\n" in text or "\r" in text:
+                told = "a text with a line end, where brat's would be cut"
+                raise CorpusError(writer.corpus.path, sentence.line, told)
+            text_file.write(text + "\n")
+            for entity in entities:
+                number += 1
+                place = f"{entity['label']} {start + entity['start']} {start + entity['end']}"
+                entity_file.write(f"T{number}\t{place}\t{entity['text']}\n")
+            start += len(text) + 1

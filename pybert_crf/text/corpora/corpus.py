@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +20,7 @@ class Sentence(NamedTuple):
         tokens, tags: of equal length.
         line: of the first token in its file, counted from 1; 0 if the sentence comes from no file.
         one_line: whether the whole sentence stands in that line, instead of a token in each.
+        document: number of its document in the file, from 1; 0 if the file does not tell documents apart.
         text, offsets: where a file has texts, the text and the half-open characters of each token in it.
     """
 
@@ -26,6 +28,7 @@ class Sentence(NamedTuple):
     tags: list[str]
     line: int = 0
     one_line: bool = False
+    document: int = 0
     text: str | None = None
     offsets: list[tuple[int, int]] | None = None
 
@@ -42,6 +45,18 @@ class Statistics:
     tokens: int
     entities: dict[str, int]
     longest: int
+
+    @classmethod
+    def of(cls, sentences: Iterable[Sentence], scheme: str) -> Statistics:
+        """The counts of these sentences."""
+        entities: Counter[str] = Counter()
+        number = tokens = longest = 0
+        for sentence in sentences:
+            number += 1
+            entities.update(type_name(span.label) for span in spans(sentence.tags, scheme))
+            tokens += len(sentence.tokens)
+            longest = max(longest, len(sentence.tokens))
+        return cls(number, tokens, dict(sorted(entities.items())), longest)
 
     def rows(self) -> list[tuple[str, int]]:
         """(name, count) in the order of printing."""
@@ -81,8 +96,14 @@ class Corpus:
     @cached_property
     def statistics(self) -> Statistics:
         """Counts for printing; types in alphabetical order."""
-        entities = Counter(
-            type_name(span.label) for s in self.sentences for span in spans(s.tags, self.scheme)
-        )
-        lengths = [len(sentence.tokens) for sentence in self.sentences]
-        return Statistics(len(lengths), sum(lengths), dict(sorted(entities.items())), max(lengths, default=0))
+        return Statistics.of(self.sentences, self.scheme)
+
+
+@dataclass(frozen=True)
+class CorpusStream:
+    """A corpus too large to be held: its sentences are read from the file whenever they are asked for."""
+
+    path: Path
+    sentences: Iterable[Sentence]
+    scheme: str
+    notes: tuple[str, ...] = ()

@@ -7,6 +7,9 @@ from dataclasses import dataclass, fields
 CONLLU = ("id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
 
 
+FORMATS = ("columns", "json", "csv", "words", "brat")
+
+
 @dataclass(frozen=True)
 class Habits:
     """How a corpus is written; None where it is to be found out.
@@ -15,7 +18,8 @@ class Habits:
         encoding: as Python names it; None is UTF-8, and another is refused with its name.
         token_column, tag_column: of a column file: a number from 1, or the name of a column of CoNLL-U.
         space_tokens: ``"refuse"`` or ``"keep"``, for a token that is a space.
-        format: ``"columns"``, ``"json"`` or ``"auto"``.
+        sentence_column: of a file with a header: the column whose value changes between sentences.
+        format: one of `FORMATS`, or ``"auto"``.
         unit: ``"char"``, ``"word"`` or ``"auto"``: what carries a tag in texts with spans.
         labels: the names of tags that are numbers, separated by commas.
         overlaps: ``"refuse"``, or which of two overlapping entities is kept: ``"longest"`` or ``"first"``.
@@ -27,6 +31,7 @@ class Habits:
     encoding: str | None = None
     token_column: str | None = None
     tag_column: str | None = None
+    sentence_column: str | None = None
     space_tokens: str = "refuse"
     format: str = "auto"
     unit: str = "auto"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
-from pybert_crf.text.corpora.columns import read_columns
+from pybert_crf.text.corpora.formats.columns import read_columns
 from pybert_crf.text.corpora.habits import UNKNOWN, Habits
 from pybert_crf.text.corpora.lines import numbered_lines
 from pybert_crf.text.tagging.schemes import SchemeError, detect_scheme

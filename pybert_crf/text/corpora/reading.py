@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import json
 import os
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
-from pybert_crf.text.corpora.columns import tagged_sentences
-from pybert_crf.text.corpora.corpus import Corpus
+from pybert_crf.text.corpora.corpus import Corpus, CorpusStream, Sentence
+from pybert_crf.text.corpora.formats.brat import brat_pairs, brat_sentences
+from pybert_crf.text.corpora.formats.columns import tagged_sentences
+from pybert_crf.text.corpora.formats.csv_files import csv_sentences, delimiter_of
+from pybert_crf.text.corpora.formats.json_files import json_sentences
+from pybert_crf.text.corpora.formats.words import looks_like_words, word_sentences
 from pybert_crf.text.corpora.habits import UNKNOWN, Habits
-from pybert_crf.text.corpora.json_files import json_sentences
-from pybert_crf.text.corpora.lines import CorpusError, numbered_lines
-from pybert_crf.text.corpora.tags import settle_tags
+from pybert_crf.text.corpora.lines import CorpusError, Source, numbered_lines, source_name
+from pybert_crf.text.corpora.tags import Respelled, settle_tags
 from pybert_crf.text.tagging.schemes import SchemeError, convert
 
 
 def read_corpus(path: str | os.PathLike[str], scheme: str | None = None, habits: Habits = UNKNOWN) -> Corpus:
-    """Read a file of any format: columns, or JSON (`columns` and `json_files` say what is read).
+    """Read a file of any format; the modules of `pybert_crf.text.corpora.formats` say what is read.
 
     Args:
-        path: the file; it may be compressed by gzip, xz or zstd.
+        path: the file, which may be compressed by gzip, xz or zstd; a folder, of brat's files; or ``-``,
+            standard input.
         scheme: for dev and test that of the training part, or the tagger's, which a small file may not show:
             it is taken if the tags fit it. Otherwise, and if None, the scheme is found out.
         habits: what is known about the file; the rest is found out, and said in `Corpus.notes`.
@@ -30,13 +37,46 @@ def read_corpus(path: str | os.PathLike[str], scheme: str | None = None, habits:
             `habits`), or no sentence at all; with file and line.
         OSError: the file cannot be read.
     """
-    notes: list[str] = []
-    is_json = habits.format == "json" or (habits.format == "auto" and _looks_like_json(path, habits))
-    sentences = list((json_sentences if is_json else tagged_sentences)(path, habits, notes.append))
-    if not sentences:
-        raise CorpusError(path, None, "no sentence in this file; expected lines 'token … tag'")
-    sentences, found = settle_tags(sentences, path, habits, scheme, notes.append)
-    return Corpus(Path(path), sentences, found, tuple(notes))
+    file = _TaggedFile(path, habits)
+    sentences = list(file)
+    spelling, scheme = settle_tags(sentences, file.path, habits, scheme or file.scheme, file.notes.append)
+    return Corpus(file.path, list(Respelled(sentences, spelling)), scheme, tuple(file.notes))
+
+
+def open_corpus(
+    path: str | os.PathLike[str], scheme: str | None = None, habits: Habits = UNKNOWN
+) -> CorpusStream:
+    """As `read_corpus`, for a file too large to be held: checked whole, and read again when asked for."""
+    file = _TaggedFile(path, habits)
+    spelling, scheme = settle_tags(file, file.path, habits, scheme or file.scheme, file.notes.append)
+    return CorpusStream(file.path, Respelled(file, spelling), scheme, tuple(file.notes))
+
+
+class _TaggedFile:
+    """The sentences of a file, with their tags as they are written, read each time that they are asked for.
+
+    Attributes:
+        notes: what was found out about the file.
+        scheme: of its tags, if its format says it.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], habits: Habits) -> None:
+        self.source: Source = _StandardInput() if os.fspath(path) == "-" else path
+        self.path = Path(source_name(self.source))
+        self.habits = habits
+        self.format = find_format(self.source, habits) if habits.format == "auto" else habits.format
+        self.scheme = "BMES" if self.format == "words" and habits.unit != "word" else None
+        self.notes: list[str] = []
+
+    def __iter__(self) -> Iterator[Sentence]:
+        notes: list[str] = []
+        empty = True
+        for sentence in _read(self.source, self.format, self.habits, notes.append):
+            empty = False
+            yield sentence
+        if empty:
+            raise CorpusError(self.path, None, "no sentence in this file; expected lines 'token … tag'")
+        self.notes[:] = self.notes or notes
 
 
 def converted(corpus: Corpus, scheme: str) -> Corpus:
@@ -47,28 +87,78 @@ def converted(corpus: Corpus, scheme: str) -> Corpus:
     """
     if scheme == corpus.scheme:
         return corpus
-    sentences = []
-    for sentence in corpus.sentences:
-        try:
-            tags = convert(sentence.tags, corpus.scheme, scheme)
-        except SchemeError as error:
-            raise CorpusError(corpus.path, sentence.line_of(error.position), str(error)) from None
-        sentences.append(sentence._replace(tags=tags))
+    sentences = [in_scheme(sentence, corpus.path, corpus.scheme, scheme) for sentence in corpus.sentences]
     note = f"{corpus.path} is written in {corpus.scheme}; it is converted to {scheme}"
     return replace(corpus, sentences=sentences, scheme=scheme, notes=(*corpus.notes, note))
+
+
+def in_scheme(sentence: Sentence, path: Path, source: str, target: str) -> Sentence:
+    """A sentence with its tags converted; illegal tags are mended, even if the schemes are the same.
+
+    Raises:
+        CorpusError: its entities cannot be written in that scheme; by the line.
+    """
+    try:
+        return sentence._replace(tags=convert(sentence.tags, source, target))
+    except SchemeError as error:
+        raise CorpusError(path, sentence.line_of(error.position), str(error)) from None
 
 
 def mended(corpus: Corpus) -> Corpus:
     """The corpus with the tags at its `illegal_lines` replaced by what `schemes.continues` reads."""
     scheme = corpus.scheme
-    sentences = [s._replace(tags=convert(s.tags, scheme, scheme)) for s in corpus.sentences]
-    return replace(corpus, sentences=sentences)
+    return replace(corpus, sentences=[in_scheme(s, corpus.path, scheme, scheme) for s in corpus.sentences])
 
 
-def _looks_like_json(path: str | os.PathLike[str], habits: Habits) -> bool:
+class _StandardInput(list[bytes]):
+    """All of standard input, which is read more than once."""
+
+    name = "<stdin>"
+
+    def __init__(self) -> None:
+        super().__init__(iter(lambda: sys.stdin.buffer.read(1 << 20), b""))
+
+
+def find_format(source: Source, habits: Habits) -> str:
+    """The format of a file, one of `habits.FORMATS`, by its first lines; of a folder, brat's.
+
+    Raises:
+        CorpusError: it is not text in UTF-8, or not in the encoding of `habits`.
+        OSError: it cannot be read.
+    """
+    if isinstance(source, str | os.PathLike) and brat_pairs(Path(source)):
+        return "brat"
+    lines = (text.strip() for _, text in numbered_lines(source, encoding=habits.encoding))
+    first = list(islice((text for text in lines if text), _SAMPLE))
+    if not first:
+        return "columns"
+    if _looks_like_json(first[0]):
+        return "json"
+    if delimiter_of(first[0], habits):
+        return "csv"
+    return "words" if looks_like_words(first) else "columns"
+
+
+_SAMPLE = 500  # lines by which a format is found out
+
+
+def _read(source: Source, format: str, habits: Habits, say: Callable[[str], None]) -> Iterator[Sentence]:
+    """The sentences of a file, with their tags as they are written."""
+    if format == "brat":
+        if not isinstance(source, str | os.PathLike):
+            raise CorpusError(source_name(source), None, "brat's texts are read from files alone")
+        return brat_sentences(Path(source), habits, say)
+    readers = {
+        "columns": tagged_sentences,
+        "json": json_sentences,
+        "csv": csv_sentences,
+        "words": word_sentences,
+    }
+    return readers[format](source, habits, say)
+
+
+def _looks_like_json(first: str) -> bool:
     """Whether the first line that is not blank begins an object or an array, unlike a token and its tag."""
-    lines = (text.strip() for _, text in numbered_lines(path, encoding=habits.encoding))
-    first = next((text for text in lines if text), "")
     if "\t" in first:  # in JSON only between values, where nobody writes one
         return False
     if first == "[" or first.startswith(("[{", "[[", "[ {", "[ [")):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 
 from pybert_crf.reading import listed, quoted
 from pybert_crf.text.corpora.corpus import Sentence
@@ -28,16 +29,21 @@ _LEADING = re.compile(rf"({_LETTERS})[-_.:/|](.+)")
 _TRAILING = re.compile(rf"(.+)[-_.:/|]({_LETTERS})")
 
 
+Spelling = Mapping[str, str]
+"""The usual spelling of each tag that is spelled otherwise."""
+
+
 def settle_tags(
-    sentences: list[Sentence],
+    sentences: Iterable[Sentence],
     path: str | os.PathLike[str],
     habits: Habits,
     like: str | None,
     say: Callable[[str], None],
-) -> tuple[list[Sentence], str]:
-    """The sentences with their tags in the usual spelling, and the scheme of these.
+) -> tuple[Spelling, str]:
+    """The usual spelling of the tags, and the scheme of these.
 
     Args:
+        sentences: may be iterated over more than once.
         like: the scheme that is taken if the tags fit it: that of the training part, or of a tagger.
         say: is told in one line what was taken for granted.
 
@@ -45,43 +51,59 @@ def settle_tags(
         CorpusError: a malformed tag, tags that fit no scheme, or tags of which it is not clear what they are;
             with the first line of such a tag, and the option that settles it.
     """
-    if habits.map_tags and habits.scheme != PLAIN:
-        sentences = _mapped(sentences, path, say)
     counts = Counter(tag for sentence in sentences for tag in sentence.tags)
+    spelling: Spelling = {}
+    if habits.map_tags and habits.scheme != PLAIN:
+        spelling = _mapped(counts, sentences, path, say)
+        sentences = Respelled(sentences, spelling)
+        counts = Counter({spelling.get(tag, tag): count for tag, count in counts.items()})
     malformed = [tag for tag in counts if not _is_well_formed(tag)]
     if PLAIN in (habits.scheme, like if malformed else None):
         _refuse_empty(sentences, path)
-        return sentences, PLAIN
+        return {}, PLAIN
     if malformed:
         first, line = _first(sentences, malformed)
         if habits.scheme is not None or any(_is_typed(tag) for tag in counts):
             raise CorpusError(path, line, _malformed(first))
         _require_plain(counts, first, path, line)
         say(f"{os.fspath(path)}: {len(counts)} plain tags, of no scheme: {listed(sorted(counts)[:10])}")
-        return sentences, PLAIN
+        return {}, PLAIN
     _require_types(sentences, path)
-    return sentences, _scheme_of(sentences, path, habits.scheme, like)
+    return spelling, _scheme_of(sentences, path, habits.scheme, like)
+
+
+class Respelled:
+    """Sentences with their tags in the usual spelling; may be iterated over more than once if they may."""
+
+    def __init__(self, sentences: Iterable[Sentence], spelling: Spelling) -> None:
+        self._sentences, self._spelling = sentences, spelling
+
+    def __iter__(self) -> Iterator[Sentence]:
+        if not self._spelling:
+            yield from self._sentences
+            return
+        for sentence in self._sentences:
+            yield sentence._replace(tags=[self._spelling.get(tag, tag) for tag in sentence.tags])
 
 
 def _scheme_of(
-    sentences: Sequence[Sentence], path: str | os.PathLike[str], scheme: str | None, like: str | None
+    sentences: Iterable[Sentence], path: str | os.PathLike[str], scheme: str | None, like: str | None
 ) -> str:
     """The scheme that the tags fit: the given one, `like` if they do, or else the closest."""
-    tags = [sentence.tags for sentence in sentences]
     if scheme is None and like is not None:
         try:
-            check_scheme(tags, like)
+            check_scheme((sentence.tags for sentence in sentences), like)
         except SchemeError:
             pass
         else:
             return like
     try:
         if scheme is None:
-            return detect_scheme(tags)
-        check_scheme(tags, scheme)
+            return detect_scheme(sentence.tags for sentence in sentences)
+        check_scheme((sentence.tags for sentence in sentences), scheme)
     except SchemeError as error:
         # A missing successor is noticed only after the last tag: name the line that lacks it.
-        line = sentences[error.sentence].line_of(error.position)
+        line = next(islice(sentences, error.sentence, None)).line_of(error.position)
         raise CorpusError(path, line, str(error)) from None
     return scheme
 
@@ -162,10 +184,12 @@ def _usual(tag: str) -> str | None:
 
 
 def _mapped(
-    sentences: Sequence[Sentence], path: str | os.PathLike[str], say: Callable[[str], None]
-) -> list[Sentence]:
-    """The sentences with all tags in the usual spelling; beside O, a name without a prefix gets I."""
-    tags = {tag for sentence in sentences for tag in sentence.tags}
+    tags: Iterable[str],
+    sentences: Iterable[Sentence],
+    path: str | os.PathLike[str],
+    say: Callable[[str], None],
+) -> Spelling:
+    """The usual spelling of all tags; beside O, a name without a prefix gets I."""
     usual = {tag: _usual(tag) for tag in tags}
     if OUTSIDE in usual.values():
         usual |= {tag: f"I-{tag}" for tag, read in usual.items() if read is None and tag}
@@ -174,10 +198,10 @@ def _mapped(
         raise CorpusError(path, line, f"--map-tags cannot read the tag {quoted(tag)}")
     changed = sorted(f"{tag} as {read}" for tag, read in usual.items() if tag != read)
     say(f"{os.fspath(path)}: --map-tags reads {listed(changed) or 'all tags as they are'}")
-    return [s._replace(tags=[str(usual[tag]) for tag in s.tags]) for s in sentences]
+    return {tag: read for tag, read in usual.items() if read is not None}
 
 
-def _require_types(sentences: Sequence[Sentence], path: str | os.PathLike[str]) -> None:
+def _require_types(sentences: Iterable[Sentence], path: str | os.PathLike[str]) -> None:
     """Either all tags have a type or none has: a bare prefix among typed tags has lost its type."""
     labels = {split_tag(tag)[1] for sentence in sentences for tag in sentence.tags} - {""}
     if UNTYPED not in labels or len(labels) == 1:

@@ -7,15 +7,22 @@ pairs, Label Studio's tasks, and our own ``{"text", "entities": [{"start", "end"
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 from pybert_crf.reading import quoted
 from pybert_crf.text.corpora.corpus import Sentence
+from pybert_crf.text.corpora.formats.spans import (
+    Entity,
+    Record,
+    SpanReader,
+    find_convention,
+    told_changes,
+    unit_of,
+)
 from pybert_crf.text.corpora.habits import Habits
 from pybert_crf.text.corpora.lines import CorpusError, Source, numbered_lines, source_name
-from pybert_crf.text.corpora.spans import Entity, Record, SpanReader, find_convention
-from pybert_crf.text.units import detect_unit, split_units
 
 Object = tuple[int, Any]  # line from 1, what stands there
 
@@ -33,54 +40,83 @@ def json_sentences(source: Source, habits: Habits, say: Callable[[str], None]) -
     Raises:
         CorpusError: what is no JSON, or of no known form, or has spans that do not fit; with its line.
     """
-    name = source_name(source)
-    objects = list(_objects(source, habits))
-    lists = [_lists(value) for _, value in objects]
-    if objects and all(pair is not None for pair in lists):
-        say(f"{name}: JSON, lists of tokens and tags")
-        for (line, _), pair in zip(objects, lists, strict=True):
-            assert pair is not None
-            if pair[0] or pair[1]:
+    yield from sentences_of(_Objects(source, habits), source_name(source), "JSON", habits, say)
+
+
+def sentences_of(
+    objects: Iterable[Object], name: str, kind: str, habits: Habits, say: Callable[[str], None]
+) -> Iterator[Sentence]:
+    """The sentences of objects with their lines: all lists of tokens and tags, or all texts with entities.
+
+    Args:
+        objects: are iterated over more than once, so that they need not be held.
+        name, kind: the file's, for messages.
+
+    Raises:
+        CorpusError: as `json_sentences`.
+    """
+    if all(_lists(value) is not None for _, value in objects):
+        say(f"{name}: {kind}, lists of tokens and tags")
+        for line, value in objects:
+            pair = _lists(value)
+            if pair is not None and (pair[0] or pair[1]):
                 yield _from_lists(*pair, name, line, habits)
         return
-    records = [record for line, value in objects for record in _records(value, name, line, habits)]
-    convention = find_convention(records, name)
-    unit = habits.unit
-    if unit == "auto":
-        unit = detect_unit([text[a:b] for a, b in split_units(text, "word")] for text, *_ in records)
+    records = _Records(objects, name, habits)
+    convention, unit = find_convention(records, name), unit_of(records, habits)
     reader = SpanReader(name, convention, unit, habits.overlaps)
-    sentences = [sentence for sentence in map(reader.sentence, records) if sentence.tokens]
-    notes = [f"JSON, texts with entities by {convention.words}, read by {unit}, as BIO"]
-    if reader.left_out:
-        notes.append(f"{reader.left_out} overlapping entities left out")
-    if reader.cut:
-        notes.append(f"{reader.cut} {unit}s cut at the border of an entity")
-    say(f"{name}: {'; '.join(notes)}")
-    yield from sentences
+    for record in records:
+        sentence = reader.sentence(record)
+        if sentence.tokens:
+            yield sentence
+    told = f"{kind}, texts with entities by {convention.words}, read by {unit}, as BIO"
+    say(f"{name}: {'; '.join([told, *told_changes([reader])])}")
 
 
-def _objects(source: Source, habits: Habits) -> Iterator[Object]:
-    """What the lines hold, or the members of the one array that the file is."""
-    name = source_name(source)
-    lines = [
-        (number, text)
-        for number, text in numbered_lines(source, encoding=habits.encoding)
-        if text and not text.isspace()
-    ]
-    if lines and lines[0][1].lstrip().startswith("[") and _is_one_array(lines):
-        for value in _parsed("\n".join(text for _, text in lines), name, lines[0][0], many=True):
-            yield lines[0][0], value
-        return
-    for number, text in lines:
-        yield number, _parsed(text, name, number)
+class _Objects:
+    """What the lines of a file hold, or the members of the one array that it is (which is read whole)."""
+
+    def __init__(self, source: Source, habits: Habits) -> None:
+        self._source, self._habits = source, habits
+        self._name = source_name(source)
+
+    def __iter__(self) -> Iterator[Object]:
+        lines = self._lines()
+        first = next(lines, None)
+        if first is None:
+            return
+        if first[1].lstrip().startswith("[") and _is_array(first[1]):
+            text = "\n".join(text for _, text in chain([first], lines))
+            for value in _parsed(text, self._name, first[0], many=True):
+                yield first[0], value
+            return
+        for number, text in chain([first], lines):
+            yield number, _parsed(text, self._name, number)
+
+    def _lines(self) -> Iterator[tuple[int, str]]:
+        for number, text in numbered_lines(self._source, encoding=self._habits.encoding):
+            if text and not text.isspace():
+                yield number, text
 
 
-def _is_one_array(lines: Sequence[tuple[int, str]]) -> bool:
+class _Records:
+    """The texts with entities that objects hold."""
+
+    def __init__(self, objects: Iterable[Object], name: str, habits: Habits) -> None:
+        self._objects, self._name, self._habits = objects, name, habits
+
+    def __iter__(self) -> Iterator[Record]:
+        for line, value in self._objects:
+            yield from _records(value, self._name, line, self._habits)
+
+
+def _is_array(first: str) -> bool:
+    """Whether the whole file is the array that begins in this line, unlike one of spaCy's pairs a line."""
     try:
-        first = json.loads(lines[0][1])
+        value = json.loads(first)
     except (ValueError, RecursionError):
         return True
-    return len(lines) == 1 and not (first and isinstance(first[0], str))
+    return not (value and isinstance(value[0], str))
 
 
 def _parsed(text: str, name: str, line: int, many: bool = False) -> Any:

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 
-from pybert_crf.files import write_text
+from pybert_crf.files import replacing
 from pybert_crf.reading import quoted
 from pybert_crf.text.corpora.corpus import Sentence
+from pybert_crf.text.corpora.formats.layout import BLANK, Layout, Line, find_layout
 from pybert_crf.text.corpora.habits import UNKNOWN, Habits
-from pybert_crf.text.corpora.layout import BLANK, Layout, Line, find_layout
 from pybert_crf.text.corpora.lines import (
     BOM,
     CorpusError,
@@ -26,6 +26,7 @@ from pybert_crf.text.corpora.lines import (
 )
 
 DOCSTART = "-DOCSTART-"
+_NEWDOC = "# newdoc"  # of CoNLL-U
 _ASCII_WHITESPACE = " \t\r\v\f"
 _SAMPLE = 5_000  # lines by which the layout of a tagged file is found out
 
@@ -40,7 +41,7 @@ def read_columns(
     The layout is that of the first sentence. Args and errors are those of `sentence_rows`. An empty file is
     no error: it has no sentences.
     """
-    for rows in sentence_rows(source, tagged=False, habits=habits, most=most, fault=fault):
+    for rows, _ in sentence_rows(source, tagged=False, habits=habits, most=most, fault=fault):
         yield [token for _, token, _ in rows]
 
 
@@ -55,8 +56,9 @@ def tagged_sentences(
     Raises:
         CorpusError: as `sentence_rows`.
     """
-    for rows in sentence_rows(source, tagged=True, habits=habits, say=say):
-        yield Sentence([token for _, token, _ in rows], [tag for *_, tag in rows], line=rows[0][0])
+    for rows, document in sentence_rows(source, tagged=True, habits=habits, say=say):
+        tokens, tags = [token for _, token, _ in rows], [tag for *_, tag in rows]
+        yield Sentence(tokens, tags, line=rows[0][0], document=document)
 
 
 def sentence_rows(
@@ -67,11 +69,12 @@ def sentence_rows(
     most: int | None = None,
     fault: Fault = refuse,
     say: Callable[[str], None] = lambda note: None,
-) -> Iterator[list[Row]]:
-    """The non-empty sentences of a column file, one list of rows each.
+) -> Iterator[tuple[list[Row], int]]:
+    """The non-empty sentences of a column file, one list of rows each, and the number of its document.
 
     A blank line ends a sentence (ASCII whitespace or a byte order mark alone is blank too), as does a line
-    whose first column is ``-DOCSTART-``, which is skipped, as are comments (`Layout.is_comment`).
+    whose first column is ``-DOCSTART-``, which is skipped, as are comments (`Layout.is_comment`). Documents,
+    counted from 1, begin with ``-DOCSTART-`` or a comment ``# newdoc``; without these the number is 0.
 
     Args:
         source, most: see `numbered_lines`.
@@ -103,11 +106,15 @@ def sentence_rows(
         raise CorpusError(name, head[0][0], str(error)) from None
     say(f"{name}: {layout.told()}")
     rows: list[Row] = []
+    document = 0
     for number, text in chain(head, lines):
         if _ends_sentence(text, layout, habits):
             if rows and not spoilt:
-                yield rows
+                yield rows, document
             rows, spoilt = [], False
+            document += text.startswith(DOCSTART)
+        elif text.startswith(_NEWDOC) and layout.is_comment(text):
+            document += 1
         elif text[0] != "#" or not layout.is_comment(text):
             try:
                 row = _row(text, name, number, layout, habits)
@@ -117,7 +124,7 @@ def sentence_rows(
                 if row is not None:
                     rows.append(row)
     if rows and not spoilt:
-        yield rows
+        yield rows, document
 
 
 def _head(lines: Iterator[Line], most: int | None) -> list[Line]:
@@ -181,24 +188,42 @@ def _odd_row(text: str, columns: list[str], name: str, number: int, layout: Layo
 def write_columns(path: str | Path, sentences: Iterable[Sentence]) -> None:
     """Write ``token TAB tag`` lines and a blank line after each sentence; `read_corpus` reads the same back.
 
-    The file appears whole or not at all.
+    Where a document begins, a line ``-DOCSTART-`` stands before it. The file appears whole or not at all.
 
     Raises:
         ValueError: a sentence is empty, has unequal numbers of tokens and tags, or has a token that no column
             file can hold (empty, containing a space, tab, CR or LF, or ``-DOCSTART-``).
     """
-    text = "".join(_lines(number, sentence) for number, sentence in enumerate(sentences))
-    if text.startswith(BOM):  # a token, which a reader would take for the file's byte order mark
-        text = BOM + text
-    write_text(path, text)
+    writer = ColumnWriter()
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+        stream.writelines(map(writer.lines, sentences))
 
 
-def _lines(number: int, sentence: Sentence) -> str:
-    if not sentence.tokens or len(sentence.tokens) != len(sentence.tags):
-        sizes = f"{len(sentence.tokens)} tokens and {len(sentence.tags)} tags"
-        raise ValueError(f"sentence {number} has {sizes}: it needs at least one token, and a tag for each")
-    for value in (*sentence.tokens, *sentence.tags):
-        if not value or value == DOCSTART or not set(value).isdisjoint(" \t\r\n"):
-            raise ValueError(f"sentence {number}: {quoted(value)} cannot stand in a column file")
-    lines = [f"{token}\t{tag}\n" for token, tag in zip(sentence.tokens, sentence.tags, strict=True)]
-    return "".join(lines) + "\n"
+class ColumnWriter:
+    """Makes the lines of a column file, sentence after sentence."""
+
+    def __init__(self) -> None:
+        self._written = self._document = 0
+
+    def lines(self, sentence: Sentence) -> str:
+        """The lines of the next sentence.
+
+        Raises:
+            ValueError: it has nothing, or something that no column file can hold.
+        """
+        number = self._written
+        if not sentence.tokens or len(sentence.tokens) != len(sentence.tags):
+            sizes = f"{len(sentence.tokens)} tokens and {len(sentence.tags)} tags"
+            raise ValueError(
+                f"sentence {number} has {sizes}: it needs at least one token, and a tag for each"
+            )
+        for value in (*sentence.tokens, *sentence.tags):
+            if not value or value == DOCSTART or not set(value).isdisjoint(" \t\r\n"):
+                raise ValueError(f"sentence {number}: {quoted(value)} cannot stand in a column file")
+        lines = [f"{token}\t{tag}\n" for token, tag in zip(sentence.tokens, sentence.tags, strict=True)]
+        if sentence.document != self._document:
+            lines.insert(0, f"{DOCSTART}\tO\n\n")
+        elif number == 0 and lines[0].startswith(BOM):  # a token, not the file's byte order mark
+            lines.insert(0, BOM)
+        self._written, self._document = number + 1, sentence.document
+        return "".join(lines) + "\n"

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from pybert_crf.reading import quoted
 from pybert_crf.text.corpora.corpus import Sentence
+from pybert_crf.text.corpora.habits import Habits
 from pybert_crf.text.corpora.lines import CorpusError
 from pybert_crf.text.tagging.schemes import OUTSIDE
-from pybert_crf.text.units import split_units
+from pybert_crf.text.units import detect_unit, split_units
 
 
 class Entity(NamedTuple):
@@ -58,32 +60,55 @@ CONVENTIONS = (
 )
 
 
-def find_convention(records: Sequence[Record], name: str) -> Convention:
+def find_convention(
+    records: Iterable[Record], name: str, conventions: Sequence[Convention] = CONVENTIONS
+) -> Convention:
     """The first convention by which every span has its surface; without surfaces, the first.
 
     Raises:
         CorpusError: a span fits no convention, or not the one that most others fit; by its line.
     """
-    faults = [_misfits(records, convention) for convention in CONVENTIONS]
-    fewest = min(range(len(CONVENTIONS)), key=lambda i: len(faults[i]))
-    if faults[fewest]:
-        record, entity = faults[fewest][0]
-        told = f"the span {entity.start} to {entity.end} does not hold {quoted(entity.surface)}"
-        others = len(faults[fewest]) < sum(e.surface is not None for r in records for e in r.entities)
-        by = f" by {CONVENTIONS[fewest].words}, as the others do" if others else ""
-        raise CorpusError(name, record.line, told + by)
-    return CONVENTIONS[fewest]
-
-
-def _misfits(records: Sequence[Record], convention: Convention) -> list[tuple[Record, Entity]]:
-    found = []
+    known = 0
+    faults = [0] * len(conventions)
+    first: list[tuple[Record, Entity] | None] = [None] * len(conventions)
     for record in records:
         for entity in record.entities:
-            if entity.surface is not None:
-                start, end = convention.place(record.text, entity.start, entity.end)
-                if end > len(record.text) or record.text[start:end] != entity.surface:
-                    found.append((record, entity))
-    return found
+            known += entity.surface is not None
+            for i, convention in enumerate(conventions):
+                if entity.surface is not None and not _fits(record, entity, convention):
+                    faults[i] += 1
+                    first[i] = first[i] or (record, entity)
+    best = faults.index(min(faults))
+    fault = first[best]
+    if fault is not None:
+        record, entity = fault
+        told = f"the span {entity.start} to {entity.end} does not hold {quoted(entity.surface)}"
+        by = f" by {conventions[best].words}, as the others do" if faults[best] < known else ""
+        raise CorpusError(name, record.line, told + by)
+    return conventions[best]
+
+
+def _fits(record: Record, entity: Entity, convention: Convention) -> bool:
+    start, end = convention.place(record.text, entity.start, entity.end)
+    return end <= len(record.text) and record.text[start:end] == entity.surface
+
+
+def unit_of(records: Iterable[Record], habits: Habits) -> str:
+    """``"char"`` or ``"word"``: what carries a tag in these texts, found out from the first if not known."""
+    if habits.unit != "auto":
+        return habits.unit
+    texts = (record.text for record in islice(records, _SAMPLE))
+    return detect_unit([text[a:b] for a, b in split_units(text, "word")] for text in texts)
+
+
+_SAMPLE = 10_000  # texts by which the unit is found out
+
+
+def told_changes(readers: Sequence[SpanReader]) -> list[str]:
+    """What these readers changed, in words."""
+    left_out, cut = sum(each.left_out for each in readers), sum(each.cut for each in readers)
+    told = [f"{left_out} overlapping entities left out"] if left_out else []
+    return told + ([f"{cut} {readers[0].unit}s cut at the border of an entity"] if cut else [])
 
 
 class SpanReader:

@@ -1,0 +1,107 @@
+"""Word-segmented text: a sentence a line, words between spaces (PKU, MSR, CTB), or ``词/标记``.
+
+By character, each word becomes B M E, or S for a word of one character, with its tag for a type if it has
+one. By word, each is a unit with its tag, which is a plain one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+
+from pybert_crf.reading import quoted
+from pybert_crf.text.corpora.corpus import Sentence
+from pybert_crf.text.corpora.habits import Habits
+from pybert_crf.text.corpora.lines import CorpusError, Source, numbered_lines, source_name
+from pybert_crf.text.tagging.entity_spans import spans
+from pybert_crf.text.tagging.schemes import OUTSIDE, PLAIN, UNTYPED, join_tag, split_tag
+
+_TAGGED = re.compile(r"(.+)/([A-Za-z][A-Za-z0-9_-]{0,19})", re.DOTALL)
+# Scripts that are written without spaces between words: Thai, Lao, Tibetan, Myanmar, Khmer, Kana, Han.
+_UNSPACED = re.compile(
+    "[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u3041-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
+)
+
+
+def looks_like_words(lines: Sequence[str]) -> bool:
+    """Whether these lines are word-segmented text: words of an unspaced script, without columns or tags."""
+    rows = [line.split() for line in lines if line and not line.isspace()]
+    words = [word for row in rows for word in row]
+    if not words or any("\t" in line for line in lines) or max(map(len, rows)) < 3:
+        return False
+    if all(map(_TAGGED.fullmatch, words)):
+        return True
+    letters = [character for word in words for character in word if character.isalpha()]
+    if (
+        2 * sum(map(bool, map(_UNSPACED.match, letters))) < len(letters)
+        or len({len(row) for row in rows}) == 1
+    ):
+        return False
+    return not any(_is_tag(row[-1]) for row in rows)
+
+
+def _is_tag(word: str) -> bool:
+    try:
+        split_tag(word)
+    except ValueError:
+        return False
+    return True
+
+
+def word_sentences(source: Source, habits: Habits, say: Callable[[str], None]) -> Iterator[Sentence]:
+    """The sentences of a file of word-segmented text.
+
+    Args:
+        say: is told in one line what was found out about the file.
+
+    Raises:
+        CorpusError: a word without a tag where others have one; by the line.
+    """
+    name = source_name(source)
+    tagged: bool | None = None
+    by_word = habits.unit == "word"
+    for number, text in numbered_lines(source, encoding=habits.encoding):
+        words = text.split()
+        if not words:
+            continue
+        if tagged is None:
+            tagged = all(map(_TAGGED.fullmatch, words))
+            form = "words and their tags, as 词/标记," if tagged else "words"
+            say(f"{name}: {form} between spaces, read by {'word' if by_word else 'character, as BMES'}")
+        if by_word and not tagged:
+            raise CorpusError(name, number, "words without tags have nothing to learn by word: --unit char")
+        pairs = [_pair(word, tagged, name, number) for word in words]
+        if by_word:
+            yield Sentence([word for word, _ in pairs], [tag for _, tag in pairs], number, one_line=True)
+        else:
+            tags = [tag for word, label in pairs for tag in _tags(len(word), label)]
+            yield Sentence([c for word, _ in pairs for c in word], tags, number, one_line=True)
+
+
+def _pair(word: str, tagged: bool, name: str, line: int) -> tuple[str, str]:
+    """A word and its tag."""
+    if not tagged:
+        return word, UNTYPED
+    match = _TAGGED.fullmatch(word)
+    if match is None:
+        raise CorpusError(name, line, f"a word without a tag, unlike the others: {quoted(word)}")
+    return match[1], match[2]
+
+
+def _tags(length: int, label: str) -> list[str]:
+    prefixes = "S" if length == 1 else f"B{'M' * (length - 2)}E"
+    return [join_tag(prefix, label) for prefix in prefixes]
+
+
+def words_line(units: Sequence[str], tags: Sequence[str], scheme: str) -> str:
+    """Units as words between spaces, each with its type, ``word/TYPE``, if it has one; O stands alone."""
+    if scheme == PLAIN:
+        return " ".join(f"{unit}/{tag}" for unit, tag in zip(units, tags, strict=True))
+    words: list[str] = []
+    end = 0
+    for start, stop, label in [*spans(tags, scheme), (len(units), len(units), OUTSIDE)]:
+        words += units[end:start]
+        word = "".join(units[start:stop])
+        words += [word if label == UNTYPED else f"{word}/{label}"] if word else []
+        end = stop
+    return " ".join(words)
