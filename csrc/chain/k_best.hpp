@@ -106,8 +106,7 @@ PYBERT_CRF_FUNCTION void k_best_paths(const Chains<Real>& chains, const Row<Real
 template <class Lanes, class Real>
 PYBERT_CRF_FUNCTION bool reads_nan(const Chains<Real>& chains, const Row<Real>& row) {
   return Lanes::any_of(row.tags, [&](std::ptrdiff_t j) {
-    bool nan = is_nan_or_inf(chains.start(j)) || is_nan_or_inf(chains.end(j));
-    for (std::ptrdiff_t i = 0; i < row.length; ++i) nan |= is_nan_or_inf(row.emission(i, j));
+    bool nan = is_nan_or_inf(chains.start(j)) || is_nan_or_inf(chains.end(j)) || row.emits_nan(j);
     for (std::ptrdiff_t to = 0; row.length > 1 && to < row.tags; ++to)
       nan |= is_nan_or_inf(chains.transitions(j, to));
     return nan;

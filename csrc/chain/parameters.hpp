@@ -102,15 +102,13 @@ PYBERT_CRF_INLINE Parameters parameters_at(const Shape<Lanes>& shape, typename L
   return parameters;
 }
 
-// Rows first..stop-1 of a table: score(i, j), and -inf in the rows and lanes beyond the last tag.
+// Rows first..stop-1 of a table: score(i, j), and `beyond` in the rows and lanes beyond the last tag.
 template <class Lanes, class Score>
 PYBERT_CRF_FUNCTION void fill_table(const Shape<Lanes>& shape, std::ptrdiff_t first, std::ptrdiff_t stop,
-                                    Score score, typename Lanes::Work* table) {
-  using Work = typename Lanes::Work;
+                                    Score score, typename Lanes::Work beyond, typename Lanes::Work* table) {
   Lanes::each(shape.padded, [&](std::ptrdiff_t j) {
     for (std::ptrdiff_t i = first; i < stop; ++i)
-      table[shape.at(i, j)] =
-          i < shape.tags && j < shape.tags ? score(i, j) : -std::numeric_limits<Work>::infinity();
+      table[shape.at(i, j)] = i < shape.tags && j < shape.tags ? score(i, j) : beyond;
   });
 }
 
@@ -147,11 +145,11 @@ PYBERT_CRF_FUNCTION void fill_weights(const Chains<Real>& chains, const Weights<
   fill_table(
       shape, first, stop,
       [&](auto i, auto j) { return static_cast<Work>(static_cast<double>(transitions(i, j)) - top); },
-      weights.table[left]);
+      nothing, weights.table[left]);
   fill_table(
       shape, first, stop,
       [&](auto i, auto j) { return static_cast<Work>(static_cast<double>(transitions(j, i)) - top); },
-      weights.table[right]);
+      nothing, weights.table[right]);
   for (int at_side = left; at_side <= right; ++at_side) {
     const auto side = static_cast<Side>(at_side);
     for (std::ptrdiff_t block = 0; block < shape.padded; block += Lanes::width)
@@ -179,14 +177,16 @@ PYBERT_CRF_FUNCTION void weigh_parameters(const Chains<Real>& chains, Weights<La
   fill_weights(chains, weights, 0, weights.shape.rows);
 }
 
-// The scores themselves, for recursions with a maximum.
+// The scores themselves, for recursions with a maximum. Those of the left side make the maxima: in rows and
+// lanes beyond the last tag they are -inf, which leaves a maximum alone. Those of the right side tell which
+// tag attains a maximum: beyond the last tag they are NaN, which equals none, not even -inf.
 template <class Lanes>
 struct Scores {
   using Work = typename Lanes::Work;
 
   Shape<Lanes> shape;
   Work* boundary[2] = {};         // (padded): start, end
-  Work* table[2] = {};            // the transitions and their transpose; -inf in rows and lanes beyond
+  Work* table[2] = {};            // the transitions and their transpose
   Work* padding = nullptr;        // (padded): 0 for a tag, -inf for a lane beyond the last
   bool boundary_has_nan = false;  // NaN or +inf in start or end
   bool has_nan = false;           // NaN or +inf among the transitions
@@ -198,22 +198,25 @@ PYBERT_CRF_FUNCTION void copy_parameters(const Chains<Real>& chains, std::ptrdif
                                          std::ptrdiff_t stop, Scores<Lanes>& scores) {
   using Work = typename Lanes::Work;
   constexpr Work nothing = -std::numeric_limits<Work>::infinity();
+  constexpr Work nan = std::numeric_limits<Work>::quiet_NaN();
   const Shape<Lanes>& shape = scores.shape;
   const std::ptrdiff_t tags = shape.tags;
   const auto& transitions = chains.transitions;
-  fill_table(shape, first, stop, [&](auto i, auto j) { return Work{transitions(i, j)}; }, scores.table[left]);
   fill_table(
-      shape, first, stop, [&](auto i, auto j) { return Work{transitions(j, i)}; }, scores.table[right]);
+      shape, first, stop, [&](auto i, auto j) { return Work{transitions(i, j)}; }, nothing,
+      scores.table[left]);
+  fill_table(
+      shape, first, stop, [&](auto i, auto j) { return Work{transitions(j, i)}; }, nan, scores.table[right]);
   if (first > 0) return;
   Lanes::each(shape.padded, [&](std::ptrdiff_t j) {
     scores.boundary[left][j] = j < tags ? chains.start(j) : nothing;
-    scores.boundary[right][j] = j < tags ? chains.end(j) : nothing;
+    scores.boundary[right][j] = j < tags ? chains.end(j) : nan;
     scores.padding[j] = j < tags ? 0 : nothing;
   });
   scores.has_nan = Lanes::any_of(tags, [&](std::ptrdiff_t i) {
-    bool nan = false;
-    for (std::ptrdiff_t j = 0; j < tags; ++j) nan |= is_nan_or_inf(transitions(i, j));
-    return nan;
+    bool any = false;
+    for (std::ptrdiff_t j = 0; j < tags; ++j) any |= is_nan_or_inf(transitions(i, j));
+    return any;
   });
   scores.boundary_has_nan = Lanes::any_of(
       tags, [&](std::ptrdiff_t j) { return is_nan_or_inf(chains.start(j)) || is_nan_or_inf(chains.end(j)); });

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <type_traits>
 
+#include "lanes/math.hpp"
 #include "problem.hpp"
 
 namespace pybert_crf::PYBERT_CRF_TARGET {
@@ -37,7 +38,20 @@ struct Row {
                ? Lanes::load_some(at + block, tags - block)
                : Lanes::gather_some(at + block * scores.stride[1], scores.stride[1], tags - block);
   }
+
+  // Whether NaN or +inf is among the emissions of a tag.
+  PYBERT_CRF_INLINE bool emits_nan(std::ptrdiff_t tag) const {
+    bool nan = false;
+    for (std::ptrdiff_t i = 0; i < length; ++i) nan |= is_nan_or_inf(emission(i, tag));
+    return nan;
+  }
 };
+
+// Whether NaN or +inf is among the emissions of a row.
+template <class Lanes, class Real>
+PYBERT_CRF_FUNCTION bool emits_nan(const Row<Real> row) {
+  return Lanes::any_of(row.tags, [&](std::ptrdiff_t tag) { return row.emits_nan(tag); });
+}
 
 // Fills `positions` (time + 1) with the unmasked positions of one row, in order; returns how many there are.
 PYBERT_CRF_INLINE std::ptrdiff_t find_chain(const View<const std::uint8_t, 1>& mask, std::ptrdiff_t time,

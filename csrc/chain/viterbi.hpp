@@ -17,21 +17,21 @@
 
 namespace pybert_crf::PYBERT_CRF_TARGET {
 
-// The lowest tag i with vector[i] + scores[i, block] == sum. If there is none, 0: NaN equals nothing, and
-// beside +inf, whose difference from itself is NaN, only the lanes beyond the last tag may be left to equal
-// -inf.
+// The lowest tag i with vector[i] + scores[i, block] == sum. If there is none, 0: NaN and +inf, whose
+// difference from itself is NaN, may leave no tag that equals the sum. It is never a lane beyond the last
+// tag, since the scores are NaN there.
 template <class Lanes>
-PYBERT_CRF_INLINE std::ptrdiff_t first_equal(const Shape<Lanes>& shape, std::ptrdiff_t padded,
-                                             const typename Lanes::Element* vector,
+PYBERT_CRF_INLINE std::ptrdiff_t first_equal(std::ptrdiff_t padded, const typename Lanes::Element* vector,
                                              const typename Lanes::Work* scores, std::ptrdiff_t stride,
                                              typename Lanes::Work sum) {
+  if (padded == Lanes::width) return Lanes::first_equal(Lanes::load(vector) + Lanes::load(scores), sum, 0);
   std::ptrdiff_t tag = padded;
   for (std::ptrdiff_t block = 0; block < padded && tag == padded; block += Lanes::width) {
-    const std::ptrdiff_t lane =
-        Lanes::first_equal(Lanes::load(vector + block) + Lanes::load(scores + block * stride), sum);
-    if (padded == Lanes::width || lane < Lanes::width) tag = block + lane;
+    const std::ptrdiff_t lane = Lanes::first_equal(
+        Lanes::load(vector + block) + Lanes::load(scores + block * stride), sum, Lanes::width);
+    if (lane < Lanes::width) tag = block + lane;
   }
-  return tag < shape.tags ? tag : 0;
+  return tag < padded ? tag : 0;
 }
 
 // The best path of a row: start(table) at its first position, forward(i, table) from the second to the last,
@@ -78,14 +78,14 @@ class BestPath {
     Values best = Lanes::all(nothing);
     for (std::ptrdiff_t block = 0; block < padded(); block += Lanes::width)
       best = Lanes::max(Lanes::load(vector_ + block) + Lanes::load(scores_->boundary[right] + block), best);
-    store_tag(row_.length - 1, first_equal<Lanes>(scores_->shape, padded(), vector_, scores_->boundary[right],
-                                                  1, Lanes::greatest(best)));
+    store_tag(row_.length - 1,
+              first_equal<Lanes>(padded(), vector_, scores_->boundary[right], 1, Lanes::greatest(best)));
   }
 
   PYBERT_CRF_INLINE void backward(std::ptrdiff_t i) {
-    store_tag(i, first_equal<Lanes>(scores_->shape, padded(), vectors_ + i * padded(),
-                                    scores_->table[right] + tag_ * Lanes::width, scores_->shape.rows,
-                                    reached_[(i + 1) * padded() + tag_]));
+    store_tag(
+        i, first_equal<Lanes>(padded(), vectors_ + i * padded(), scores_->table[right] + tag_ * Lanes::width,
+                              scores_->shape.rows, reached_[(i + 1) * padded() + tag_]));
   }
 
   // All that is left of a row whose first `done` forward steps are done, back to the position `stop`.
@@ -93,7 +93,7 @@ class BestPath {
   PYBERT_CRF_INLINE void find_rest(const Table& table, std::ptrdiff_t done, std::ptrdiff_t stop) {
     const Rest rest = rest_of(*this, table, done, stop);
     tag_ = rest.tag;
-    nan_ = rest.nan;
+    emitted_ = rest.emitted;
   }
 
   // The path's score: NaN if there is NaN or +inf on any path.
@@ -121,7 +121,7 @@ class BestPath {
   // What is needed after find_rest.
   struct Rest {
     std::ptrdiff_t tag;
-    Values nan;
+    Values emitted;
   };
 
   // A function of its own, to which the path goes by value: a path that nothing points to stays in registers.
@@ -136,7 +136,7 @@ class BestPath {
       path.turn();
       for (std::ptrdiff_t i = length - 1; i > stop; --i) path.backward(i - 1);
     }
-    return {path.tag_, path.nan_};
+    return {path.tag_, path.emitted_};
   }
 
   template <bool first, class Table>
@@ -146,7 +146,7 @@ class BestPath {
     Values greatest = Lanes::all(nothing);
     for (std::ptrdiff_t block = 0; block < padded(); block += Lanes::width) {
       const Values emitted = row_.template emissions<Lanes>(i, block);
-      nan_ = Lanes::keep_nan(nan_, emitted);
+      emitted_ = emitted_ + emitted;
       const Values relative = (emitted + Lanes::load(scores_->padding + block)) - Lanes::all(offset_);
       const Values reached = first ? Lanes::load(scores_->boundary[left] + block) : table.max(vector_, block);
       const Values value = reached + relative;
@@ -162,8 +162,12 @@ class BestPath {
     vector_ = after;
   }
 
+  // Whether NaN or +inf is among the scores of a row. A sum of emissions is NaN or +inf if one of them is: to
+  // -inf, +inf adds up to NaN. So a step takes one addition for this, and each emission is read again only in
+  // the rare row whose sum is NaN or +inf, which finite emissions may overflow to as well.
   PYBERT_CRF_INLINE bool met_nan() const {
-    return Lanes::any_nan(nan_) || scores_->boundary_has_nan || (row_.length > 1 && scores_->has_nan);
+    return scores_->boundary_has_nan || (row_.length > 1 && scores_->has_nan) ||
+           (is_nan_or_inf(Lanes::sum(emitted_)) && emits_nan<Lanes>(row_));
   }
 
   PYBERT_CRF_INLINE void store_tag(std::ptrdiff_t i, std::ptrdiff_t tag) {
@@ -181,8 +185,8 @@ class BestPath {
       vectors_;  // (length, padded): the scores of the best prefixes, relative to those of two steps before
   Element* reached_;  // the same without the last emission: the maxima that the backward pass looks for
   const Element* vector_;
-  std::ptrdiff_t tag_ = 0;  // at the last position that turn() or backward(i) came to
-  Values nan_ = Lanes::all(0);
+  std::ptrdiff_t tag_ = 0;          // at the last position that turn() or backward(i) came to
+  Values emitted_ = Lanes::all(0);  // the sum of the emissions in each lane
   // What a step subtracts to keep the scores near 0: the maximum of two steps before, less what the last step
   // has subtracted already. A maximum of two steps before is not on the chain of dependent operations.
   Work offset_ = 0;

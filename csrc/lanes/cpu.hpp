@@ -231,16 +231,6 @@ struct CpuLanes : private Registers<Number, bytes_for<Number, Width>> {
     return result;
   }
 
-  // NaN in every lane where `a` is NaN, or `b` NaN or +inf; `a` elsewhere.
-  static PYBERT_CRF_INLINE Values keep_nan(const Values& a, const Values& b) {
-    const Register infinity = Register{} + std::numeric_limits<Work>::infinity();
-    const Register nan = Register{} + std::numeric_limits<Work>::quiet_NaN();
-    Values values;
-    PYBERT_CRF_UNROLL
-    for (int r = 0; r < registers; ++r) values.part[r] = b.part[r] < infinity ? a.part[r] : nan;
-    return values;
-  }
-
   friend PYBERT_CRF_INLINE Values operator+(const Values& a, const Values& b) {
     Values values;
     PYBERT_CRF_UNROLL
@@ -293,26 +283,22 @@ struct CpuLanes : private Registers<Number, bytes_for<Number, Width>> {
     return fold(folded, [](auto a, auto b) { return a + b; });
   }
 
-  static PYBERT_CRF_INLINE bool any_nan(const Values& values) {
-    const Work total = sum(values);  // of zeros and NaNs
-    return !(total == total);
-  }
-
-  // The lowest lane that holds `number`; `width` if none does.
-  static PYBERT_CRF_INLINE std::ptrdiff_t first_equal(const Values& values, Work number) {
+  // The lowest lane that holds `number`; `none` if none does.
+  static PYBERT_CRF_INLINE std::ptrdiff_t first_equal(const Values& values, Work number,
+                                                      std::ptrdiff_t none) {
 #if defined(__AVX2__)
     if constexpr (sizeof(Register) >= 32) {
       std::uint32_t equal = 0;
       PYBERT_CRF_UNROLL
       for (int r = 0; r < registers; ++r) equal |= equal_lanes(values.part[r], number) << (r * per_register);
-      return equal == 0 ? width : __builtin_ctz(equal);
+      return equal == 0 ? none : static_cast<std::ptrdiff_t>(static_cast<unsigned>(__builtin_ctz(equal)));
     }
 #endif
     Work lanes[width];
     std::memcpy(lanes, &values, sizeof(lanes));
     std::ptrdiff_t lane = 0;
     while (lane < width && !(lanes[lane] == number)) ++lane;
-    return lane;
+    return lane < width ? lane : none;
   }
 
 #if defined(__AVX2__)

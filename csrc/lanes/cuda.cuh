@@ -150,10 +150,6 @@ struct CudaLanes {
     return value > -std::numeric_limits<Work>::infinity() && value < least ? value : least;
   }
 
-  static __device__ __forceinline__ Values keep_nan(Values a, Values b) {
-    return b < std::numeric_limits<Work>::infinity() ? a : std::numeric_limits<Work>::quiet_NaN();
-  }
-
   static __device__ __forceinline__ Values fma(Values a, Values b, Values c) { return a * b + c; }
 
   static __device__ __forceinline__ Work greatest(Values value) {
@@ -168,17 +164,15 @@ struct CudaLanes {
     return reduce(value, [](Work a, Work b) { return a + b; });
   }
 
-  static __device__ __forceinline__ bool any_nan(Values value) {
-    return reduce(value == value ? Work{0} : Work{1}, [](Work a, Work b) { return a > b ? a : b; }) > 0;
-  }
-
-  static __device__ __forceinline__ std::ptrdiff_t first_equal(Values value, Work number) {
+  static __device__ __forceinline__ std::ptrdiff_t first_equal(Values value, Work number,
+                                                               std::ptrdiff_t none) {
     if constexpr (in_warp) {
       const unsigned equal = __ballot_sync(members(), value == number) & members();
-      return equal == 0 ? width : (__ffs(static_cast<int>(equal)) - 1) % Width;
+      return equal == 0 ? none : (__ffs(static_cast<int>(equal)) - 1) % Width;
     } else {
       const auto mine = static_cast<double>(value == number ? lane() : Width);
-      return static_cast<std::ptrdiff_t>(reduce(mine, [](double a, double b) { return a < b ? a : b; }));
+      const double first = reduce(mine, [](double a, double b) { return a < b ? a : b; });
+      return first < Width ? static_cast<std::ptrdiff_t>(first) : none;
     }
   }
 

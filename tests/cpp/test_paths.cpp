@@ -1,5 +1,7 @@
 // Every kernel against the oracle, on ordinary and hostile problems in every memory layout.
+#include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "check.hpp"
 #include "oracle.hpp"
@@ -186,6 +188,29 @@ void test_nan() {
   }
 }
 
+// One emission of NaN or +inf makes a row's best score NaN, whatever that tag emits before and after; finite
+// emissions whose sums overflow do not.
+template <class Real>
+void test_best_score_is_nan() {
+  using Limits = std::numeric_limits<Real>;
+  const std::ptrdiff_t time = 5;
+  for (const std::ptrdiff_t tags : {1, 3, 8, 9, 33}) {
+    const auto score = [&](std::ptrdiff_t at, Real number, Real others, Real elsewhere) {
+      Problem<Real> problem(9, time, tags, Layout::batch_first, 7);
+      auto* const row = problem.emissions.data() + 4 * time * tags;
+      std::fill(row, row + time * tags, elsewhere);
+      for (std::ptrdiff_t t = 0; t < time; ++t) row[t * tags + tags - 1] = t == at ? number : others;
+      return Results<Real>(problem, 2).scores[4];
+    };
+    for (const Real others : {Real{0}, -Limits::infinity(), Limits::lowest()})
+      for (const Real number : {Limits::quiet_NaN(), -Limits::quiet_NaN(), Limits::infinity()})
+        for (std::ptrdiff_t at = 0; at < time; ++at) CHECK(std::isnan(score(at, number, others, 0)));
+    CHECK(!std::isnan(score(0, Limits::lowest(), Limits::lowest() / time / 2, 0)));
+    CHECK(
+        !std::isnan(score(0, Limits::max() / time / 2, Limits::max() / time / 2, Limits::max() / time / 2)));
+  }
+}
+
 // Whatever the emissions are, no tag that comes out is beyond the last.
 template <class Real>
 void test_tags_in_range() {
@@ -206,6 +231,8 @@ int main() {
   test_all<float>(4e-6);
   test_nan<double>();
   test_nan<float>();
+  test_best_score_is_nan<double>();
+  test_best_score_is_nan<float>();
   test_tags_in_range<double>();
   test_tags_in_range<float>();
   return report("paths");

@@ -233,11 +233,6 @@ struct LockstepLanes {
       return values.of[lane] > nothing && values.of[lane] < least.of[lane] ? values.of[lane] : least.of[lane];
     });
   }
-  static Values keep_nan(const Values& a, const Values& b) {
-    constexpr Work infinity = std::numeric_limits<Work>::infinity();
-    constexpr Work nan = std::numeric_limits<Work>::quiet_NaN();
-    return by_lane([&](int lane) { return b.of[lane] < infinity ? a.of[lane] : nan; });
-  }
   static Values fma(const Values& a, const Values& b, const Values& c) {
     return by_lane([&](int lane) { return a.of[lane] * b.of[lane] + c.of[lane]; });
   }
@@ -251,14 +246,10 @@ struct LockstepLanes {
   static Work sum(const Values& values) {
     return reduce(values.of, [](Work a, Work b) { return a + b; });
   }
-  static bool any_nan(const Values& values) {
-    const Work total = sum(values);  // of zeros and NaNs
-    return !(total == total);
-  }
-  static std::ptrdiff_t first_equal(const Values& values, Work number) {
+  static std::ptrdiff_t first_equal(const Values& values, Work number, std::ptrdiff_t none) {
     std::ptrdiff_t lane = 0;
     while (lane < width && !(values.of[lane] == number)) ++lane;
-    return lane;
+    return lane < width ? lane : none;
   }
 
  private:
