@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from pybert_crf.text.tokenizer import Encoded
-from pybert_crf.text.windows import Window, place, plan_windows
+from pybert_crf.text.windows import Window, place, plan_windows, usual_overlap
 
 
 class Example(NamedTuple):
@@ -83,8 +83,8 @@ class WindowLayout(NamedTuple):
 
     @property
     def overlap(self) -> int:
-        """Pieces that neighbouring windows share: a unit has at least an eighth of a window on each side."""
-        return self.capacity // 4
+        """Pieces that neighbouring windows share."""
+        return usual_overlap(self.capacity)
 
 
 def make_example(encoded: Encoded, layout: WindowLayout, tags: list[int] | None = None) -> Example:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import reprlib
 from collections.abc import Hashable, Sequence
 from pathlib import Path
@@ -13,6 +14,9 @@ MAX_BYTES = 64 << 20
 
 MAX_DEPTH = 100
 """Of nested lists and objects in JSON."""
+
+
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class ConfigError(ValueError):
@@ -46,6 +50,10 @@ def read_object(path: Path) -> dict[str, Any]:
     text = read_text(path)
     try:
         value = json.loads(text, object_pairs_hook=_distinct)
+        if _SURROGATE.search(text):  # half of a pair is no character, and no file can hold it
+            json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise ConfigError(f"{path}: half of a pair of surrogates (\\ud800 to \\udfff)") from None
     except RecursionError:
         raise ConfigError(f"{path}: nested more than {MAX_DEPTH} deep") from None
     except ValueError as error:

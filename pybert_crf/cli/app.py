@@ -7,9 +7,12 @@ from typing import Annotated
 import typer
 
 import pybert_crf
-from pybert_crf.cli import convert, demo, evaluate, info, predict, pretrain, train
+from pybert_crf.cli import convert, debug_data, demo, evaluate, info, predict, pretrain, train
 
-VERBS = {module.VERB.name: module.VERB for module in (demo, convert, pretrain, train, evaluate, predict)}
+VERBS = {
+    module.VERB.name: module.VERB
+    for module in (demo, debug_data, convert, pretrain, train, evaluate, predict)
+}
 
 app = typer.Typer(
     name="pybert-crf",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pybert_crf.options.base import Options
 from pybert_crf.options.convert import ConvertOptions
 from pybert_crf.options.corpus import CorpusOptions
+from pybert_crf.options.debug_data import DebugDataOptions
 from pybert_crf.options.demo import DemoOptions
 from pybert_crf.options.elsewhere import explain_unknown
 from pybert_crf.options.inference import EvaluateOptions, InferenceOptions, PredictOptions
@@ -17,6 +18,7 @@ __all__ = [
     "PRECISIONS",
     "ConvertOptions",
     "CorpusOptions",
+    "DebugDataOptions",
     "DemoOptions",
     "EvaluateOptions",
     "InferenceOptions",

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from pybert_crf.options.base import Options
 from pybert_crf.options.convert import ConvertOptions
+from pybert_crf.options.debug_data import DebugDataOptions
 from pybert_crf.options.elsewhere import flag
 from pybert_crf.options.inference import EvaluateOptions, PredictOptions
 from pybert_crf.options.option import default_words, in_order, option_of
@@ -19,6 +20,7 @@ VERBS: dict[str, type[Options]] = {
     "pretrain": PretrainOptions,
     "evaluate": EvaluateOptions,
     "predict": PredictOptions,
+    "debug-data": DebugDataOptions,
     "convert": ConvertOptions,
 }
 

@@ -12,6 +12,11 @@ from collections.abc import Sequence
 Window = tuple[int, int]
 
 
+def usual_overlap(capacity: int) -> int:
+    """Pieces that neighbouring windows share: a unit has at least an eighth of a window on each side."""
+    return capacity // 4
+
+
 def plan_windows(n_pieces: int, capacity: int, overlap: int) -> list[Window]:
     """Overlapping windows ``start:stop`` (half-open, in pieces) that cover ``0:n_pieces``, in order.
 

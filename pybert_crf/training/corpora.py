@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from pybert_crf.batches import Example, make_example
+from pybert_crf.debug_data import NOTE, examine_corpora
 from pybert_crf.options import TrainOptions
 from pybert_crf.tagger import Tagger
-from pybert_crf.text.corpora import Corpus, Habits, Sentence, converted, mended, read_corpus
+from pybert_crf.text.corpora import Corpus, Habits, converted, mended, read_corpus
 from pybert_crf.text.tokenizer import UnitTokenizer
 from pybert_crf.text.units import detect_unit
 
-_LONG = 5000  # tokens of a sentence that is probably several
 _KNOWN_ENOUGH = 0.01  # share of unknown units that is not worth a note
 
 
@@ -43,18 +43,8 @@ class Corpora:
         if self.mended:
             told = f"train breaks {self.train.scheme} at lines {_some(self.mended)}"
             notes.append(f"{told}; mended: an illegal tag is read as conlleval reads it")
-        for name, corpus in self.parts.items():
-            longest = max(corpus.sentences, key=_length, default=Sentence([], []))
-            if len(longest.tokens) >= _LONG:
-                told = f"{name} has a sentence of {len(longest.tokens):,} tokens at line {longest.line}"
-                notes.append(f"{told}: is the blank line missing that ends a sentence?")
-            if unseen := [label for label in corpus.labels if label not in self.train.labels]:
-                told = ", ".join(unseen)
-                notes.append(f"{name} has tags that train never shows, so they cannot be found: {told}")
-            if corpus.illegal_lines:
-                lines = _some(corpus.illegal_lines)
-                notes.append(f"{name} breaks {corpus.scheme} at lines {lines}; kept as it is")
-        return tuple(notes)
+        found = examine_corpora(self.parts, self.unit)
+        return (*notes, *(f"{each.part}: {each.text}" for each in found if each.level != NOTE))
 
     def in_scheme(self, scheme: str) -> Corpora:
         """All parts in another scheme.
@@ -64,10 +54,6 @@ class Corpora:
         """
         test = None if self.test is None else converted(self.test, scheme)
         return replace(self, train=converted(self.train, scheme), dev=converted(self.dev, scheme), test=test)
-
-
-def _length(sentence: Sentence) -> int:
-    return len(sentence.tokens)
 
 
 def _some(lines: list[int]) -> str:

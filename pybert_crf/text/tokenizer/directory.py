@@ -164,6 +164,8 @@ def _add_tokens(directory: Path, pieces: Pieces, config: Mapping[str, Any]) -> N
                 got = pieces.vocab().get(token.content)
             if got != index:
                 raise ValueError(f"{quoted(token.content)} should have the id {index}, but gets {got}")
+        if added and isinstance(pieces, LibraryPieces) and not pieces.survives_saving():
+            raise ValueError("its pieces would get other ids when saved, since the ids below have gaps")
 
 
 def _added_tokens(entries: object) -> dict[int, AddedToken]:

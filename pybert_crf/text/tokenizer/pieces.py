@@ -92,6 +92,14 @@ class LibraryPieces:
         vocab: dict[str, int] = self.tokenizer.get_vocab(with_added_tokens=True)
         return vocab
 
+    def survives_saving(self) -> bool:
+        """Whether a saved tokenizer has the same ids; the library changes those added above gaps."""
+        vocab = self.vocab()
+        if max(vocab.values(), default=-1) < len(vocab):
+            return True
+        again = Tokenizer.from_str(self.tokenizer.to_str())
+        return bool(again.get_vocab(with_added_tokens=True) == vocab)
+
     def ids(self, unit: str) -> list[int]:
         with library_errors(f"the tokenizer's rules fail on {quoted(unit)}"):
             # The library refuses lone surrogates.
