@@ -16,6 +16,7 @@ from pybert_crf.files import replacing
 from pybert_crf.reading import quoted
 from pybert_crf.text.corpora.corpus import Corpus, CorpusStream, Sentence, Statistics
 from pybert_crf.text.corpora.formats.columns import ColumnWriter
+from pybert_crf.text.corpora.formats.tables import write_parquet
 from pybert_crf.text.corpora.formats.words import words_line
 from pybert_crf.text.corpora.lines import CorpusError
 from pybert_crf.text.corpora.reading import in_scheme
@@ -23,8 +24,15 @@ from pybert_crf.text.tagging.entity_spans import spans
 from pybert_crf.text.tagging.schemes import OUTSIDE, PLAIN, UNTYPED, illegal_positions, split_tag, type_name
 from pybert_crf.text.units import detect_unit, join_units
 
-_SUFFIXES = {".json": "json", ".jsonl": "json", ".csv": "csv", ".ann": "brat", ".seg": "words"}
-FORMATS = ("columns", "json", "lists", "csv", "words", "brat")
+_SUFFIXES = {
+    ".json": "json",
+    ".jsonl": "json",
+    ".csv": "csv",
+    ".ann": "brat",
+    ".seg": "words",
+    ".parquet": "parquet",
+}
+FORMATS = ("columns", "json", "lists", "csv", "words", "brat", "parquet")
 _SAMPLE = 10_000  # sentences by which the unit is found out
 
 
@@ -53,7 +61,8 @@ def write_corpus(
         format: ``"columns"``; ``"json"``: ``{"text", "entities": [{"start", "end", "label", "text"}]}`` a
             line, half-open character offsets; ``"lists"``: ``{"tokens", "ner_tags"}`` a line; ``"csv"``
             with the columns sentence, token and tag; ``"words"``: words between spaces, with ``/TYPE`` if
-            they have one; ``"brat"``: `path` for the entities, and a text beside it.
+            they have one; ``"brat"``: `path` for the entities, and a text beside it; ``"parquet"`` with
+            the columns tokens and ner_tags.
         scheme: of the tags; None keeps the corpus's own.
         unit: ``"char"`` or ``"word"``: what joins tokens to a text, nothing or a space.
 
@@ -67,6 +76,8 @@ def write_corpus(
     sentences = writer.sentences(format)
     if format == "brat":
         _write_brat(Path(path), sentences, writer)
+    elif format == "parquet":
+        write_parquet(path, sentences)
     else:
         lines: dict[str, Callable[[Iterator[Sentence]], Iterator[str]]] = {
             "columns": writer.columns,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 CONLLU = ("id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
 
 
-FORMATS = ("columns", "json", "csv", "words", "brat")
+FORMATS = ("columns", "json", "csv", "words", "brat", "datasets")
 
 
 @dataclass(frozen=True)

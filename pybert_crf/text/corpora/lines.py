@@ -100,6 +100,11 @@ def read_chunks(source: Source) -> Iterator[bytes]:
         yield from source
 
 
+def first_bytes(source: Source) -> bytes:
+    """The bytes with which a source begins, decompressed; those of an open stream are gone from it then."""
+    return next(iter(read_chunks(source)), b"")
+
+
 def _opened(path: Path) -> BinaryIO:
     """The file, decompressed if it begins as a gzip, xz or zstd file does."""
     with path.open("rb") as stream:

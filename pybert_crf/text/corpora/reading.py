@@ -15,9 +15,10 @@ from pybert_crf.text.corpora.formats.brat import brat_pairs, brat_sentences
 from pybert_crf.text.corpora.formats.columns import tagged_sentences
 from pybert_crf.text.corpora.formats.csv_files import csv_sentences, delimiter_of
 from pybert_crf.text.corpora.formats.json_files import json_sentences
+from pybert_crf.text.corpora.formats.tables import is_dataset, is_parquet, table_sentences
 from pybert_crf.text.corpora.formats.words import looks_like_words, word_sentences
 from pybert_crf.text.corpora.habits import UNKNOWN, Habits
-from pybert_crf.text.corpora.lines import CorpusError, Source, numbered_lines, source_name
+from pybert_crf.text.corpora.lines import CorpusError, Source, first_bytes, numbered_lines, source_name
 from pybert_crf.text.corpora.tags import Respelled, settle_tags
 from pybert_crf.text.tagging.schemes import SchemeError, convert
 
@@ -26,8 +27,8 @@ def read_corpus(path: str | os.PathLike[str], scheme: str | None = None, habits:
     """Read a file of any format; the modules of `pybert_crf.text.corpora.formats` say what is read.
 
     Args:
-        path: the file, which may be compressed by gzip, xz or zstd; a folder, of brat's files; or ``-``,
-            standard input.
+        path: the file, which may be compressed by gzip, xz or zstd; a folder, of brat's files or of a
+            dataset; ``datasets:owner/name``, of the hub; or ``-``, standard input.
         scheme: for dev and test that of the training part, or the tagger's, which a small file may not show:
             it is taken if the tags fit it. Otherwise, and if None, the scheme is found out.
         habits: what is known about the file; the rest is found out, and said in `Corpus.notes`.
@@ -120,14 +121,19 @@ class _StandardInput(list[bytes]):
 
 
 def find_format(source: Source, habits: Habits) -> str:
-    """The format of a file, one of `habits.FORMATS`, by its first lines; of a folder, brat's.
+    """The format of a file, one of `habits.FORMATS`, by how it begins; of a folder, by what is in it.
 
     Raises:
         CorpusError: it is not text in UTF-8, or not in the encoding of `habits`.
         OSError: it cannot be read.
     """
-    if isinstance(source, str | os.PathLike) and brat_pairs(Path(source)):
-        return "brat"
+    if isinstance(source, str | os.PathLike):
+        if is_dataset(source):
+            return "datasets"
+        if brat_pairs(Path(source)):
+            return "brat"
+    if is_parquet(first_bytes(source)):
+        return "datasets"
     lines = (text.strip() for _, text in numbered_lines(source, encoding=habits.encoding))
     first = list(islice((text for text in lines if text), _SAMPLE))
     if not first:
@@ -153,6 +159,7 @@ def _read(source: Source, format: str, habits: Habits, say: Callable[[str], None
         "json": json_sentences,
         "csv": csv_sentences,
         "words": word_sentences,
+        "datasets": table_sentences,
     }
     return readers[format](source, habits, say)
 

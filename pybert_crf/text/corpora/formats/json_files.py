@@ -26,9 +26,11 @@ from pybert_crf.text.corpora.lines import CorpusError, Source, numbered_lines, s
 
 Object = tuple[int, Any]  # line from 1, what stands there
 
-_TOKENS = ("tokens", "words", "text", "sentence")
-_TAGS = ("ner_tags", "tags", "labels", "label", "ner")
-_ENTITIES = ("entities", "label", "labels", "spans")
+TOKENS = ("tokens", "words", "text", "sentence")
+"""The keys that tokens may have, the most usual first; below, those of tags and of entities."""
+
+TAGS = ("ner_tags", "tags", "labels", "label", "ner")
+ENTITIES = ("entities", "label", "labels", "spans")
 
 
 def json_sentences(source: Source, habits: Habits, say: Callable[[str], None]) -> Iterator[Sentence]:
@@ -139,8 +141,8 @@ def _lists(value: Any) -> tuple[list[Any], list[Any]] | None:
     """Tokens and tags, if an object has both as lists."""
     if not isinstance(value, dict):
         return None
-    tokens = next((value[key] for key in _TOKENS if isinstance(value.get(key), list | str)), None)
-    tags = next((value[key] for key in _TAGS if isinstance(value.get(key), list)), None)
+    tokens = next((value[key] for key in TOKENS if isinstance(value.get(key), list | str)), None)
+    tags = next((value[key] for key in TAGS if isinstance(value.get(key), list)), None)
     if tokens is None or tags is None or not all(isinstance(tag, str | int) for tag in tags):
         return None
     if isinstance(tokens, str) and (len(tags) != len(tokens) or not tags):
@@ -171,9 +173,9 @@ def _records(value: Any, name: str, line: int, habits: Habits) -> Iterator[Recor
         value = {"text": value[0], **(value[1] if isinstance(value[1], dict) else {})}
     if not isinstance(value, dict) or not isinstance(value.get("text"), str):
         raise CorpusError(name, line, f"neither tokens and tags nor a text with entities: {quoted(value)}")
-    keys = [key for key in _ENTITIES if key in value]
+    keys = [key for key in ENTITIES if key in value]
     if not keys:
-        raise CorpusError(name, line, f"a text without {', '.join(_ENTITIES)}: {quoted(value)}")
+        raise CorpusError(name, line, f"a text without {', '.join(ENTITIES)}: {quoted(value)}")
     given = value[keys[0]]
     try:
         entities = [] if given is None else list(_entities(given))
