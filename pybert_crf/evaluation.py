@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from pybert_crf.reading import listed
 from pybert_crf.tagger import BATCH_TOKENS, Tagger
 from pybert_crf.text.corpora import Corpus, Habits, converted, read_corpus
 from pybert_crf.text.corpora.habits import UNKNOWN
+from pybert_crf.text.tagging.entity_spans import spans
 from pybert_crf.text.tagging.metrics import Report, evaluate
+from pybert_crf.text.tagging.schemes import OUTSIDE
 
 
 def evaluate_file(
@@ -32,6 +35,8 @@ def evaluate_file(
     corpus = converted(corpus, tagger.scheme)
     for note in corpus.notes:
         say(note)
+    if unknown := unknown_labels(tagger, corpus):
+        say(f"{corpus.path}: tags that the tagger does not know, so they cannot be found: {listed(unknown)}")
     return evaluate_corpus(tagger, corpus, batch_tokens)
 
 
@@ -44,4 +49,22 @@ def evaluate_corpus(tagger: Tagger, corpus: Corpus, batch_tokens: int = BATCH_TO
     corpus = converted(corpus, tagger.scheme)
     tokens = (sentence.tokens for sentence in corpus.sentences)
     predicted = [tagging.tags for tagging in tagger.tag_units(tokens, batch_tokens, scores=False)]
-    return evaluate([sentence.tags for sentence in corpus.sentences], predicted, tagger.scheme)
+    report = evaluate([sentence.tags for sentence in corpus.sentences], predicted, tagger.scheme)
+    return replace(report, unseen=_unseen(corpus, predicted, tagger.words)) if tagger.words else report
+
+
+def _unseen(corpus: Corpus, predicted: Sequence[Sequence[str]], known: frozenset[str]) -> tuple[int, int]:
+    """Number of words that are not known, and how many of them are found."""
+    words = found = 0
+    for sentence, tags in zip(corpus.sentences, predicted, strict=True):
+        given = set(spans(tags, corpus.scheme))
+        for span in spans(sentence.tags, corpus.scheme):
+            if "".join(sentence.tokens[span.start : span.end]) not in known:
+                words += 1
+                found += span in given
+    return words, found
+
+
+def unknown_labels(tagger: Tagger, corpus: Corpus) -> list[str]:
+    """The tags of a corpus, in the tagger's scheme, that the tagger cannot find."""
+    return sorted(set(converted(corpus, tagger.scheme).labels) - set(tagger.model.labels) - {OUTSIDE})

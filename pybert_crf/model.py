@@ -251,5 +251,8 @@ def _check_section(own: object, path: Path) -> None:
         raise ConfigError(
             f"{where}.scheme must be null or one of {', '.join(SCHEMES)}, got {quoted(own.get('scheme'))}"
         )
+    alike = own.get("cut_alike", 1.0)
+    if isinstance(alike, bool) or not isinstance(alike, int | float) or not 0.0 <= alike <= 1.0:
+        raise ConfigError(f"{where}.cut_alike must be in 0 .. 1, got {quoted(alike)}")
     if "unit" in own and not one_of(own["unit"], UNITS):
         raise ConfigError(f"{where}.unit must be one of {', '.join(UNITS)}, got {quoted(own['unit'])}")

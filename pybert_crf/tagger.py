@@ -13,14 +13,18 @@ from pybert_crf.batches import WindowLayout, by_length, collate, make_example
 from pybert_crf.decoding import EntityDecoder
 from pybert_crf.encoders import ConfigError, resolve
 from pybert_crf.entities import Annotation, Entity, Tagging
+from pybert_crf.files import write_text
 from pybert_crf.model import SECTION, BertCRF, read_tagger_config
-from pybert_crf.reading import quoted, shortened
+from pybert_crf.reading import quoted, read_text, shortened
 from pybert_crf.text.tagging.schemes import PLAIN, type_name
 from pybert_crf.text.tokenizer import UnitTokenizer
 from pybert_crf.text.units import join_units, split_units
 
 BATCH_TOKENS = 4096
 """Positions encoded at once in prediction, padding counted."""
+
+WORDS = "words.txt"
+"""The file of a saved word segmenter that holds the words it was trained on, one a line."""
 
 LOOK_AHEAD = 512
 """Texts read ahead, so that those of similar length are encoded together."""
@@ -40,13 +44,24 @@ class Tagger:
             an entity whose label is its tag.
         tokenizer: pieces of units.
         unit: ``"char"`` or ``"word"``, what one tag stands for.
+        cut_alike: the share of the training sentences whose raw text is cut into just their units.
+        words: of a word segmenter, the words that it was trained on; evaluation tells them from unseen ones.
     """
 
-    def __init__(self, model: BertCRF, tokenizer: UnitTokenizer, unit: str) -> None:
+    def __init__(
+        self,
+        model: BertCRF,
+        tokenizer: UnitTokenizer,
+        unit: str,
+        *,
+        cut_alike: float = 1.0,
+        words: frozenset[str] = frozenset(),
+    ) -> None:
         self.model = model.eval()
         self.tokenizer = tokenizer
         self.scheme = model.scheme or PLAIN
         self.unit = unit
+        self.cut_alike, self.words = cut_alike, words
         self.layout = WindowLayout(
             tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id, model.encoder.config.max_length
         )
@@ -81,12 +96,17 @@ class Tagger:
                 f"{directory}: its tokenizer has {tokenizer.vocab_size} pieces, "
                 f"its encoder only {model.encoder.config.vocab_size}"
             )
-        return cls(model.to(device), tokenizer, own["unit"])
+        has_words = (directory / WORDS).exists()
+        words = frozenset(read_text(directory / WORDS).split()) if has_words else frozenset()
+        alike = own.get("cut_alike", 1.0)
+        return cls(model.to(device), tokenizer, own["unit"], cut_alike=alike, words=words)
 
     def save_pretrained(self, directory: str | Path) -> None:
         """Write one directory that `from_pretrained` opens: configuration, all weights, tokenizer files."""
-        self.model.save_pretrained(directory, {"unit": self.unit})
+        self.model.save_pretrained(directory, {"unit": self.unit, "cut_alike": self.cut_alike})
         self.tokenizer.save(directory)
+        if self.words:
+            write_text(Path(directory) / WORDS, "".join(f"{word}\n" for word in sorted(self.words)))
 
     def __call__(self, text: str) -> list[Entity]:
         """The entities of one text, in order of appearance.

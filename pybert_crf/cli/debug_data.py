@@ -29,7 +29,7 @@ def work(options: DebugDataOptions) -> None:
     from pybert_crf.files import write_json, write_text
     from pybert_crf.text.corpora import Habits
 
-    examination = examine(options.files, Habits.of(options), options.model)
+    examination = examine(options.files("corpora"), Habits.of(options), options.model)
     show(examination, Console(soft_wrap=True))
     if options.json is not None:
         write_json(options.json, examination.to_dict())

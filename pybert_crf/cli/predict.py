@@ -12,6 +12,9 @@ from pybert_crf.cli.arriving import Arriving, Stopped
 from pybert_crf.cli.verb import Verb
 from pybert_crf.options import PredictOptions
 from pybert_crf.text.corpora import CorpusError, Habits, numbered_lines, read_columns
+from pybert_crf.text.corpora.corpus import CUT_ALIKE
+from pybert_crf.text.corpora.formats.columns import conllu_lines
+from pybert_crf.text.corpora.formats.words import words_line
 from pybert_crf.text.corpora.passages import looks_like_columns
 
 if TYPE_CHECKING:
@@ -44,8 +47,12 @@ class _Prediction:
         self.most_lines = LOOK_AHEAD
         self.waiting: list[str | Sequence[str] | CorpusError] = []
         self.characters = 0
-        self.write = {"jsonl": _jsonl, "columns": _columns}[options.to]
+        writers = {"jsonl": _jsonl, "columns": _columns, "conllu": self._conllu, "words": self._words}
+        self.write = writers[options.to]
         self.note_due = not options.columns
+        if not options.columns and tagger.cut_alike < CUT_ALIKE:
+            told = f"raw text of {1 - tagger.cut_alike:.1%} of the training sentences is not cut into their"
+            print(f"note: {told} {tagger.unit}s; tokens can be given by --columns", file=sys.stderr)
         self.skipped = 0
 
     def run(self, source: Arriving) -> None:
@@ -95,6 +102,16 @@ class _Prediction:
             print(self.write(item if isinstance(item, CorpusError) else next(annotations)))
         sys.stdout.flush()
         self.waiting, self.characters = [], 0
+
+    def _conllu(self, answer: Annotation | CorpusError) -> str:
+        if isinstance(answer, CorpusError):
+            return f"# {answer}\n"
+        return conllu_lines(answer.text, answer.offsets, answer.tags, self.tagger.scheme)
+
+    def _words(self, answer: Annotation | CorpusError) -> str:
+        if isinstance(answer, CorpusError):
+            return f"# {answer}"
+        return words_line(answer.units, answer.tags, self.tagger.scheme)
 
     def _note_columns(self) -> None:
         self.note_due = False

@@ -37,7 +37,11 @@ def show_report(report: Report, console: Console | None = None) -> None:
         figures = [getattr(r, c) for r in readings for c in ("precision", "recall", "f1")]
         shown = report.average_name if name == "micro" else name
         table.add_row(shown, *(f"{figure:.4f}" for figure in figures), f"{row.support:,}")
-    (console or Console()).print(table)
+    shown_on = console or Console()
+    shown_on.print(table)
+    if report.unseen is not None:
+        told = f"recall of the {report.unseen[0]:,} words that training had not seen"
+        shown_on.print(f"{told}: {report.unseen_recall:.4f}", highlight=False)
 
 
 def highlight(text: str, entities: Sequence[Entity], labels: Sequence[str], *, colour: bool) -> Text:

@@ -68,8 +68,8 @@ def _parameter(known: Field[Any], hint: Any) -> inspect.Parameter:
 
 def _value_type(hint: Any) -> Any:
     """What one value, or the list of a repeatable option, is: ``float`` of ``float | None``."""
-    if get_origin(hint) is tuple:
-        return list[get_args(hint)[0]]  # type: ignore[misc]
+    if any(get_origin(kind) is tuple for kind in get_args(hint)):
+        return list[str]
     return (get_args(hint) or (hint,))[0]
 
 

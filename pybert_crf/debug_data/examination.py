@@ -53,7 +53,7 @@ class Examination:
                     "illegal_tags": asdict(part.faults),
                     "repeated": asdict(part.repeated),
                     "contradictory": asdict(part.contradictory),
-                    "recut": part.recut,
+                    "cut_alike": part.cut_alike,
                     "pieces": asdict(self.pieces[part.name]) if part.name in self.pieces else None,
                 }
             )

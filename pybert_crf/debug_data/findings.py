@@ -10,6 +10,7 @@ import numpy as np
 from pybert_crf.debug_data.part import Hashes, Part, Repetition
 from pybert_crf.debug_data.pieces import Pieces
 from pybert_crf.reading import listed
+from pybert_crf.text.corpora.corpus import CUT_ALIKE
 from pybert_crf.text.tagging.schemes import OUTSIDE, PLAIN
 
 ERROR, WARNING, NOTE = "error", "warning", "note"
@@ -59,9 +60,9 @@ def _alone(part: Part) -> Iterator[Finding]:
     if part.repeated.count:
         level = WARNING if part.repeated.count > 0.05 * sentences else NOTE
         yield Finding(level, part.name, f"{_many(part.repeated, 'sentence')} repeated, with the same tags")
-    if part.recut > 0.05:
-        told = f"{part.recut:.1%} of its {part.unit}s are not what raw text is cut into"
-        yield Finding(WARNING, part.name, f"{told}: predict sees other units, unless given columns")
+    if part.cut_alike < CUT_ALIKE:
+        told = f"the raw text of {1 - part.cut_alike:.1%} of its sentences is not cut into their {part.unit}s"
+        yield Finding(WARNING, part.name, f"{told}: predict sees other ones, unless given columns")
     if part.sizes.longest >= _LONG:
         told = f"a sentence of {part.sizes.longest:,} units: is what ends a sentence missing?"
         yield Finding(WARNING, part.name, told)
@@ -81,6 +82,8 @@ def _compared(train: Part, other: Part) -> Iterator[Finding]:
     if other.unit != train.unit:
         told = f"looks tagged by {other.unit}, but {train.name} by {train.unit}: --unit settles it"
         yield Finding(WARNING, other.name, told)
+    if train.sizes.entities and not other.sizes.entities:
+        yield Finding(WARNING, other.name, "no entity")
     unseen = sorted(set(other.tags) - set(train.tags) - {OUTSIDE})
     if unseen:
         told = f"tags that {train.name} never shows, so they cannot be found: {listed(unseen)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pybert_crf.text.corpora import Corpus, CorpusStream, Sentence, Statistics
+from pybert_crf.text.corpora.corpus import cut_alike
 from pybert_crf.text.corpora.reading import in_scheme
 from pybert_crf.text.tagging.entity_spans import spans
 from pybert_crf.text.tagging.schemes import PLAIN, illegal_positions, type_name
-from pybert_crf.text.units import detect_unit, join_units, split_units
+from pybert_crf.text.units import detect_unit
 
 SAMPLE = 20_000
 """Sentences by which unit and cut, and with a model pieces and windows, are found out."""
@@ -55,7 +56,7 @@ class Part:
         tags: number of units by their tag.
         faults: illegal tags.
         repeated, contradictory: sentences that occur before, with the same tags or with others.
-        recut: of the units of the first sentences, the share that raw text is not cut into.
+        cut_alike: of the first sentences, the share whose raw text is cut into just their units.
         sentences, entities: hashes of all sentences that are not short, and of surfaces and types, sorted.
         mentions: hashes of the surfaces and types of all entities, as often as they occur.
     """
@@ -71,7 +72,7 @@ class Part:
     faults: Repetition
     repeated: Repetition
     contradictory: Repetition
-    recut: float
+    cut_alike: float
     sentences: Hashes
     mentions: Hashes
 
@@ -99,7 +100,7 @@ class Part:
             faults=gathered.faults,
             repeated=repeated,
             contradictory=contradictory,
-            recut=_recut(islice(corpus.sentences, SAMPLE), unit),
+            cut_alike=cut_alike(islice(corpus.sentences, SAMPLE), unit),
             sentences=np.unique(gathered.long_hashes()),
             mentions=np.sort(np.frombuffer(gathered.entities, dtype=np.uint64)),
         )
@@ -168,19 +169,3 @@ class _Gathered:
             kind.count = len(chosen)
             kind.lines = sorted(lines[chosen].tolist())[:_LISTED]
         return repeated, contradictory
-
-
-def _recut(sentences: Iterable[Sentence], unit: str) -> float:
-    """The share of units that are not among those into which the text that they make is cut."""
-    units = lost = 0
-    for sentence in sentences:
-        text, offsets = _text(sentence, unit)
-        units += len(offsets)
-        lost += len(set(offsets) - set(split_units(text, unit)))
-    return lost / max(1, units)
-
-
-def _text(sentence: Sentence, unit: str) -> tuple[str, Sequence[tuple[int, int]]]:
-    if sentence.text is not None and sentence.offsets is not None:
-        return sentence.text, sentence.offsets
-    return join_units(sentence.tokens, unit)

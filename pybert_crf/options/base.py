@@ -6,10 +6,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from types import NoneType
-from typing import Any, ClassVar, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, TypeAlias, get_args, get_origin, get_type_hints
 
 from pybert_crf.options.option import option_of
 from pybert_crf.reading import quoted
+
+Files: TypeAlias = str | tuple[str, ...]
+"""The type of an option that names files: given as a string for one, and always a tuple once it is read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +40,18 @@ class Options:
             if told.bound is not None:
                 value = getattr(self, known.name)
                 self._check(known.name, value is None or told.bound.holds(value), told.bound.words)
+
+    def _as_tuples(self, *names: str) -> None:
+        """Make tuples of these options, which may come as a string for one file, and from TOML as a list."""
+        for name in names:
+            value = getattr(self, name)
+            if isinstance(value, str | list):
+                object.__setattr__(self, name, (value,) if isinstance(value, str) else tuple(value))
+
+    def files(self, name: str) -> tuple[str, ...]:
+        """The files that an option names."""
+        named: tuple[str, ...] = getattr(self, name)
+        return named
 
     def to_dict(self) -> dict[str, Any]:
         """A plain dictionary, as JSON gives it back: lists where the options hold tuples."""

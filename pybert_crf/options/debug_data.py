@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import MISSING, dataclass
 
+from pybert_crf.options.base import Files
 from pybert_crf.options.corpus import CorpusOptions
 from pybert_crf.options.option import documented, option
 
@@ -13,7 +14,7 @@ from pybert_crf.options.option import documented, option
 class DebugDataOptions(CorpusOptions):
     """The options of ``pybert-crf debug-data``."""
 
-    files: tuple[str, ...] = option(
+    corpora: Files = option(
         MISSING,
         "Corpora, the one to train on first; the others are held against it.",
         "语料，第一个是训练语料，其余与它对照。",
@@ -47,8 +48,6 @@ class DebugDataOptions(CorpusOptions):
     )
 
     def __post_init__(self) -> None:
-        if isinstance(self.files, str | list):
-            files = (self.files,) if isinstance(self.files, str) else tuple(self.files)
-            object.__setattr__(self, "files", files)
+        self._as_tuples("corpora")
         super().__post_init__()
-        self._check("files", len(self.files) > 0, "name at least one file")
+        self._check("corpora", len(self.corpora) > 0, "name at least one file")

@@ -78,9 +78,12 @@ class PredictOptions(InferenceOptions, CorpusOptions):
     )
     to: str = option(
         "jsonl",
-        "Output: jsonl, text and entities with character offsets; columns, unit, tab, tag.",
-        "输出：jsonl 为文本和带字符偏移的实体；columns 为单位、制表符、标签。",
-        choices=("jsonl", "columns"),
+        "Output: jsonl, text and entities with character offsets; columns, unit, tab, tag; conllu, plain "
+        "tags as UPOS, others in MISC; words, between spaces, with /TYPE if they have one.",
+        "输出：jsonl 为文本和带字符偏移的实体；columns 为单位、制表符、标签；"
+        "conllu 中普通标签写在 UPOS，其余写在 MISC；"
+        "words 为空格隔开的词，有类型时后接 /类型。",
+        choices=("jsonl", "columns", "conllu", "words"),
         elsewhere="output-format",
     )
     errors: str = option(

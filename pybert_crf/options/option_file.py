@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pybert_crf.options.base import Options
 from pybert_crf.options.elsewhere import explain_unknown
+from pybert_crf.options.option import default_words
 from pybert_crf.reading import read_text
 
 if sys.version_info >= (3, 11):
@@ -53,7 +54,7 @@ def merge_options(file: Mapping[str, Any], flags: Mapping[str, Any], kind: type[
         ValueError: a required option stands in neither, or a value is out of range.
     """
     merged = {**file, **{name: value for name, value in flags.items() if value is not None}}
-    needed = [field.name for field in fields(kind) if field.init and field.default is MISSING]
+    needed = [field.name for field in fields(kind) if field.init and default_words(field) == "required"]
     missing = [name for name in needed if name not in merged]
     if missing:
         raise ValueError(f"missing: {', '.join(missing)} (give them as arguments or in the option file)")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import MISSING, dataclass
 
+from pybert_crf.options.base import Files
 from pybert_crf.options.corpus import CorpusOptions
 from pybert_crf.options.option import ABOVE_0, AT_LEAST_3, FRACTION, SHARE, documented, option, with_default
 from pybert_crf.options.run import RunOptions
@@ -18,7 +19,7 @@ class PretrainOptions(RunOptions, CorpusOptions):
         ValueError: a value of the wrong type, or out of range; by name.
     """
 
-    text: tuple[str, ...] = option(
+    text: Files = option(
         MISSING,
         "Files of plain text, one passage (a sentence, a paragraph) a line, or column files.",
         "纯文本文件，一行一段（一句或一个段落）；或列文件。",
@@ -33,7 +34,7 @@ class PretrainOptions(RunOptions, CorpusOptions):
         kw_only=False,
         elsewhere="output-dir output output-path save-dir save-path model-dir",
     )
-    dev: tuple[str, ...] = option(
+    dev: Files = option(
         (),
         "Text file to evaluate on (may be repeated); without one a part of TEXT is held out.",
         "用来评估的文本文件（可重复给出）；不给则从 TEXT 中留出一部分。",
@@ -113,10 +114,7 @@ class PretrainOptions(RunOptions, CorpusOptions):
     )
 
     def __post_init__(self) -> None:
-        for name in ("text", "dev"):  # one file may come as a string, several from TOML as a list
-            value = getattr(self, name)
-            if isinstance(value, str | list):
-                object.__setattr__(self, name, (value,) if isinstance(value, str) else tuple(value))
+        self._as_tuples("text", "dev")
         super().__post_init__()
         self._check("text", len(self.text) > 0, "name at least one file")
         # With room for rounding: 0.9 + 0.1 is 1, and 0.7 + 0.3 may not be.

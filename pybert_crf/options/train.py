@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import MISSING, dataclass
 from typing import ClassVar
 
+from pybert_crf.options.base import Files
 from pybert_crf.options.corpus import CorpusOptions
-from pybert_crf.options.option import ABOVE_0, BELOW_1, documented, option
+from pybert_crf.options.option import ABOVE_0, BELOW_1, FRACTION, documented, option
 from pybert_crf.options.run import RunOptions
 
 
 @documented
 @dataclass(frozen=True)
 class TrainOptions(RunOptions, CorpusOptions):
-    """The options of `pybert_crf.train`.
+    """The options of `pybert_crf.train`. One file may be given as a string instead of a tuple.
 
     Raises:
         ValueError: a value of the wrong type, or out of range; by name.
@@ -27,34 +28,42 @@ class TrainOptions(RunOptions, CorpusOptions):
         ),
     }
 
-    train: str = option(
+    train: Files = option(
         MISSING,
-        "Corpus to learn from: columns (token first, tag last) or JSON.",
-        "训练语料：列文件（首列为词或字，末列为标签）或 JSON。",
+        "Corpus to learn from, in any format; several files are joined.",
+        "训练语料，格式不限；可以给出多个文件，合在一起。",
         kw_only=False,
         argument=True,
         elsewhere="train-file train-data train-path train-data-file data data-dir",
     )
-    dev: str = option(
-        MISSING,
-        "Corpus on which the best epoch is chosen.",
-        "用来选出最佳轮次的语料。",
+    dev: Files = option(
+        (),
+        "Corpus on which the best epoch is chosen (may be repeated); or see DEV-SHARE.",
+        "用来选出最佳轮次的语料（可重复给出）；没有则见 DEV-SHARE。",
         kw_only=False,
         elsewhere="dev-file validation-file eval-file validation valid dev-data eval-data val",
     )
     out: str = option(
-        MISSING,
+        "",
         "Directory for the tagger, metrics.json and, while training, the last checkpoint.",
         "存放标注器、metrics.json 和训练中最后检查点的目录。",
         kw_only=False,
+        default_text="required",
         elsewhere="output-dir output output-path save-dir save-path model-dir base-path",
     )
-    test: str | None = option(
-        None,
-        "Corpus that is only reported on.",
-        "只用来报告结果的语料。",
+    test: Files = option(
+        (),
+        "Corpus that is only reported on (may be repeated).",
+        "只用来报告结果的语料（可重复给出）。",
         kw_only=False,
         elsewhere="test-file test-data predict-file",
+    )
+    dev_share: float | None = option(
+        None,
+        "Without DEV: this share of train, drawn by SEED, by document if the files tell documents apart.",
+        "没有 DEV 时：从训练语料中按 SEED 抽出这一比例作为开发集；文件分文档时按文档抽取。",
+        bound=FRACTION,
+        elsewhere="validation-split dev-ratio dev-split validation-split-percentage held-out val-split",
     )
     learning_rate: float | None = option(
         None,
@@ -79,6 +88,16 @@ class TrainOptions(RunOptions, CorpusOptions):
         bound=BELOW_1,
         elsewhere="dropout-rate classifier-dropout hidden-dropout-prob",
     )
+
+    def __post_init__(self) -> None:
+        self._as_tuples("train", "dev", "test")
+        super().__post_init__()
+        self._check("train", len(self.train) > 0, "name at least one file")
+        self._check("out", bool(self.out), "name a directory")
+        if not self.dev and self.dev_share is None:
+            raise ValueError("missing: dev, on which the best epoch is chosen, or dev_share, such as 0.1")
+        if self.dev and self.dev_share is not None:
+            raise ValueError("dev and dev_share exclude each other")
 
     def rates(self) -> tuple[float, float]:
         """Peak learning rates of the encoder and of the linear and CRF layers."""

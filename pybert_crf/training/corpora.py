@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import random
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
@@ -10,7 +12,7 @@ from pybert_crf.batches import Example, make_example
 from pybert_crf.debug_data import NOTE, examine_corpora
 from pybert_crf.options import TrainOptions
 from pybert_crf.tagger import Tagger
-from pybert_crf.text.corpora import Corpus, Habits, converted, mended, read_corpus
+from pybert_crf.text.corpora import Corpus, CorpusError, Habits, converted, joined, mended, read_corpus
 from pybert_crf.text.tokenizer import UnitTokenizer
 from pybert_crf.text.units import detect_unit
 
@@ -22,14 +24,14 @@ class Corpora:
     """The parts of a run; scheme and unit are those of the training part.
 
     The CRF knows only legal sequences, so tags of the training part that break the scheme are corrected, at
-    the lines `mended`; dev and test are evaluated as they are.
+    the places `mended`; dev and test are evaluated as they are.
     """
 
     train: Corpus
     dev: Corpus
     test: Corpus | None
     unit: str
-    mended: list[int]
+    mended: list[str]
 
     @property
     def parts(self) -> dict[str, Corpus]:
@@ -56,8 +58,8 @@ class Corpora:
         return replace(self, train=converted(self.train, scheme), dev=converted(self.dev, scheme), test=test)
 
 
-def _some(lines: list[int]) -> str:
-    return ", ".join(str(line) for line in lines[:5]) + (", …" if len(lines) > 5 else "")
+def _some(places: list[str]) -> str:
+    return ", ".join(places[:5]) + (", …" if len(places) > 5 else "")
 
 
 def read_corpora(options: TrainOptions) -> Corpora:
@@ -68,14 +70,51 @@ def read_corpora(options: TrainOptions) -> Corpora:
         FileNotFoundError: a file is missing.
     """
     habits = Habits.of(options)
-    train = read_corpus(options.train, habits=habits)
-    lines = train.illegal_lines
-    train = mended(train)
+    first = read_corpus(options.files("train")[0], habits=habits)
+    files = [first, *(read_corpus(path, first.scheme, habits) for path in options.files("train")[1:])]
+    several = len(files) > 1
+    places = [f"{f.path.name}:{line}" if several else str(line) for f in files for line in f.illegal_lines]
+    train = mended(joined(files))
     unit = options.unit if options.unit != "auto" else detect_unit(s.tokens for s in train.sentences)
     habits = replace(habits, unit=unit)  # texts with spans are cut as train is
-    dev = read_corpus(options.dev, train.scheme, habits)
-    test = read_corpus(options.test, train.scheme, habits) if options.test else None
-    return Corpora(train, dev, test, unit, lines).in_scheme(train.scheme)
+    test = _read_part(options.files("test"), train.scheme, habits) if options.test else None
+    if options.dev:
+        dev = _read_part(options.files("dev"), train.scheme, habits)
+    else:
+        assert options.dev_share is not None
+        train, dev = split(train, options.dev_share, options.seed)
+    return Corpora(train, dev, test, unit, places)
+
+
+def _read_part(paths: Sequence[str], scheme: str, habits: Habits) -> Corpus:
+    """The files of dev or test as one corpus, in train's scheme."""
+    return joined([converted(read_corpus(path, scheme, habits), scheme) for path in paths])
+
+
+def split(corpus: Corpus, share: float, seed: int) -> tuple[Corpus, Corpus]:
+    """The corpus without a part drawn by `seed`, and that part: documents if there are several, or sentences.
+
+    Raises:
+        CorpusError: it has only one sentence.
+    """
+    documents = [sentence.document for sentence in corpus.sentences]
+    if len(set(documents)) < 3:
+        documents = list(range(len(documents)))
+    names = sorted(set(documents))
+    if len(names) < 2:
+        raise CorpusError(corpus.path, None, "one sentence cannot be shared between train and dev")
+    random.Random(seed).shuffle(names)
+    held, count = set(), 0
+    for name in names[:-1]:  # at least one document is left
+        if count >= max(1, round(share * len(documents))):
+            break
+        held.add(name)
+        count += documents.count(name)
+    dev = [s for s, name in zip(corpus.sentences, documents, strict=True) if name in held]
+    train = [s for s, name in zip(corpus.sentences, documents, strict=True) if name not in held]
+    kind = "documents" if len(names) < len(documents) else "sentences"
+    note = f"dev: {len(held):,} of {len(names):,} {kind} of train, drawn by seed {seed}"
+    return replace(corpus, sentences=train), replace(corpus, sentences=dev, notes=(note,))
 
 
 def encode_corpus(corpus: Corpus, tagger: Tagger) -> list[Example]:

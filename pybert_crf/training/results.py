@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -63,9 +64,9 @@ for entity in tagger("…"):
 
 - Starts from: {_origin(options)}
 - Labels ({tagger.scheme}, one for each {tagger.unit}): {", ".join(tagger.model.labels)}
-- Trained on `{Path(options.train).name}`, best of {len(result.history)} epochs: {result.epoch}
+- Trained on {_files(options.files("train"))}, best of {len(result.history)} epochs: {result.epoch}
 
-## Figures on dev (`{Path(options.dev).name}`)
+## Figures on dev ({_files(options.files("dev")) or f"{options.dev_share:.0%} of train"})
 
 {_table(result.dev)}
 
@@ -85,8 +86,8 @@ def masked_lm_card(
     mask_unit: str,
 ) -> str:
     """The model card of a pretrained encoder: front matter, use, text, figures."""
-    files = ", ".join(f"`{Path(path).name}`" for path in options.text)
-    dev = ", ".join(f"`{Path(path).name}`" for path in options.dev) or f"{options.held_out:.1%} of its lines"
+    files = _files(options.files("text"))
+    dev = _files(options.files("dev")) or f"{options.held_out:.1%} of its lines"
     return f"""---
 library_name: transformers
 pipeline_tag: fill-mask
@@ -109,6 +110,10 @@ pybert-crf train train.txt --dev dev.txt --model {_name(result.out)} --out my-ta
 - Held out: {dev}; of {result.dev.pieces:,} masked pieces {result.dev.accuracy:.1%} are predicted correctly,
   perplexity {result.dev.perplexity:.2f}
 """
+
+
+def _files(paths: Sequence[str]) -> str:
+    return ", ".join(f"`{Path(path).name}`" for path in paths)
 
 
 def _origin(options: RunOptions) -> str:

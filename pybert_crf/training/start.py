@@ -64,7 +64,7 @@ class Head(NamedTuple):
         types = {role(label, scheme)[1] for label in wanted}
         known = [label for label in self.labels if _type_of(label, scheme) in types]
         labels = list(dict.fromkeys([*known, *wanted]))
-        return labels if scheme == PLAIN else [OUTSIDE, *(label for label in labels if label != OUTSIDE)]
+        return sorted(labels, key=lambda label: label != OUTSIDE)  # O first, if there is one
 
     @torch.no_grad()
     def copy_to(self, model: BertCRF) -> None:

@@ -14,6 +14,7 @@ from pybert_crf.model import BertCRF
 from pybert_crf.options import TrainOptions
 from pybert_crf.tagger import Tagger
 from pybert_crf.text.corpora import converted
+from pybert_crf.text.corpora.corpus import cut_alike, words_of
 from pybert_crf.text.tagging.metrics import Report
 from pybert_crf.text.tagging.schemes import PLAIN
 from pybert_crf.text.tokenizer import UnitTokenizer
@@ -99,7 +100,13 @@ def build_tagger(corpora: Corpora, options: TrainOptions) -> Tagger:
             )
         model = BertCRF(encoder, head.merge_labels(labels, scheme), known, options.dropout)
         head.copy_to(model)
-    return Tagger(model, tokenizer, corpora.unit)
+    return Tagger(
+        model,
+        tokenizer,
+        corpora.unit,
+        cut_alike=cut_alike(corpora.train.sentences, corpora.unit),
+        words=words_of(corpora.train),
+    )
 
 
 LEARNT = 0.1
@@ -154,7 +161,7 @@ class TaggingTask(TrainingLoop[Batch, Report]):
         return hash_corpora(self.corpora, self.examples)
 
     def name_example(self, row: int) -> str:
-        return f"{self.corpora.train.path.name}:{self.corpora.train.sentences[row].line}"
+        return self.corpora.train.place(self.corpora.train.sentences[row])
 
     def loss(self, batch: Batch) -> Tensor:
         loss: Tensor = self.model(batch.to(self.accelerator.device))

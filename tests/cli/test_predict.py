@@ -163,6 +163,19 @@ def test_a_sentence_with_a_bad_line_is_skipped_once(model: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("to", ["words", "conllu"])
+def test_other_outputs(model: Path, to: str) -> None:
+    command = [sys.executable, "-m", "pybert_crf", "predict", str(model), "-", "--to", to]
+    done = subprocess.run(command, input="张三在北京。\n".encode(), capture_output=True, check=True)
+    answer = done.stdout.decode()
+    if to == "conllu":
+        rows = [line.split("\t") for line in answer.splitlines()[1:] if line]
+        assert "".join(row[1] for row in rows) == "张三在北京。"
+        assert {len(row) for row in rows} == {10}
+    else:
+        assert "".join(word.partition("/")[0] for word in answer.split()) == "张三在北京。"
+
+
 def test_columns_given_as_text_are_noticed(model: Path) -> None:
     with predicting(model) as process:
         _, err = process.communicate("张 B-PER\n三 I-PER\n\n".encode(), timeout=60)

@@ -59,7 +59,7 @@ def many(times: int) -> str:
         ),
         (GOOD * 4, "warning", r"3 sentences \(lines 7, 13, 19\) are repeated, with the same tags"),
         (many(100) + GOOD * 2, "note", r"1 sentence \(line 607\) is repeated, with the same tags"),
-        ("a,b O\n" * 20 + "c B-X\n", "warning", "95.2% of its words are not what raw text is cut into"),
+        ("a,b O\nc B-X\n", "warning", "the raw text of 100.0% of its sentences is not cut into their words"),
         ("a O\n" * 5000 + "c B-X\n", "warning", "a sentence of 5,001 units"),
         (GOOD, "note", r"seen less than 10 times.*: LOC \(1\), PER \(1\)"),
     ],
@@ -80,6 +80,7 @@ def test_a_good_file_shows_nothing(found) -> None:  # type: ignore[no-untyped-de
         (many(3), "error", r"3 of its 3 different sentences \(100.0%\) stand in 0.txt too"),
         (many(3).replace("Mara", "Anna"), "note", "50.0% of its entities stand in 0.txt, by text and type"),
         ("Rome B-CITY\nis O\n", "warning", "tags that 0.txt never shows, so they cannot be found: B-CITY"),
+        ("Rome O\nis O\n", "warning", "no entity"),
         ("小 O\n林 B-PER\n在 O\n", "warning", "looks tagged by char, but 0.txt by word: --unit"),
         ("a NOUN\nb VERB\n", "error", r"1.txt:1: plain tags cannot be read as BIO"),
         ("a\n", "error", r"1.txt:1: one column"),
@@ -92,7 +93,9 @@ def test_what_two_files_show(found, other: str, level: str, told: str) -> None: 
 
 def test_short_sentences_may_well_be_repeated(found) -> None:  # type: ignore[no-untyped-def]
     short = "yes O\n. O\n\n"
-    assert found(many(20) + short * 9, short * 3) == []
+    other = "Rome B-LOC\n! O\n\n"
+    findings = found(many(20) + short * 9, short * 3 + other)
+    assert [text for *_, text in findings] == ["0.0% of its entities stand in 0.txt, by text and type"]
 
 
 def test_the_first_file_must_be_readable(found) -> None:  # type: ignore[no-untyped-def]

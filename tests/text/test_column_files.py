@@ -151,7 +151,7 @@ def test_statistics_and_labels(file: Path) -> None:
 
 def test_word_segmentation_needs_no_types(file: Path) -> None:
     corpus = _read(file, "上 B\n海 E\n的 S\n\n天 B\n安 M\n门 E\n")
-    assert (corpus.scheme, corpus.labels) == ("BMES", ["O", "B", "E", "M", "S"])
+    assert (corpus.scheme, corpus.labels) == ("BMES", ["B", "E", "M", "S"])
     assert corpus.statistics.entities == {"word": 3}
 
 

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from pybert_crf.text.corpora import Corpus, CorpusError, Habits, read_corpus
+from pybert_crf.text.corpora.formats.columns import conllu_lines
 from pybert_crf.text.tagging.entity_spans import spans
 
 KAGGLE = """\
@@ -165,3 +166,14 @@ def test_standard_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         read_corpus("-")
     monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(b"a B-X\nb I-X\n")))
     assert read_corpus("-").sentences[0].tokens == ["a", "b"]
+
+
+def test_conllu_is_written_and_read_back(tmp_path: Path) -> None:
+    text, offsets = "Mara  sees it.", [(0, 4), (6, 10), (11, 13), (13, 14)]
+    plain = conllu_lines(text, offsets, ["PROPN", "VERB", "PRON", "PUNCT"], "none")
+    assert plain.splitlines()[0] == "# text = Mara sees it."
+    assert plain.splitlines()[3] == "3\tit\t_\tPRON\t_\t_\t_\t_\t_\tSpaceAfter=No"
+    corpus = read(tmp_path, plain + "\n")
+    assert corpus.sentences[0][:2] == (["Mara", "sees", "it", "."], ["PROPN", "VERB", "PRON", "PUNCT"])
+    tagged = conllu_lines(text, offsets, ["B-PER", "O", "O", "O"], "BIO")
+    assert tagged.splitlines()[1].endswith("\tTag=B-PER")

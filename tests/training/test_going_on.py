@@ -51,7 +51,7 @@ def test_new_labels_are_added_and_dropped_ones_named(options: Make, trained: str
     chosen = options()
     parts = {
         name: rewrite(
-            getattr(chosen, name), tmp_path / name, lambda tags: [tag.replace("LOC", "ORG") for tag in tags]
+            chosen.files(name)[0], tmp_path / name, lambda tags: [tag.replace("LOC", "ORG") for tag in tags]
         )
         for name in ("train", "dev", "test")
     }
@@ -73,7 +73,7 @@ def test_data_in_another_scheme_are_converted_to_the_taggers(
     options: Make, trained: str, tmp_path: Path
 ) -> None:
     parts = {
-        name: rewrite(getattr(options(), name), tmp_path / name, lambda tags: convert(tags, "BIO", "BIOES"))
+        name: rewrite(options().files(name)[0], tmp_path / name, lambda tags: convert(tags, "BIO", "BIOES"))
         for name in ("train", "dev", "test")
     }
     second = train(options(model=trained, out=str(tmp_path / "second"), **STILL, **parts))

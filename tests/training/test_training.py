@@ -164,7 +164,7 @@ def test_the_dev_loss_tells_epochs_apart_before_anything_is_found(options: Make)
     first, second = train(chosen).history
     assert first["dev_f1"] == 0
     assert 0 < second["dev_loss"] < first["dev_loss"]
-    kept = mean_loss(Tagger.from_pretrained(chosen.out), read_corpus(chosen.dev))
+    kept = mean_loss(Tagger.from_pretrained(chosen.out), read_corpus(chosen.files("dev")[0]))
     assert kept == pytest.approx(second["dev_loss"], rel=1e-5)
 
 
@@ -256,7 +256,8 @@ def test_two_processes_train_one_model(options: Make) -> None:
     """DistributedDataParallel on the CPU, through torchrun, as a user would start it."""
     chosen = options(epochs=2)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-    command += ["-m", "pybert_crf", "train", chosen.train, "--dev", chosen.dev, "--out", chosen.out]
+    (given,), (dev,) = chosen.files("train"), chosen.files("dev")
+    command += ["-m", "pybert_crf", "train", given, "--dev", dev, "--out", chosen.out]
     command += ["--model", "tiny", "--epochs", "2", "--batch-tokens", "128", "--min-count", "1"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr

@@ -6,7 +6,7 @@ from pybert_crf.text.corpora.corpus import Corpus, CorpusStream, Sentence, Stati
 from pybert_crf.text.corpora.formats.columns import read_columns, write_columns
 from pybert_crf.text.corpora.habits import Habits
 from pybert_crf.text.corpora.lines import CorpusError, numbered_lines
-from pybert_crf.text.corpora.reading import converted, mended, open_corpus, read_corpus
+from pybert_crf.text.corpora.reading import converted, joined, mended, open_corpus, read_corpus
 
 __all__ = [
     "Corpus",
@@ -16,6 +16,7 @@ __all__ = [
     "Sentence",
     "Statistics",
     "converted",
+    "joined",
     "mended",
     "numbered_lines",
     "open_corpus",

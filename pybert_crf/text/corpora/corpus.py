@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pybert_crf.text.tagging.entity_spans import spans
-from pybert_crf.text.tagging.schemes import OUTSIDE, PLAIN, illegal_positions, type_name
+from pybert_crf.text.tagging.schemes import (
+    OUTSIDE,
+    PLAIN,
+    UNTYPED,
+    illegal_positions,
+    split_tag,
+    type_name,
+)
+from pybert_crf.text.units import join_units, split_units
 
 
 class Sentence(NamedTuple):
@@ -21,6 +29,7 @@ class Sentence(NamedTuple):
         line: of the first token in its file, counted from 1; 0 if the sentence comes from no file.
         one_line: whether the whole sentence stands in that line, instead of a token in each.
         document: number of its document in the file, from 1; 0 if the file does not tell documents apart.
+        source: the file's name, where sentences of several are joined.
         text, offsets: where a file has texts, the text and the half-open characters of each token in it.
     """
 
@@ -29,6 +38,7 @@ class Sentence(NamedTuple):
     line: int = 0
     one_line: bool = False
     document: int = 0
+    source: str = ""
     text: str | None = None
     offsets: list[tuple[int, int]] | None = None
 
@@ -80,9 +90,17 @@ class Corpus:
 
     @cached_property
     def labels(self) -> list[str]:
-        """All tags of the corpus, sorted, after O, which is always included unless the tags are plain."""
+        """All tags of the corpus, sorted, after O.
+
+        O is always included, unless all tags are plain or, as in word segmentation, have no type.
+        """
         seen = {tag for sentence in self.sentences for tag in sentence.tags}
-        return sorted(seen) if self.scheme == PLAIN else [OUTSIDE, *sorted(seen - {OUTSIDE})]
+        needless = self.scheme == PLAIN or all(split_tag(tag)[1] == UNTYPED for tag in seen)
+        return sorted(seen) if needless else [OUTSIDE, *sorted(seen - {OUTSIDE})]
+
+    def place(self, sentence: Sentence) -> str:
+        """Where a sentence stands: ``file:line``."""
+        return f"{sentence.source or self.path.name}:{sentence.line}"
 
     @cached_property
     def illegal_lines(self) -> list[int]:
@@ -107,3 +125,30 @@ class CorpusStream:
     sentences: Iterable[Sentence]
     scheme: str
     notes: tuple[str, ...] = ()
+
+
+CUT_ALIKE = 0.9
+"""The share of sentences whose raw text must be cut as their tokens are, for texts to be tagged as well."""
+
+
+def cut_alike(sentences: Iterable[Sentence], unit: str) -> float:
+    """The share of sentences whose raw text is cut into just their tokens."""
+    number = alike = 0
+    for sentence in sentences:
+        if sentence.text is not None and sentence.offsets is not None:
+            text, offsets = sentence.text, sentence.offsets
+        else:
+            text, offsets = join_units(sentence.tokens, unit)
+        number += 1
+        alike += offsets == split_units(text, unit)
+    return alike / max(1, number)
+
+
+def words_of(corpus: Corpus) -> frozenset[str]:
+    """The words of a corpus for word segmentation; none of another."""
+    if corpus.scheme == PLAIN or any(split_tag(tag)[1] not in ("", UNTYPED) for tag in corpus.labels):
+        return frozenset()
+    found = set()
+    for tokens, tags, *_ in corpus.sentences:
+        found |= {"".join(tokens[start:end]) for start, end, _ in spans(tags, corpus.scheme)}
+    return frozenset(word for word in found if not any(map(str.isspace, word)))

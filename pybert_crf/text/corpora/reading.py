@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -91,6 +91,28 @@ def converted(corpus: Corpus, scheme: str) -> Corpus:
     sentences = [in_scheme(sentence, corpus.path, corpus.scheme, scheme) for sentence in corpus.sentences]
     note = f"{corpus.path} is written in {corpus.scheme}; it is converted to {scheme}"
     return replace(corpus, sentences=sentences, scheme=scheme, notes=(*corpus.notes, note))
+
+
+def joined(corpora: Sequence[Corpus]) -> Corpus:
+    """Several files as one corpus, in the first one's scheme; their documents stay apart.
+
+    Raises:
+        CorpusError: a file cannot be converted to the first one's scheme; by the line.
+    """
+    first = corpora[0]
+    if len(corpora) == 1:
+        return first
+    sentences: list[Sentence] = []
+    notes: list[str] = []
+    document = 0
+    for each in corpora:
+        corpus = converted(each, first.scheme)
+        notes += corpus.notes
+        name = each.path.name
+        sentences += [s._replace(source=name, document=s.document + document) for s in corpus.sentences]
+        # A file without borders is a document, if others have some.
+        document = max((s.document for s in sentences), default=0)
+    return replace(first, sentences=sentences, notes=tuple(notes))
 
 
 def in_scheme(sentence: Sentence, path: Path, source: str, target: str) -> Sentence:

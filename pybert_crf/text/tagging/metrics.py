@@ -56,11 +56,20 @@ class Report:
 
     Of plain tags each is an entity of one unit: the scores are those of the tags, and the micro average is
     the accuracy.
+
+    Attributes:
+        unseen: of a word segmenter, the number of words that training had not seen, and how many are found.
     """
 
     conlleval: Scores
     strict: Scores
     scheme: str
+    unseen: tuple[int, int] | None = None
+
+    @property
+    def unseen_recall(self) -> float | None:
+        """The recall of words that training had not seen."""
+        return None if self.unseen is None else _ratio(self.unseen[1], self.unseen[0])
 
     @property
     def average_name(self) -> str:

@@ -36,13 +36,15 @@ class Source:
 
     def train(self) -> Iterator[Passage]:
         """The passages to learn from, read anew at each call."""
-        return (p for number, p in enumerate(self._read(self.options.text)) if number not in self.held_out)
+        passages = enumerate(self._read(self.options.files("text")))
+        return (passage for number, passage in passages if number not in self.held_out)
 
     def dev(self) -> Iterator[Passage]:
         """The passages to evaluate on, read anew at each call."""
-        if self.options.dev:
-            return self._read(self.options.dev)
-        return (p for number, p in enumerate(self._read(self.options.text)) if number in self.held_out)
+        if self.options.files("dev"):
+            return self._read(self.options.files("dev"))
+        passages = enumerate(self._read(self.options.files("text")))
+        return (passage for number, passage in passages if number in self.held_out)
 
     def _read(self, paths: Iterable[str]) -> Iterator[Passage]:
         for path in paths:
@@ -58,19 +60,19 @@ def open_source(options: PretrainOptions) -> Source:
         FileNotFoundError: a file is missing.
         ValueError: a mask unit that the text does not have; one line, of which nothing can be held out.
     """
-    files = options.text + options.dev
+    files = options.files("text") + options.files("dev")
     habits = Habits.of(options)
     unit = options.unit
     if unit == "auto":
-        unit = detect_text_unit(options.text, columns=options.columns, habits=habits)
+        unit = detect_text_unit(options.files("text"), columns=options.columns, habits=habits)
     mask_unit = _mask_unit(options, unit)
     surveys = {path: _survey(path, unit, options.columns, habits) for path in files}
-    lines = sum(surveys[path].lines for path in options.text)
+    lines = sum(surveys[path].lines for path in options.files("text"))
     held_out: frozenset[int] = frozenset()
-    if not options.dev:
+    if not options.files("dev"):
         if lines < 2:
             raise ValueError(
-                f"{', '.join(options.text)}: only one line, so none can be held out; give a dev file"
+                f"{', '.join(options.files('text'))}: only one line, so none can be held out; give a dev file"
             )
         count = min(lines - 1, max(1, round(lines * options.held_out)))
         held_out = frozenset(Random(options.seed).sample(range(lines), count))

@@ -6,7 +6,7 @@ may be tokens. `layout` says what is found out about the columns.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from pybert_crf.text.corpora.lines import (
     refuse,
     source_name,
 )
+from pybert_crf.text.tagging.schemes import PLAIN
 
 DOCSTART = "-DOCSTART-"
 _NEWDOC = "# newdoc"  # of CoNLL-U
@@ -227,3 +228,15 @@ class ColumnWriter:
             lines.insert(0, BOM)
         self._written, self._document = number + 1, sentence.document
         return "".join(lines) + "\n"
+
+
+def conllu_lines(text: str, offsets: Sequence[tuple[int, int]], tags: Sequence[str], scheme: str) -> str:
+    """A sentence of CoNLL-U: plain tags stand in the column UPOS, others in MISC as ``Tag=B-PER``."""
+    lines = [f"# text = {' '.join(text.split())}\n"]
+    for number, ((start, end), tag) in enumerate(zip(offsets, tags, strict=True), 1):
+        follows = number < len(offsets) and offsets[number][0] == end
+        misc = [*([] if scheme == PLAIN else [f"Tag={tag}"]), *(["SpaceAfter=No"] if follows else [])]
+        upos = tag if scheme == PLAIN else "_"
+        row = [str(number), text[start:end], "_", upos, "_", "_", "_", "_", "_", "|".join(misc) or "_"]
+        lines.append("\t".join(row) + "\n")
+    return "".join(lines)
