@@ -94,7 +94,16 @@ def test_a_full_disk_ends_the_run_and_keeps_what_was_saved(
 ) -> None:
     """The model fits under the limit, the optimiser's state does not."""
     chosen = options(out=str(tmp_path / "full"))
-    command = [*COMMAND, "train", chosen.train, "--dev", chosen.dev, *SMALL, "--out", chosen.out]
+    command = [
+        *COMMAND,
+        "train",
+        *chosen.files("train"),
+        "--dev",
+        *chosen.files("dev"),
+        *SMALL,
+        "--out",
+        chosen.out,
+    ]
     done = subprocess.run(
         command,
         env=ENVIRONMENT,

@@ -51,7 +51,8 @@ def test_after_sigkill_it_goes_on_to_the_same_weights(
     options: Callable[..., TrainOptions], tmp_path: Path
 ) -> None:
     chosen = options(epochs=6, patience=0, out=str(tmp_path / "killed"))
-    command = [*COMMAND, "train", chosen.train, "--dev", chosen.dev, "--test", str(chosen.test), *SMALL]
+    command = [*COMMAND, "train", *chosen.files("train"), *SMALL]
+    command += ["--dev", *chosen.files("dev"), "--test", *chosen.files("test")]
     command += ["--epochs", "6", "--out", chosen.out]
     kill_after_a_checkpoint(command, Path(chosen.out))
     subprocess.run([*command, "--resume"], env=ENVIRONMENT, check=True, stdout=subprocess.DEVNULL)

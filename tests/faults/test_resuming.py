@@ -46,7 +46,7 @@ def killed(options: Make, corpus: Path, tmp_path: Path) -> TrainOptions:
 
 def test_a_type_that_was_renamed_is_seen(killed: TrainOptions) -> None:
     """Texts, lengths and number of tags are the same."""
-    path = Path(killed.train)
+    path = Path(killed.files("train")[0])
     path.write_text(path.read_text(encoding="utf-8").replace("PER", "XXX"), encoding="utf-8")
     with pytest.raises(ValueError, match="data are not what they were"):
         train(killed)
@@ -223,7 +223,8 @@ def test_a_signal_to_one_process_ends_all_after_the_same_step(options: Make, tmp
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGTERM")
 def test_the_command_exits_as_the_signal_says(options: Make) -> None:
     chosen = options()
-    command = [sys.executable, "-m", "pybert_crf", "train", chosen.train, "--dev", chosen.dev]
+    command = [sys.executable, "-m", "pybert_crf", "train", *chosen.files("train")]
+    command += ["--dev", *chosen.files("dev")]
     command += ["--out", chosen.out, "--model", "tiny", "--epochs", "1000", "--patience", "0"]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
     run = subprocess.Popen(
