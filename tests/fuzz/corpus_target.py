@@ -1,26 +1,32 @@
 """Corpora: refused by a CorpusError with file and line, or sentences that are the same when written and read.
 
-Each input is read as a tagged corpus, as the tokens of a column file, and as plain text by both units.
+Each input is read as a tagged corpus of a format that is found out and of every format, as the tokens of a
+column file, and as plain text by both units; what was read is converted to every format.
 """
 
 from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from random import Random
 
+from conversions import answered, check_habits
 from mutation import Raw, mutate_json, mutate_text
-from refusals import assert_good_refusal, scratch
+from refusals import scratch
 
-from pybert_crf.text.corpora import CorpusError, read_columns, read_corpus, write_columns
+from pybert_crf.text.corpora import Habits, read_columns
 from pybert_crf.text.corpora.passages import read_passages
-from pybert_crf.text.tagging.schemes import convert
 
 __all__ = ["check", "mutate", "seeds"]
 
-_PLACE = scratch()
-_FILE, _WRITTEN = _PLACE / "given.txt", _PLACE / "written.txt"
+_FILE = scratch() / "given.txt"
+HABITS = [
+    Habits(),
+    Habits(map_tags=True),
+    Habits(unit="word"),
+    *(Habits(format=each) for each in ("columns", "json", "csv", "words")),
+]
 
 
 def mutate(random: Random, data: bytes, raw: Raw) -> bytes:
@@ -55,7 +61,25 @@ def seeds() -> Iterator[tuple[str, bytes]]:
     }.items():
         yield name, json.dumps(value, ensure_ascii=False).encode() + b"\n"
         yield f"{name}-list", json.dumps([value, value]).encode()
+    yield from _with_a_header()
+    yield "words", "林小雨 在 青河市 工作 。\n今天 休息\n".encode()
+    yield "words-tagged", "今天/t 林小雨/nr 休息/v 。/w\n在/p 北京/ns\n".encode()
+    yield "plain", b"the DET\nend NOUN\n# PUNCT\n\nit PRON\n"
+    yield "underscores", b"a B_PER\nb I_PER\nc O\n"
+    yield "behind", b"a PER-B\nb PER-I\nc o\n"
+    yield "names", b"a PER\nb LOC\nc O\n"
+    conllu = "# newdoc id = 1\n# text = To do\n1-2\tTodo\t_\t_\t_\t_\t_\t_\t_\t_\n"
+    conllu += "1\tTo\tto\tADP\t_\t_\t2\tcase\t_\t_\n"
+    conllu += "2\tdo\tdo\tVERB\t_\t_\t0\troot\t_\t_\n2.1\tit\tit\tPRON\t_\t_\t_\t_\t0:x\t_\n\n# newdoc\n"
+    yield "conllu", f"{conllu}1\tAh\tah\tINTJ\t_\t_\t0\troot\t_\t_\n".encode()
+    yield "documents", b"-DOCSTART- O\n\na B-X\n\nb O\n\n-DOCSTART- O\n\nc O\n"
     yield "text", "第一行 text\n\n  第二行\u2028 \n".encode()
+
+
+def _with_a_header() -> Iterator[tuple[str, bytes]]:
+    yield "csv", b'Sentence #,Word,POS,Tag\nSentence: 1,"a,""b",NN,B-X\n,c,NN,I-X\nSentence: 2,d,NN,O\n'
+    yield "csv-lines", b"token;label\na;B-X\n\nb;O\n"
+    yield "tsv", 'sentence_id\tword\tner\n1\t"张\tB-PER\n1\t三\tI-PER\n2\t在\tO\n'.encode()
 
 
 def _label_studio(text: str) -> dict[str, object]:
@@ -65,40 +89,12 @@ def _label_studio(text: str) -> dict[str, object]:
 
 
 def check(data: bytes) -> None:
-    """Read one file in every way."""
+    """Read one file in every way, and write what is read in every format."""
     _FILE.write_bytes(data)
-    _check_corpus()
-    _read(lambda: read_columns(_FILE))
-    _read(lambda: read_passages(_FILE, "char"))
-    _read(lambda: read_passages(_FILE, "word"))
-
-
-def _read(read: Callable[[], Iterable[object]]) -> None:
-    try:
-        list(read())
-    except CorpusError as error:
-        assert_good_refusal(error, _FILE)
-
-
-def _check_corpus() -> None:
-    try:
-        corpus = read_corpus(_FILE)
-    except CorpusError as error:
-        assert_good_refusal(error, _FILE)
-        return
-    lines = _FILE.read_bytes().count(b"\n") + 1
-    assert all(1 <= line <= lines for line in corpus.illegal_lines)
-    assert corpus.statistics.sentences == len(corpus.sentences) > 0
-    for sentence in corpus.sentences:
-        assert len(sentence.tokens) == len(sentence.tags) > 0
-        assert 1 <= sentence.line <= lines
-        assert len(convert(sentence.tags, corpus.scheme, corpus.scheme)) == len(sentence.tags)
-    written = {each for sentence in corpus.sentences for each in (*sentence.tokens, *sentence.tags)}
-    if any(
-        " " in each for each in written
-    ):  # read from columns separated by tabs; no column file is so written
-        return
-    write_columns(_WRITTEN, corpus.sentences)
-    again = read_corpus(_WRITTEN)
-    assert again.scheme == corpus.scheme
-    assert [each[:2] for each in again.sentences] == [each[:2] for each in corpus.sentences]
+    check_habits(_FILE, HABITS, _FILE)
+    for read in (
+        lambda: list(read_columns(_FILE)),
+        lambda: list(read_passages(_FILE, "char")),
+        lambda: list(read_passages(_FILE, "word")),
+    ):
+        answered(read, _FILE)

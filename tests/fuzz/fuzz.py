@@ -19,7 +19,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))  # damages.py
 os.environ |= {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "RUST_BACKTRACE": "0"}
 
-TARGETS = ("config", "checkpoint", "tokenizer", "options", "corpus")
+TARGETS = ("config", "checkpoint", "tokenizer", "options", "corpus", "brat")
 
 
 def load(name: str) -> Any:

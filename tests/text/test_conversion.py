@@ -145,7 +145,7 @@ def test_segmented_text_and_back(tmp_path: Path, text: str, unit: str) -> None:
 def test_entities_in_segmented_text(tmp_path: Path) -> None:
     write_columns(tmp_path / "a", [Sentence(list("在北京住"), ["O", "B-LOC", "I-LOC", "O"])])
     write_corpus(read_corpus(tmp_path / "a"), tmp_path / "b", "words", unit="char")
-    assert (tmp_path / "b").read_text("utf-8") == "在 北京/LOC 住\n"
+    assert (tmp_path / "b").read_text("utf-8") == "在/O 北京/LOC 住/O\n"
 
 
 def test_a_segmenter_without_o_loses_nothing_but_o(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from pybert_crf.text.corpora.corpus import Corpus, CorpusStream, Sentence, Stati
 from pybert_crf.text.corpora.formats.columns import ColumnWriter
 from pybert_crf.text.corpora.formats.tables import write_parquet
 from pybert_crf.text.corpora.formats.words import words_line
-from pybert_crf.text.corpora.lines import CorpusError
+from pybert_crf.text.corpora.lines import BOM, CorpusError
 from pybert_crf.text.corpora.reading import in_scheme
 from pybert_crf.text.tagging.entity_spans import spans
 from pybert_crf.text.tagging.schemes import OUTSIDE, PLAIN, UNTYPED, illegal_positions, split_tag, type_name
@@ -150,6 +150,10 @@ class _Writer:
         entities = []
         for first, stop, label in spans(sentence.tags, self.scheme):
             start, end = offsets[first][0], offsets[stop - 1][1]
+            for what, value in (("entity", text[start:end]), ("type", label)):
+                if value != value.strip():
+                    told = f"spans cannot hold the white space at an end of the {what} {quoted(value)}"
+                    raise CorpusError(self.corpus.path, sentence.line_of(first), told)
             entities.append({"start": start, "end": end, "label": type_name(label), "text": text[start:end]})
         return text, entities
 
@@ -170,25 +174,34 @@ class _Writer:
         for number, sentence in enumerate(sentences, 1):
             lines = io.StringIO()
             writer = csv.writer(lines, lineterminator="\n")
-            for token, tag in zip(sentence.tokens, sentence.tags, strict=True):
-                if token != token.strip() or "\n" in token or "\r" in token:
-                    told = f"CSV cannot hold the white space of the token {quoted(token)}"
-                    raise CorpusError(self.corpus.path, sentence.line, told)
-                writer.writerow((number, token, tag))
+            for position, pair in enumerate(zip(sentence.tokens, sentence.tags, strict=True)):
+                for what, value in zip(("token", "tag"), pair, strict=True):
+                    if value != value.strip() or "\n" in value or "\r" in value:
+                        told = f"CSV cannot hold the white space of the {what} {quoted(value)}"
+                        raise CorpusError(self.corpus.path, sentence.line_of(position), told)
+                writer.writerow((number, *pair))
             yield lines.getvalue()
 
     def words(self, sentences: Iterator[Sentence]) -> Iterator[str]:
         """Words between spaces."""
-        for sentence in sentences:
+        types = (split_tag(tag)[1] for s in self.corpus.sentences for tag in s.tags if tag != OUTSIDE)
+        typed = self.scheme == PLAIN or next(types, None) != UNTYPED
+        for number, sentence in enumerate(sentences):
             if self.unit == "word" and self.scheme != PLAIN:
                 told = "word-segmented text holds entities of characters, or plain tags of words"
                 raise CorpusError(self.corpus.path, sentence.line, told)
-            if any(set(token) & set(" \t\r\n\v\f/") or token.isspace() for token in sentence.tokens):
-                told = "a token that word-segmented text cannot hold (white space or a slash)"
-                raise CorpusError(self.corpus.path, sentence.line, told)
-            if self.scheme != PLAIN and any(split_tag(tag)[1] == UNTYPED for tag in sentence.tags):
+            try:
+                line = words_line(sentence.tokens, sentence.tags, self.scheme, typed)
+            except ValueError as error:
+                raise CorpusError(self.corpus.path, sentence.line, str(error)) from None
+            if not typed:
                 self._lose("characters outside words become words", sentence.tags.count(OUTSIDE))
-            yield words_line(sentence.tokens, sentence.tags, self.scheme) + "\n"
+            yield f"{_marked(line, number)}\n"
+
+
+def _marked(line: str, number: int) -> str:
+    """A line of a text; before the first the byte order mark, if it would be taken for one."""
+    return f"{BOM}{line}" if number == 0 and line.startswith(BOM) else line
 
 
 def _json(value: dict[str, Any]) -> str:
@@ -204,14 +217,17 @@ def _write_brat(path: Path, sentences: Iterator[Sentence], writer: _Writer) -> N
             files.enter_context(each.open("w", encoding="utf-8", newline="")) for each in whole
         )
         start = number = 0
-        for sentence in sentences:
+        for line, sentence in enumerate(sentences):
             text, entities = writer.text(sentence)
             if "\n" in text or "\r" in text:
                 told = "a text with a line end, where brat's would be cut"
                 raise CorpusError(writer.corpus.path, sentence.line, told)
-            text_file.write(text + "\n")
+            text_file.write(f"{_marked(text, line)}\n")
             for entity in entities:
                 number += 1
+                if any(map(str.isspace, entity["label"])):
+                    told = f"brat cannot hold the white space in the type {quoted(entity['label'])}"
+                    raise CorpusError(writer.corpus.path, sentence.line, told)
                 place = f"{entity['label']} {start + entity['start']} {start + entity['end']}"
                 entity_file.write(f"T{number}\t{place}\t{entity['text']}\n")
             start += len(text) + 1

@@ -179,7 +179,7 @@ def _usual(tag: str) -> str | None:
     if match := _LEADING.fullmatch(tag):
         return f"{match[1].upper()}-{match[2]}"
     if match := _TRAILING.fullmatch(tag):
-        return f"{match[2].upper()}-{match[1]}"
+        return f"{match[2].upper()}-{match[1].rstrip()}"
     return None
 
 

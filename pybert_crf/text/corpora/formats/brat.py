@@ -6,8 +6,8 @@ Each line of a text becomes a sentence.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,7 +25,7 @@ from pybert_crf.text.corpora.formats.spans import (
 from pybert_crf.text.corpora.habits import Habits
 from pybert_crf.text.corpora.lines import CorpusError, numbered_lines, read_chunks
 
-_ENTITY = re.compile(r"T\d+\t(\S+) (\d+) (\d+)((?:;\d+ \d+)*)\t(.*)", re.DOTALL)
+_ENTITY = re.compile(r"T[0-9]+\t(\S+) ([0-9]{1,18}) ([0-9]{1,18})((?:;[0-9]+ [0-9]+)*)\t(.*)", re.DOTALL)
 _NEWLINE = re.compile(r"\r?\n")
 
 
@@ -84,24 +84,23 @@ def _records(text_file: Path, notes: Path, habits: Habits) -> list[Record]:
     except (UnicodeDecodeError, LookupError) as error:
         raise CorpusError(text_file, None, f"{error}; --encoding names the encoding") from None
     lines = _NEWLINE.split(text)
-    starts = list(accumulate((len(m[0]) for m in re.finditer(r".*?(?:\r?\n|$)", text, re.DOTALL)), initial=0))
-    found = [_Annotated(*each) for each in _annotations(notes, habits)]
-    records = []
-    for number, (line, start) in enumerate(zip(lines, starts, strict=False), 1):
-        here = [each for each in found if start <= each.entity.start < start + max(1, len(line))]
-        for entity, at in here:
-            if entity.end > start + len(line):
-                told = (
-                    f"the entity {quoted(entity.surface)} reaches over the end of a line of {text_file.name}"
-                )
-                raise CorpusError(notes, at, told)
-        moved = [e._replace(start=e.start - start, end=e.end - start) for e, _ in here]
-        records.append(Record(line, moved, here[0].line if here else number))
-    beyond = [each for each in found if each.entity.start >= len(text)]
-    if beyond:
-        told = f"the span {beyond[0].entity.start} to {beyond[0].entity.end} is outside {text_file.name}"
-        raise CorpusError(notes, beyond[0].line, told)
-    return records
+    starts = [0, *(match.end() for match in _NEWLINE.finditer(text))]
+    here: list[list[_Annotated]] = [[] for _ in lines]
+    for entity, at in _annotations(notes, habits):
+        if entity.start >= len(text):
+            told = f"the span {entity.start} to {entity.end} is outside {text_file.name}"
+            raise CorpusError(notes, at, told)
+        index = bisect_right(starts, entity.start) - 1
+        start = starts[index]
+        if entity.end > start + len(lines[index]):
+            told = f"the entity {quoted(entity.surface)} reaches over the end of a line of {text_file.name}"
+            raise CorpusError(notes, at, told)
+        moved = entity._replace(start=entity.start - start, end=entity.end - start)
+        here[index].append(_Annotated(moved, at))
+    return [
+        Record(line, [entity for entity, _ in each], each[0].line if each else number)
+        for number, (line, each) in enumerate(zip(lines, here, strict=True), 1)
+    ]
 
 
 def _annotations(notes: Path, habits: Habits) -> Iterator[tuple[Entity, int]]:

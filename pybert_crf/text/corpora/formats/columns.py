@@ -156,6 +156,9 @@ def _row(text: str, name: str, number: int, layout: Layout, habits: Habits) -> R
     if layout.counted and layout.is_left_out(columns):
         return None
     token = columns[layout.token]
+    if layout.token and not token.strip(" ") and habits.space_tokens != "keep":
+        told = f"the token is a space: {quoted(text)}; --space-tokens keep reads it as a token"
+        raise CorpusError(name, number, told)
     if layout.segments:
         if not (len(token) == 2 and token[1].isdecimal()):
             told = f"no segment number behind the character, as elsewhere: {quoted(text)}"

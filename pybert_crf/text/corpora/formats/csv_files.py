@@ -119,7 +119,10 @@ def _rows(source: Source, habits: Habits, name: str) -> Iterator[tuple[int, list
     lines = numbered_lines(source, encoding=habits.encoding)
     first = next(lines, (1, ""))[1]
     delimiter = delimiter_of(first, habits) or max(_DELIMITERS, key=first.count)
-    yield 1, next(csv.reader([first], delimiter=delimiter), [])
+    try:
+        yield 1, next(csv.reader([first], delimiter=delimiter), [])
+    except csv.Error as error:
+        raise CorpusError(name, 1, f"not CSV: {error}") from None
     texts = (f"{text}\n" for _, text in lines)
     if delimiter == "\t":
         reader = csv.reader(texts, delimiter=delimiter, quoting=csv.QUOTE_NONE)

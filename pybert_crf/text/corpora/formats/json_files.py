@@ -160,7 +160,9 @@ def _from_lists(tokens: list[Any], tags: list[Any], name: str, line: int, habits
             told = f"the tag {tag} has no name: --labels O,B-PER,… gives the names of 0, 1, …, in order"
             raise CorpusError(name, line, told)
         named.append(names[tag] if isinstance(tag, int) and names else str(tag).strip())
-    if not all(isinstance(token, str) and token.strip() for token in tokens):
+    blank = " \t\r\n"  # as in column files other white space, U+3000 say, may be a token
+    kept = " " if habits.space_tokens == "keep" else None
+    if not all(isinstance(token, str) and (token.strip(blank) or token == kept) for token in tokens):
         raise CorpusError(name, line, "a token is empty or no text")
     return Sentence(tokens, named, line, one_line=True)
 

@@ -82,7 +82,8 @@ def find_convention(
     fault = first[best]
     if fault is not None:
         record, entity = fault
-        told = f"the span {entity.start} to {entity.end} does not hold {quoted(entity.surface)}"
+        given = f"{quoted(entity.start)} to {quoted(entity.end)}"
+        told = f"the span {given} does not hold {quoted(entity.surface)}"
         by = f" by {conventions[best].words}, as the others do" if faults[best] < known else ""
         raise CorpusError(name, record.line, told + by)
     return conventions[best]
@@ -147,8 +148,9 @@ class SpanReader:
     def _span(self, record: Record, entity: Entity) -> tuple[int, int, str]:
         start, end = self.convention.place(record.text, entity.start, entity.end)
         if not 0 <= start < end <= len(record.text):
+            given = f"{quoted(entity.start)} to {quoted(entity.end)}"
             length = f"the text has {len(record.text)} characters"
-            raise CorpusError(self.name, record.line, f"no span: {entity.start} to {entity.end}; {length}")
+            raise CorpusError(self.name, record.line, f"no span: {given}; {length}")
         surface = record.text[start:end]
         start, end = end - len(surface.lstrip()), start + len(surface.rstrip())
         if start >= end:

@@ -1,7 +1,7 @@
 """Word-segmented text: a sentence a line, words between spaces (PKU, MSR, CTB), or ``词/标记``.
 
 By character, each word becomes B M E, or S for a word of one character, with its tag for a type if it has
-one. By word, each is a unit with its tag, which is a plain one.
+one; ``词/O`` is outside. By word, each is a unit with its tag, which is a plain one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pybert_crf.text.corpora.corpus import Sentence
 from pybert_crf.text.corpora.habits import Habits
 from pybert_crf.text.corpora.lines import CorpusError, Source, numbered_lines, source_name
 from pybert_crf.text.tagging.entity_spans import spans
-from pybert_crf.text.tagging.schemes import OUTSIDE, PLAIN, UNTYPED, join_tag, split_tag
+from pybert_crf.text.tagging.schemes import OUTSIDE, UNTYPED, join_tag, split_tag
 
 _TAGGED = re.compile(r"(.+)/([A-Za-z][A-Za-z0-9_-]{0,19})", re.DOTALL)
 # Scripts that are written without spaces between words: Thai, Lao, Tibetan, Myanmar, Khmer, Kana, Han.
@@ -89,19 +89,28 @@ def _pair(word: str, tagged: bool, name: str, line: int) -> tuple[str, str]:
 
 
 def _tags(length: int, label: str) -> list[str]:
+    if label == OUTSIDE:
+        return [OUTSIDE] * length
     prefixes = "S" if length == 1 else f"B{'M' * (length - 2)}E"
     return [join_tag(prefix, label) for prefix in prefixes]
 
 
-def words_line(units: Sequence[str], tags: Sequence[str], scheme: str) -> str:
-    """Units as words between spaces, each with its type, ``word/TYPE``, if it has one; O stands alone."""
-    if scheme == PLAIN:
-        return " ".join(f"{unit}/{tag}" for unit, tag in zip(units, tags, strict=True))
-    words: list[str] = []
+def words_line(units: Sequence[str], tags: Sequence[str], scheme: str, typed: bool) -> str:
+    """Units as words between spaces, each with its type if words have one: ``word/TYPE``, ``unit/O``.
+
+    Raises:
+        ValueError: a unit or type that would be read as another, or as several.
+    """
+    words: list[tuple[str, str]] = []
     end = 0
     for start, stop, label in [*spans(tags, scheme), (len(units), len(units), OUTSIDE)]:
-        words += units[end:start]
-        word = "".join(units[start:stop])
-        words += [word if label == UNTYPED else f"{word}/{label}"] if word else []
+        words += [(unit, OUTSIDE) for unit in units[end:start]]
+        words += [("".join(units[start:stop]), label)] if start < stop else []
         end = stop
-    return " ".join(words)
+    for word, label in words:
+        if "/" in word or any(map(str.isspace, word)):
+            told = "a token that word-segmented text cannot hold (white space or a slash)"
+            raise ValueError(f"{told}: {quoted(word)}")
+        if typed and not _TAGGED.fullmatch(f"{word}/{label}"):
+            raise ValueError(f"word-segmented text cannot hold the type {quoted(label)}")
+    return " ".join(f"{word}/{label}" if typed else word for word, label in words)
