@@ -18,6 +18,7 @@ from pybert_crf.text.tagging.schemes import PLAIN, convert, type_name
 from pybert_crf.text.units import UNITS, join_units
 
 _PLACE = scratch()
+_MOST = 400  # tokens of a corpus that is converted: each is written and read nine times
 _LOST = "characters outside words become words"
 
 
@@ -33,7 +34,7 @@ def check_habits(path: Path, habits: Iterable[Habits], named: Path) -> None:
         if corpus is None:
             continue
         check_corpus(corpus, each)
-        if (corpus.scheme, corpus.sentences) not in seen:
+        if corpus.statistics.tokens <= _MOST and (corpus.scheme, corpus.sentences) not in seen:
             seen.append((corpus.scheme, corpus.sentences))
             check_conversions(corpus)
     answered(lambda: examine([str(path)] * 2, Habits()), named)

@@ -152,7 +152,7 @@ def find_format(source: Source, habits: Habits) -> str:
     if isinstance(source, str | os.PathLike):
         if is_dataset(source):
             return "datasets"
-        if brat_pairs(Path(source)):
+        if Path(source).is_dir() or brat_pairs(Path(source)):
             return "brat"
     if is_parquet(first_bytes(source)):
         return "datasets"

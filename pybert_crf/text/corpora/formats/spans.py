@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
-from itertools import islice
+from itertools import islice, pairwise
 from typing import NamedTuple
 
 from pybert_crf.reading import quoted
@@ -131,9 +132,8 @@ class SpanReader:
             CorpusError: a span that is not within the text or holds nothing, or overlaps another.
         """
         spans = self._without_overlaps(record, [self._span(record, entity) for entity in record.entities])
-        offsets = split_units(record.text, self.unit)
-        for border in {at for start, end, _ in spans for at in (start, end)}:
-            offsets = self._cut_at(offsets, border)
+        borders = sorted({at for start, end, _ in spans for at in (start, end)})
+        offsets = self._cut_at(split_units(record.text, self.unit), borders)
         tags = [OUTSIDE] * len(offsets)
         first = {start: i for i, (start, _) in enumerate(offsets)}
         for start, end, label in spans:
@@ -164,24 +164,26 @@ class SpanReader:
             spans = sorted(spans, key=lambda span: span[0] - span[1])
         elif self.overlaps == "first":
             spans = sorted(spans)
-        kept: list[tuple[int, int, str]] = []
+        kept: list[tuple[int, int, str]] = []  # ascending
         for start, end, label in spans:
-            other = next((span for span in kept if span[0] < end and start < span[1]), None)
+            at = bisect_left(kept, (start, end, label))
+            neighbours = kept[max(0, at - 1) : at + 1]
+            other = next((span for span in neighbours if span[0] < end and start < span[1]), None)
             if other is None:
-                kept.append((start, end, label))
+                kept.insert(at, (start, end, label))
             elif self.overlaps == "refuse":
                 both = f"{quoted(record.text[slice(*other[:2])])} and {quoted(record.text[start:end])}"
                 told = f"the entities {both} overlap: --overlaps longest or first keeps one of them"
                 raise CorpusError(self.name, record.line, told)
             else:
                 self.left_out += 1
-        return sorted(kept)
+        return kept
 
-    def _cut_at(self, offsets: list[tuple[int, int]], border: int) -> list[tuple[int, int]]:
-        """The units, the one around `border` cut in two, so that entities are whole units."""
+    def _cut_at(self, offsets: list[tuple[int, int]], borders: list[int]) -> list[tuple[int, int]]:
+        """The units, those around one of the ascending `borders` cut there: entities are whole units."""
         cut = []
         for start, end in offsets:
-            inside = start < border < end
-            self.cut += inside
-            cut += [(start, border), (border, end)] if inside else [(start, end)]
+            inside = borders[bisect_right(borders, start) : bisect_left(borders, end)]
+            self.cut += len(inside)
+            cut += pairwise([start, *inside, end])
         return cut
