@@ -135,6 +135,13 @@ def test_a_space_as_a_token(write: Write) -> None:
     assert list(read_columns(path, habits=kept)) == [["林", " ", "医"]]
 
 
+def test_a_space_as_a_token_of_a_later_column(write: Write) -> None:
+    path = write("1\ta\tO\n2\t \tO\n")
+    with pytest.raises(CorpusError, match=r"txt:2: the token is a space: .*--space-tokens keep"):
+        read_corpus(path)
+    assert read_corpus(path, habits=Habits(space_tokens="keep")).sentences[0].tokens == ["a", " "]
+
+
 def test_columns_that_are_not_read_may_be_empty(write: Write) -> None:
     path = write("x\ta\tO\n\tb\tB-X\n")
     assert read_corpus(path, habits=Habits(token_column="2")).sentences[0].tokens == ["a", "b"]

@@ -171,6 +171,36 @@ def test_what_a_format_cannot_hold_is_refused(tmp_path: Path, token: str, format
     assert not (tmp_path / "b").exists()
 
 
+@pytest.mark.parametrize(
+    ("value", "format", "told"),
+    [
+        ({"text": "ab", "entities": [[0, 1, "X\nY"]]}, "csv", "CSV cannot hold the white space of the tag"),
+        ({"text": "ab", "entities": [[0, 1, "X Y"]]}, "brat", "brat cannot hold the white space in the type"),
+        ({"text": "ab", "entities": [[0, 1, "地名"]]}, "words", "text cannot hold the type '地名'"),
+        ({"tokens": ["\u3000"], "tags": ["B-X"]}, "json", "white space at an end of the entity"),
+        ({"tokens": ["\u3000"], "tags": ["B-X"]}, "brat", "white space at an end of the entity"),
+        ({"tokens": ["a\u3000b"], "tags": ["B-X"]}, "words", "a token that word-segmented text cannot hold"),
+    ],
+)
+def test_what_could_not_be_read_back_is_refused(
+    tmp_path: Path, value: object, format: str, told: str
+) -> None:
+    (tmp_path / "a.json").write_text(json.dumps(value))
+    with pytest.raises(CorpusError, match=rf"a\.json:1: .*{told}"):
+        write_corpus(read_corpus(tmp_path / "a.json"), tmp_path / "b.ann", format, unit="char")
+    assert not (tmp_path / "b.ann").exists()
+
+
+@pytest.mark.parametrize("format", ["words", "brat", "columns"])
+def test_a_byte_order_mark_as_the_first_token(tmp_path: Path, format: str) -> None:
+    (tmp_path / "a.json").write_text(json.dumps({"tokens": ["\ufeff", "b"], "tags": ["B-X", "O"]}))
+    corpus = read_corpus(tmp_path / "a.json")
+    write_corpus(corpus, tmp_path / "b.ann", format, unit="char")
+    again = read_corpus(tmp_path / "b.ann", habits=Habits(format=format, unit="char"))
+    assert again.sentences[0].tokens == ["\ufeff", "b"]
+    assert entities(again) == entities(corpus)
+
+
 def test_documents_stay_apart_in_columns(tmp_path: Path) -> None:
     text = "-DOCSTART- O\n\na B-X\n\nb O\n\n-DOCSTART- O\n\nc O\n"
     (tmp_path / "a").write_text(text)

@@ -99,6 +99,11 @@ def test_segmented_text_with_tags(tmp_path: Path) -> None:
     assert by_word.scheme == "none"
 
 
+def test_words_outside_entities(tmp_path: Path) -> None:
+    corpus = read(tmp_path, "在/O 北京/LOC 住/O\n")
+    assert corpus.sentences[0][:2] == (list("在北京住"), ["O", "B-LOC", "E-LOC", "O"])
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -153,11 +158,23 @@ def test_brat(tmp_path: Path) -> None:
         ("Mara\n", "T1\tPER 50 54\tMara\n", r"a\.ann:1: the span 50 to 54 is outside a\.txt"),
         ("Mara\n", "T1 PER 0 4 Mara\n", r"a\.ann:1: no annotation of brat"),
         ("Mara\n", "T1\tPER 0 4\tMara\nT2\tLOC 0 4\tMara\n", r"a\.ann:1: .*overlap: --overlaps"),
+        ("Mara\nhere\n", "T1\tPER 4 5\t\n", r"a\.ann:1: the entity '' reaches over the end"),
+        ("Mara\n", f"T1\tPER 0 {'9' * 5000}\tMara\n", r"a\.ann:1: no annotation of brat"),
     ],
 )
 def test_faults_of_brat(tmp_path: Path, text: str, notes: str, told: str) -> None:
     with pytest.raises(CorpusError, match=told):
         read_corpus(brat(tmp_path, text, notes))
+
+
+def test_a_folder_without_texts(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match=r"no text with annotations of brat: NAME\.txt beside NAME\.ann"):
+        read_corpus(tmp_path)
+
+
+def test_a_header_that_is_no_csv(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match=r"file:1: not CSV: new-line character"):
+        read(tmp_path, "token\r,tag\na,O\n", format="csv")
 
 
 def test_standard_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

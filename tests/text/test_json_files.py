@@ -161,6 +161,30 @@ def test_faults_are_named_with_their_line(write: Write, line: str, message: str)
         read_corpus(path)
 
 
+def test_many_entities_of_a_long_text(write: Write) -> None:
+    several = {"text": "ab " * 20_000, "entities": [[3 * i, 3 * i + 1, "X"] for i in range(20_000)]}
+    corpus = read_corpus(write(several), habits=Habits(unit="word"))  # in a second: each word is cut in two
+    assert corpus.statistics.tokens == 40_000
+    assert corpus.statistics.entities == {"X": 20_000}
+    wide = {"text": "ab" * 20_000, "entities": [[i, i + 3, "X"] for i in range(39_000)]}
+    assert read_corpus(write(wide), habits=Habits(overlaps="first")).statistics.entities == {"X": 13_000}
+
+
+def test_a_long_offset_is_cut_in_the_message(write: Write) -> None:
+    with pytest.raises(CorpusError, match=r"json:1: no span: 0 to 10{10,40}\.\.\.") as raised:
+        read_corpus(write({"text": "ab", "entities": [[0, 10**4000, "X"]]}))
+    assert len(raised.value.message) < 200
+
+
+def test_a_token_may_be_white_space_as_in_columns(write: Write) -> None:
+    corpus = read_corpus(write({"tokens": ["\u3000", "a"], "ner_tags": ["B-X", "O"]}))
+    assert corpus.sentences[0].tokens == ["\u3000", "a"]
+    space = write({"tokens": [" ", "a"], "ner_tags": ["B-X", "O"]})
+    with pytest.raises(CorpusError, match="json:1: a token is empty"):
+        read_corpus(space)
+    assert read_corpus(space, habits=Habits(space_tokens="keep")).sentences[0].tokens == [" ", "a"]
+
+
 def test_unequal_lists_are_refused(write: Write) -> None:
     with pytest.raises(CorpusError, match=r"json:1: 1 tokens and 2 tags"):
         read_corpus(write({"tokens": ["a"], "tags": ["O", "O"]}))

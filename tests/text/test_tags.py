@@ -64,6 +64,10 @@ def test_other_spellings_are_read_if_asked_for(tmp_path: Path, tags: str, usual:
     assert "--map-tags reads" in corpus.notes[-1]
 
 
+def test_no_white_space_at_the_end_of_a_type(tmp_path: Path) -> None:
+    assert read(tmp_path, "PER\u3000-B o", map_tags=True).labels == ["O", "B-PER"]
+
+
 def test_a_spelling_that_is_not_known(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match=r":2: --map-tags cannot read the tag 'PER'"):
         read(tmp_path, "B_PER PER", map_tags=True)
