@@ -71,13 +71,24 @@ def check_corpus(corpus: Corpus, habits: Habits) -> None:
     assert all(len(note) <= 5000 for note in corpus.notes)
     for sentence in corpus.sentences:
         assert len(sentence.tokens) == len(sentence.tags) > 0
-        assert 1 <= sentence.line <= lines
+        assert 1 <= sentence.line <= (_lines(Path(sentence.file)) if sentence.file else lines)
+        _check_lines(corpus.path, sentence)
         assert all(sentence.tokens)
         assert all(sentence.tags)
         assert len(convert(sentence.tags, corpus.scheme, corpus.scheme)) == len(sentence.tags)
         if sentence.text is not None and sentence.offsets is not None:
             assert [sentence.text[start:end] for start, end in sentence.offsets] == sentence.tokens
     assert habits.scheme in (None, corpus.scheme)
+
+
+def _check_lines(path: Path, sentence: Sentence) -> None:
+    """Each token stands in its line, but for what a format writes otherwise."""
+    if path.is_dir() or sentence.text is not None:
+        return
+    lines = b"".join(read_chunks(path)).decode().split("\n")
+    for position, token in enumerate(sentence.tokens):
+        line = lines[sentence.line_of(position) - 1]
+        assert token in line or '"' in line, (position, token, line)
 
 
 def check_conversions(corpus: Corpus) -> None:
@@ -100,7 +111,8 @@ def check_conversions(corpus: Corpus) -> None:
 def _written(corpus: Corpus, target: str, unit: str, habits: Habits) -> Corpus | None:
     """What is read from the corpus written in a format; None if that was refused, or said to lose."""
     path = _PLACE / ("written.ann" if target == "brat" else "written")
-    written = answered(partial(write_corpus, corpus, path, target, unit=unit), corpus.path)
+    named = corpus.path.with_suffix("") if corpus.sentences[0].file else corpus.path
+    written = answered(partial(write_corpus, corpus, path, target, unit=unit), named)
     if written is None or any(_LOST in loss for loss in written.losses):
         return None
     sentences = [s for s in corpus.sentences if target not in ("json", "brat") or _is_seen(s)]

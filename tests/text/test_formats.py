@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from pybert_crf.text.corpora import Corpus, CorpusError, Habits, read_corpus
+from pybert_crf.text.corpora import Corpus, CorpusError, Habits, converted, read_corpus
 from pybert_crf.text.corpora.formats.columns import conllu_lines
 from pybert_crf.text.tagging.entity_spans import spans
 
@@ -165,6 +165,19 @@ def test_brat(tmp_path: Path) -> None:
 def test_faults_of_brat(tmp_path: Path, text: str, notes: str, told: str) -> None:
     with pytest.raises(CorpusError, match=told):
         read_corpus(brat(tmp_path, text, notes))
+
+
+def test_a_fault_names_the_file_of_a_folder(tmp_path: Path) -> None:
+    brat(tmp_path, "Rome\n\nis\t\n", "T1\tLOC 0 4\tRome\n")
+    brat(tmp_path, "Oslo Bonn\n", "\nT1\tLOC 0 4\tOslo\nT2\tLOC 5 9\tBonn\n", "b")
+    corpus = read_corpus(tmp_path)
+    assert [(Path(s.file or "").name, s.line) for s in corpus.sentences] == [
+        ("a.ann", 1),
+        ("a.txt", 3),
+        ("b.ann", 2),
+    ]
+    with pytest.raises(CorpusError, match=r"b\.ann:2: two adjacent entities"):
+        converted(corpus, "IO")
 
 
 def test_a_folder_without_texts(tmp_path: Path) -> None:

@@ -64,6 +64,20 @@ def test_other_spellings_are_read_if_asked_for(tmp_path: Path, tags: str, usual:
     assert "--map-tags reads" in corpus.notes[-1]
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "line"),
+    [
+        ("a.conllu", "1-2\tab\tO\n1\ta\tB-X\n# so\n2\tb\tI_X\n", 4),
+        ("a.csv", 'token,tag\n"a\nb",B-X\nc,I_X\n', 4),
+    ],
+)
+def test_a_tag_is_named_by_its_own_line(tmp_path: Path, name: str, text: str, line: int) -> None:
+    """Also where comments, ranges or a quoted line end stand between the tokens of a sentence."""
+    (tmp_path / name).write_text(text)
+    with pytest.raises(CorpusError, match=rf"{name}:{line}: tag 'I_X' is neither"):
+        read_corpus(tmp_path / name)
+
+
 def test_no_white_space_at_the_end_of_a_type(tmp_path: Path) -> None:
     assert read(tmp_path, "PER\u3000-B o", map_tags=True).labels == ["O", "B-PER"]
 

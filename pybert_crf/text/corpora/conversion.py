@@ -18,7 +18,7 @@ from pybert_crf.text.corpora.corpus import Corpus, CorpusStream, Sentence, Stati
 from pybert_crf.text.corpora.formats.columns import ColumnWriter
 from pybert_crf.text.corpora.formats.tables import write_parquet
 from pybert_crf.text.corpora.formats.words import words_line
-from pybert_crf.text.corpora.lines import BOM, CorpusError
+from pybert_crf.text.corpora.lines import BOM
 from pybert_crf.text.corpora.reading import in_scheme
 from pybert_crf.text.tagging.entity_spans import spans
 from pybert_crf.text.tagging.schemes import OUTSIDE, PLAIN, UNTYPED, illegal_positions, split_tag, type_name
@@ -139,7 +139,7 @@ class _Writer:
             try:
                 yield writer.lines(sentence)
             except ValueError as error:  # noqa: PERF203 (the error must name the line)
-                raise CorpusError(self.corpus.path, sentence.line, str(error)) from None
+                raise sentence.fault(self.corpus.path, 0, str(error)) from None
 
     def text(self, sentence: Sentence) -> tuple[str, list[dict[str, Any]]]:
         """A text and its entities with half-open character offsets."""
@@ -153,7 +153,7 @@ class _Writer:
             for what, value in (("entity", text[start:end]), ("type", label)):
                 if value != value.strip():
                     told = f"spans cannot hold the white space at an end of the {what} {quoted(value)}"
-                    raise CorpusError(self.corpus.path, sentence.line_of(first), told)
+                    raise sentence.fault(self.corpus.path, first, told)
             entities.append({"start": start, "end": end, "label": type_name(label), "text": text[start:end]})
         return text, entities
 
@@ -178,7 +178,7 @@ class _Writer:
                 for what, value in zip(("token", "tag"), pair, strict=True):
                     if value != value.strip() or "\n" in value or "\r" in value:
                         told = f"CSV cannot hold the white space of the {what} {quoted(value)}"
-                        raise CorpusError(self.corpus.path, sentence.line_of(position), told)
+                        raise sentence.fault(self.corpus.path, position, told)
                 writer.writerow((number, *pair))
             yield lines.getvalue()
 
@@ -189,11 +189,11 @@ class _Writer:
         for number, sentence in enumerate(sentences):
             if self.unit == "word" and self.scheme != PLAIN:
                 told = "word-segmented text holds entities of characters, or plain tags of words"
-                raise CorpusError(self.corpus.path, sentence.line, told)
+                raise sentence.fault(self.corpus.path, 0, told)
             try:
                 line = words_line(sentence.tokens, sentence.tags, self.scheme, typed)
             except ValueError as error:
-                raise CorpusError(self.corpus.path, sentence.line, str(error)) from None
+                raise sentence.fault(self.corpus.path, 0, str(error)) from None
             if not typed:
                 self._lose("characters outside words become words", sentence.tags.count(OUTSIDE))
             yield f"{_marked(line, number)}\n"
@@ -221,13 +221,13 @@ def _write_brat(path: Path, sentences: Iterator[Sentence], writer: _Writer) -> N
             text, entities = writer.text(sentence)
             if "\n" in text or "\r" in text:
                 told = "a text with a line end, where brat's would be cut"
-                raise CorpusError(writer.corpus.path, sentence.line, told)
+                raise sentence.fault(writer.corpus.path, 0, told)
             text_file.write(f"{_marked(text, line)}\n")
             for entity in entities:
                 number += 1
                 if any(map(str.isspace, entity["label"])):
                     told = f"brat cannot hold the white space in the type {quoted(entity['label'])}"
-                    raise CorpusError(writer.corpus.path, sentence.line, told)
+                    raise sentence.fault(writer.corpus.path, 0, told)
                 place = f"{entity['label']} {start + entity['start']} {start + entity['end']}"
                 entity_file.write(f"T{number}\t{place}\t{entity['text']}\n")
             start += len(text) + 1

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
+from pybert_crf.text.corpora.lines import CorpusError
 from pybert_crf.text.tagging.entity_spans import spans
 from pybert_crf.text.tagging.schemes import (
     OUTSIDE,
@@ -31,6 +33,8 @@ class Sentence(NamedTuple):
         document: number of its document in the file, from 1; 0 if the file does not tell documents apart.
         source: the file's name, where sentences of several are joined.
         text, offsets: where a file has texts, the text and the half-open characters of each token in it.
+        lines: of the tokens, where they do not stand in one line or in lines one after another.
+        file: in which the lines are, if it is not the corpus's own (brat has two, or a folder of them).
     """
 
     tokens: list[str]
@@ -41,10 +45,24 @@ class Sentence(NamedTuple):
     source: str = ""
     text: str | None = None
     offsets: list[tuple[int, int]] | None = None
+    lines: list[int] | None = None
+    file: str | None = None
 
     def line_of(self, position: int) -> int:
         """The line of the tag at a position; of the last one for a position after it."""
-        return self.line if self.one_line else self.line + min(position, len(self.tags) - 1)
+        position = min(position, len(self.tags) - 1)
+        if self.lines is not None:
+            return self.lines[position]
+        return self.line if self.one_line else self.line + position
+
+    def fault(self, path: str | os.PathLike[str], position: int, message: str) -> CorpusError:
+        """The error about a token or its tag, in a corpus of this name."""
+        return CorpusError(self.file or path, self.line_of(position), message)
+
+
+def lines_of(rows: Sequence[tuple[int, str, str]]) -> list[int] | None:
+    """`Sentence.lines` of rows that begin with their line."""
+    return None if rows[-1][0] - rows[0][0] == len(rows) - 1 else [line for line, *_ in rows]
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,7 @@ def in_scheme(sentence: Sentence, path: Path, source: str, target: str) -> Sente
     try:
         return sentence._replace(tags=convert(sentence.tags, source, target))
     except SchemeError as error:
-        raise CorpusError(path, sentence.line_of(error.position), str(error)) from None
+        raise sentence.fault(path, error.position, str(error)) from None
 
 
 def mended(corpus: Corpus) -> Corpus:

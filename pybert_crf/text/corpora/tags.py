@@ -62,10 +62,10 @@ def settle_tags(
         _refuse_empty(sentences, path)
         return {}, PLAIN
     if malformed:
-        first, line = _first(sentences, malformed)
+        first, file, line = _first(sentences, malformed, path)
         if habits.scheme is not None or any(_is_typed(tag) for tag in counts):
-            raise CorpusError(path, line, _malformed(first))
-        _require_plain(counts, first, path, line)
+            raise CorpusError(file, line, _malformed(first))
+        _require_plain(counts, first, file, line)
         say(f"{os.fspath(path)}: {len(counts)} plain tags, of no scheme: {listed(sorted(counts)[:10])}")
         return {}, PLAIN
     _require_types(sentences, path)
@@ -103,8 +103,8 @@ def _scheme_of(
         check_scheme((sentence.tags for sentence in sentences), scheme)
     except SchemeError as error:
         # A missing successor is noticed only after the last tag: name the line that lacks it.
-        line = next(islice(sentences, error.sentence, None)).line_of(error.position)
-        raise CorpusError(path, line, str(error)) from None
+        sentence = next(islice(sentences, error.sentence, None))
+        raise sentence.fault(path, error.position, str(error)) from None
     return scheme
 
 
@@ -128,13 +128,15 @@ def _malformed(tag: str) -> str:
     raise AssertionError(tag)
 
 
-def _first(sentences: Iterable[Sentence], tags: Iterable[str]) -> tuple[str, int]:
-    """The first of these tags in the file, and its line."""
+def _first(
+    sentences: Iterable[Sentence], tags: Iterable[str], path: str | os.PathLike[str]
+) -> tuple[str, str | os.PathLike[str], int]:
+    """The first of these tags in the corpus, and its file and line."""
     wanted = frozenset(tags)
     for sentence in sentences:
         for position, tag in enumerate(sentence.tags):
             if tag in wanted:
-                return tag, sentence.line_of(position)
+                return tag, sentence.file or path, sentence.line_of(position)
     raise AssertionError(tags)
 
 
@@ -158,7 +160,7 @@ def _require_plain(counts: Counter[str], first: str, path: str | os.PathLike[str
 def _refuse_empty(sentences: Iterable[Sentence], path: str | os.PathLike[str]) -> None:
     for sentence in sentences:
         if "" in sentence.tags:
-            raise CorpusError(path, sentence.line_of(sentence.tags.index("")), "an empty tag")
+            raise sentence.fault(path, sentence.tags.index(""), "an empty tag")
 
 
 def _hint(tags: Iterable[str]) -> str:
@@ -194,8 +196,8 @@ def _mapped(
     if OUTSIDE in usual.values():
         usual |= {tag: f"I-{tag}" for tag, read in usual.items() if read is None and tag}
     if unknown := [tag for tag, read in usual.items() if read is None]:
-        tag, line = _first(sentences, unknown)
-        raise CorpusError(path, line, f"--map-tags cannot read the tag {quoted(tag)}")
+        tag, file, line = _first(sentences, unknown, path)
+        raise CorpusError(file, line, f"--map-tags cannot read the tag {quoted(tag)}")
     changed = sorted(f"{tag} as {read}" for tag, read in usual.items() if tag != read)
     say(f"{os.fspath(path)}: --map-tags reads {listed(changed) or 'all tags as they are'}")
     return {tag: read for tag, read in usual.items() if read is not None}
@@ -210,4 +212,4 @@ def _require_types(sentences: Iterable[Sentence], path: str | os.PathLike[str]) 
         for position, tag in enumerate(sentence.tags):
             if split_tag(tag)[1] == UNTYPED:
                 told = f"tag {quoted(tag)} has no type, but other tags of the file have one"
-                raise CorpusError(path, sentence.line_of(position), told)
+                raise sentence.fault(path, position, told)

@@ -59,11 +59,11 @@ def brat_sentences(path: Path, habits: Habits, say: Callable[[str], None]) -> It
     pairs = brat_pairs(path)
     if not pairs:
         raise CorpusError(path, None, "no text with annotations of brat: NAME.txt beside NAME.ann")
-    documents = [(notes, _records(text, notes, habits)) for text, notes in pairs]
-    records = [record for _, each in documents for record in each]
+    documents = [(text, notes, _records(text, notes, habits)) for text, notes in pairs]
+    records = [record for *_, each in documents for record in each]
     unit = unit_of(records, habits)
     readers = []
-    for number, (notes, each) in enumerate(documents, 1):
+    for number, (text, notes, each) in enumerate(documents, 1):
         reader = SpanReader(
             str(notes), find_convention(each, str(notes), CONVENTIONS[:1]), unit, habits.overlaps
         )
@@ -71,13 +71,14 @@ def brat_sentences(path: Path, habits: Habits, say: Callable[[str], None]) -> It
         for record in each:
             sentence = reader.sentence(record)
             if sentence.tokens:
-                yield sentence._replace(document=number)
+                file = notes if record.entities else text
+                yield sentence._replace(document=number, file=str(file))
     told = f"{len(pairs)} texts with annotations of brat, a sentence a line, read by {unit}, as BIO"
     say(f"{path}: {'; '.join([told, *told_changes(readers)])}")
 
 
 def _records(text_file: Path, notes: Path, habits: Habits) -> list[Record]:
-    """A record for each line of a text; its line is that of its first annotation, or of the text."""
+    """A record for each line of a text; its line is that of its first annotation, or else of the text."""
     data = b"".join(read_chunks(text_file))
     try:
         text = data.decode(habits.encoding or "utf-8-sig")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pybert_crf.files import replacing
 from pybert_crf.reading import quoted
-from pybert_crf.text.corpora.corpus import Sentence
+from pybert_crf.text.corpora.corpus import Sentence, lines_of
 from pybert_crf.text.corpora.formats.layout import BLANK, Layout, Line, find_layout
 from pybert_crf.text.corpora.habits import UNKNOWN, Habits
 from pybert_crf.text.corpora.lines import (
@@ -59,7 +59,7 @@ def tagged_sentences(
     """
     for rows, document in sentence_rows(source, tagged=True, habits=habits, say=say):
         tokens, tags = [token for _, token, _ in rows], [tag for *_, tag in rows]
-        yield Sentence(tokens, tags, line=rows[0][0], document=document)
+        yield Sentence(tokens, tags, line=rows[0][0], document=document, lines=lines_of(rows))
 
 
 def sentence_rows(

@@ -9,7 +9,7 @@ import csv
 from collections.abc import Callable, Iterator, Sequence
 
 from pybert_crf.reading import listed, quoted
-from pybert_crf.text.corpora.corpus import Sentence
+from pybert_crf.text.corpora.corpus import Sentence, lines_of
 from pybert_crf.text.corpora.habits import Habits
 from pybert_crf.text.corpora.lines import CorpusError, Source, numbered_lines, source_name
 
@@ -148,4 +148,5 @@ def _check_row(row: Sequence[str], header: Sequence[str], token: int, name: str,
 
 
 def _sentence(rows: Sequence[tuple[int, str, str]]) -> Sentence:
-    return Sentence([token for _, token, _ in rows], [tag for *_, tag in rows], rows[0][0])
+    tokens, tags = [token for _, token, _ in rows], [tag for *_, tag in rows]
+    return Sentence(tokens, tags, rows[0][0], lines=lines_of(rows))

@@ -181,7 +181,7 @@ class SpanReader:
 
     def _cut_at(self, offsets: list[tuple[int, int]], borders: list[int]) -> list[tuple[int, int]]:
         """The units, those around one of the ascending `borders` cut there: entities are whole units."""
-        cut = []
+        cut: list[tuple[int, int]] = []
         for start, end in offsets:
             inside = borders[bisect_right(borders, start) : bisect_left(borders, end)]
             self.cut += len(inside)

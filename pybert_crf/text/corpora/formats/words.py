@@ -111,6 +111,7 @@ def words_line(units: Sequence[str], tags: Sequence[str], scheme: str, typed: bo
         if "/" in word or any(map(str.isspace, word)):
             told = "a token that word-segmented text cannot hold (white space or a slash)"
             raise ValueError(f"{told}: {quoted(word)}")
-        if typed and not _TAGGED.fullmatch(f"{word}/{label}"):
+        match = _TAGGED.fullmatch(f"{word}/{label}")
+        if typed and (match is None or match[2] != label):
             raise ValueError(f"word-segmented text cannot hold the type {quoted(label)}")
     return " ".join(f"{word}/{label}" if typed else word for word, label in words)
