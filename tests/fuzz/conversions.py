@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from pybert_crf.text.units import UNITS, join_units
 
 _PLACE = scratch()
 _MOST = 400  # tokens of a corpus that is converted: each is written and read nine times
+_OF_TOKENS = ("columns", "lists", "csv", *(["parquet"] if find_spec("pyarrow") else []))
 _LOST = "characters outside words become words"
 
 
@@ -93,8 +95,9 @@ def _check_lines(path: Path, sentence: Sentence) -> None:
 
 def check_conversions(corpus: Corpus) -> None:
     """Write a corpus in every format, and find the same entities in what was written."""
-    for target in ("columns", "lists", "csv"):
-        habits = Habits(format={"lists": "json"}.get(target, target), scheme=corpus.scheme)
+    for target in _OF_TOKENS:
+        read_as = {"lists": "json", "parquet": "datasets"}.get(target, target)
+        habits = Habits(format=read_as, scheme=corpus.scheme)
         again = _written(corpus, target, "char", habits)
         # A digit behind every character is taken for a segment number: nothing else can be told from it.
         if again is not None and not any("segment number" in note for note in again.notes):

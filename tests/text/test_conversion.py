@@ -178,6 +178,7 @@ def test_what_a_format_cannot_hold_is_refused(tmp_path: Path, token: str, format
         ({"text": "ab", "entities": [[0, 1, "X Y"]]}, "brat", "brat cannot hold the white space in the type"),
         ({"text": "ab", "entities": [[0, 1, "地名"]]}, "words", "text cannot hold the type '地名'"),
         ({"tokens": ["a"], "tags": ["B-X/Y"]}, "words", "text cannot hold the type 'X/Y'"),
+        ({"tokens": ["\ufeff"], "tags": ["\ufeff"]}, "columns", "the tag '.*' cannot stand in a column"),
         ({"tokens": ["\u3000"], "tags": ["B-X"]}, "json", "white space at an end of the entity"),
         ({"tokens": ["\u3000"], "tags": ["B-X"]}, "brat", "white space at an end of the entity"),
         ({"tokens": ["a\u3000b"], "tags": ["B-X"]}, "words", "a token that word-segmented text cannot hold"),

@@ -17,7 +17,7 @@ from pybert_crf.reading import quoted
 from pybert_crf.text.corpora.corpus import Corpus, CorpusStream, Sentence, Statistics
 from pybert_crf.text.corpora.formats.columns import ColumnWriter
 from pybert_crf.text.corpora.formats.tables import write_parquet
-from pybert_crf.text.corpora.formats.words import words_line
+from pybert_crf.text.corpora.formats.words import readable_words_line
 from pybert_crf.text.corpora.lines import BOM
 from pybert_crf.text.corpora.reading import in_scheme
 from pybert_crf.text.tagging.entity_spans import spans
@@ -191,7 +191,7 @@ class _Writer:
                 told = "word-segmented text holds entities of characters, or plain tags of words"
                 raise sentence.fault(self.corpus.path, 0, told)
             try:
-                line = words_line(sentence.tokens, sentence.tags, self.scheme, typed)
+                line = readable_words_line(sentence.tokens, sentence.tags, self.scheme, typed)
             except ValueError as error:
                 raise sentence.fault(self.corpus.path, 0, str(error)) from None
             if not typed:

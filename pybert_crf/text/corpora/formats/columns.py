@@ -224,6 +224,9 @@ class ColumnWriter:
         for value in (*sentence.tokens, *sentence.tags):
             if not value or value == DOCSTART or not set(value).isdisjoint(" \t\r\n"):
                 raise ValueError(f"sentence {number}: {quoted(value)} cannot stand in a column file")
+        for tag in sentence.tags:
+            if not tag.strip(BLANK):  # with such a token too, the line would be blank
+                raise ValueError(f"sentence {number}: the tag {quoted(tag)} cannot stand in a column file")
         lines = [f"{token}\t{tag}\n" for token, tag in zip(sentence.tokens, sentence.tags, strict=True)]
         if sentence.document != self._document:
             lines.insert(0, f"{DOCSTART}\tO\n\n")

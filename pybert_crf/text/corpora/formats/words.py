@@ -14,7 +14,7 @@ from pybert_crf.text.corpora.corpus import Sentence
 from pybert_crf.text.corpora.habits import Habits
 from pybert_crf.text.corpora.lines import CorpusError, Source, numbered_lines, source_name
 from pybert_crf.text.tagging.entity_spans import spans
-from pybert_crf.text.tagging.schemes import OUTSIDE, UNTYPED, join_tag, split_tag
+from pybert_crf.text.tagging.schemes import OUTSIDE, PLAIN, UNTYPED, join_tag, split_tag
 
 _TAGGED = re.compile(r"(.+)/([A-Za-z][A-Za-z0-9_-]{0,19})", re.DOTALL)
 # Scripts that are written without spaces between words: Thai, Lao, Tibetan, Myanmar, Khmer, Kana, Han.
@@ -95,18 +95,22 @@ def _tags(length: int, label: str) -> list[str]:
     return [join_tag(prefix, label) for prefix in prefixes]
 
 
-def words_line(units: Sequence[str], tags: Sequence[str], scheme: str, typed: bool) -> str:
-    """Units as words between spaces, each with its type if words have one: ``word/TYPE``, ``unit/O``.
+def words_line(units: Sequence[str], tags: Sequence[str], scheme: str) -> str:
+    """Units as words between spaces, each with its type, ``word/TYPE``, if it has one; O stands alone."""
+    bare = (UNTYPED,) if scheme == PLAIN else (UNTYPED, OUTSIDE)
+    return " ".join(w if label in bare else f"{w}/{label}" for w, label in _words(units, tags, scheme))
+
+
+def readable_words_line(units: Sequence[str], tags: Sequence[str], scheme: str, typed: bool) -> str:
+    """As `words_line`, but `word_sentences` reads the same again: where words have types, O is ``unit/O``.
+
+    Args:
+        typed: whether words have types, in the whole file.
 
     Raises:
         ValueError: a unit or type that would be read as another, or as several.
     """
-    words: list[tuple[str, str]] = []
-    end = 0
-    for start, stop, label in [*spans(tags, scheme), (len(units), len(units), OUTSIDE)]:
-        words += [(unit, OUTSIDE) for unit in units[end:start]]
-        words += [("".join(units[start:stop]), label)] if start < stop else []
-        end = stop
+    words = _words(units, tags, scheme)
     for word, label in words:
         if "/" in word or any(map(str.isspace, word)):
             told = "a token that word-segmented text cannot hold (white space or a slash)"
@@ -115,3 +119,14 @@ def words_line(units: Sequence[str], tags: Sequence[str], scheme: str, typed: bo
         if typed and (match is None or match[2] != label):
             raise ValueError(f"word-segmented text cannot hold the type {quoted(label)}")
     return " ".join(f"{word}/{label}" if typed else word for word, label in words)
+
+
+def _words(units: Sequence[str], tags: Sequence[str], scheme: str) -> list[tuple[str, str]]:
+    """The words and their types; each unit that is outside is one."""
+    words: list[tuple[str, str]] = []
+    end = 0
+    for start, stop, label in [*spans(tags, scheme), (len(units), len(units), OUTSIDE)]:
+        words += [(unit, OUTSIDE) for unit in units[end:start]]
+        words += [("".join(units[start:stop]), label)] if start < stop else []
+        end = stop
+    return words
