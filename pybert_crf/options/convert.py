@@ -23,9 +23,9 @@ class ConvertOptions(CorpusOptions):
     )
     out: str = option(
         MISSING,
-        "File to write: .json and .jsonl for JSON lines, .csv, .seg for words, .ann for brat, .parquet; "
-        "else columns.",
-        "要写入的文件：.json、.jsonl 为逐行 JSON，.csv，.seg 为分词文本，.ann 为 brat，.parquet；"
+        "File to write: .json and .jsonl for JSON lines, .csv, .seg for words, .ann for brat, .parquet, "
+        ".spacy; else columns.",
+        "要写入的文件：.json、.jsonl 为逐行 JSON，.csv，.seg 为分词文本，.ann 为 brat，.parquet，.spacy；"
         "其余为列文件。",
         kw_only=False,
         argument=True,
@@ -34,10 +34,10 @@ class ConvertOptions(CorpusOptions):
     to: str = option(
         "auto",
         "Format to write: columns; json (text and entities a line); lists (tokens and ner_tags a line); csv; "
-        "words (between spaces); brat; parquet (tokens and ner_tags); auto goes by the name of OUT.",
+        "words (between spaces); brat; parquet (tokens and ner_tags); spacy; auto goes by the name of OUT.",
         "写入的格式：columns 为列文件；json 为每行文本与实体；lists 为每行 tokens 与 ner_tags；csv；"
-        "words 为空格隔开的词；brat；parquet（tokens 与 ner_tags）；auto 按 OUT 的名字。",
-        choices=("auto", "columns", "json", "lists", "csv", "words", "brat", "parquet"),
+        "words 为空格隔开的词；brat；parquet（tokens 与 ner_tags）；spacy；auto 按 OUT 的名字。",
+        choices=("auto", "columns", "json", "lists", "csv", "words", "brat", "parquet", "spacy"),
         elsewhere="output-format",
     )
     scheme: str | None = option(

@@ -47,12 +47,14 @@ class CorpusOptions(Options):
         "auto",
         "Format of tagged files: columns (CoNLL-U too); json (lines or an array; tokens and tags, or entities"
         " as spans); csv (CSV or TSV with a header); words (word-segmented text); brat;"
-        " datasets (Parquet, a folder of save_to_disk, datasets:owner/name of the hub); auto finds it out.",
+        " datasets (Parquet, a folder of save_to_disk, datasets:owner/name of the hub); spacy (.spacy);"
+        " auto finds it out.",
         "带标签文件的格式：columns 为列文件（包括 CoNLL-U）；"
         "json 为 JSON（逐行或数组；词与标签，或以区间表示的实体）；"
         "csv 为带表头的 CSV 或 TSV；words 为分好词的文本；brat；"
-        "datasets 为 Parquet、save_to_disk 写的文件夹，或 hub 上的 datasets:owner/name；auto 为自动判断。",
-        choices=("auto", "columns", "json", "csv", "words", "brat", "datasets"),
+        "datasets 为 Parquet、save_to_disk 写的文件夹，或 hub 上的 datasets:owner/name；"
+        "spacy 为 .spacy；auto 为自动判断。",
+        choices=("auto", "columns", "json", "csv", "words", "brat", "datasets", "spacy"),
         elsewhere="input-format file-format data-format",
     )
     labels: str | None = option(

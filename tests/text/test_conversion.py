@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,8 @@ def _sentences(texts: list[str], data: st.DataObject, scheme: str, unit: str) ->
 
 
 TARGETS = [("columns", ".txt"), ("json", ".jsonl"), ("lists", ".json"), ("csv", ".csv"), ("brat", ".ann")]
+TARGETS += [("parquet", "")] if find_spec("pyarrow") else []
+TARGETS += [("spacy", ".spacy")] if find_spec("spacy") else []
 
 
 @given(

@@ -16,6 +16,7 @@ from pybert_crf.files import replacing
 from pybert_crf.reading import quoted
 from pybert_crf.text.corpora.corpus import Corpus, CorpusStream, Sentence, Statistics
 from pybert_crf.text.corpora.formats.columns import ColumnWriter
+from pybert_crf.text.corpora.formats.docbin import write_docbin
 from pybert_crf.text.corpora.formats.tables import write_parquet
 from pybert_crf.text.corpora.formats.words import readable_words_line
 from pybert_crf.text.corpora.lines import BOM
@@ -31,8 +32,9 @@ _SUFFIXES = {
     ".ann": "brat",
     ".seg": "words",
     ".parquet": "parquet",
+    ".spacy": "spacy",
 }
-FORMATS = ("columns", "json", "lists", "csv", "words", "brat", "parquet")
+FORMATS = ("columns", "json", "lists", "csv", "words", "brat", "parquet", "spacy")
 _SAMPLE = 10_000  # sentences by which the unit is found out
 
 
@@ -62,7 +64,7 @@ def write_corpus(
             line, half-open character offsets; ``"lists"``: ``{"tokens", "ner_tags"}`` a line; ``"csv"``
             with the columns sentence, token and tag; ``"words"``: words between spaces, with ``/TYPE`` if
             they have one; ``"brat"``: `path` for the entities, and a text beside it; ``"parquet"`` with
-            the columns tokens and ner_tags.
+            the columns tokens and ner_tags; ``"spacy"``: spaCy's `DocBin`, of entities.
         scheme: of the tags; None keeps the corpus's own.
         unit: ``"char"`` or ``"word"``: what joins tokens to a text, nothing or a space.
 
@@ -78,6 +80,8 @@ def write_corpus(
         _write_brat(Path(path), sentences, writer)
     elif format == "parquet":
         write_parquet(path, sentences)
+    elif format == "spacy":
+        write_docbin(path, writer.of_entities(sentences), writer.scheme, unit)
     else:
         lines: dict[str, Callable[[Iterator[Sentence]], Iterator[str]]] = {
             "columns": writer.columns,
@@ -114,10 +118,10 @@ class _Writer:
             self._lose("illegal tags are read as conlleval reads them", illegal)
             made = in_scheme(sentence, path, source, self.scheme)
             self._count(made)
-            if format not in ("json", "brat"):
+            if format not in ("json", "brat", "spacy"):
                 known = (None, join_units(sentence.tokens, self.unit)[0])
                 self._lose("texts lose their white space", sentence.text not in known)
-            if format != "columns":
+            if format not in ("columns", "spacy"):
                 self._lose("borders between documents", document not in (0, sentence.document))
             document = sentence.document
             yield made
@@ -181,6 +185,15 @@ class _Writer:
                         raise sentence.fault(self.corpus.path, position, told)
                 writer.writerow((number, *pair))
             yield lines.getvalue()
+
+    def of_entities(self, sentences: Iterator[Sentence]) -> Iterator[Sentence]:
+        """The sentences, whose tags may not be plain."""
+        for sentence in sentences:
+            if self.scheme == PLAIN:
+                told = "spaCy's corpora hold entities, not plain tags"
+                raise sentence.fault(self.corpus.path, 0, told)
+            self._lose("tokens that are white space", sum(map(str.isspace, sentence.tokens)))
+            yield sentence
 
     def words(self, sentences: Iterator[Sentence]) -> Iterator[str]:
         """Words between spaces."""

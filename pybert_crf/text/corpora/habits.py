@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 CONLLU = ("id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
 
 
-FORMATS = ("columns", "json", "csv", "words", "brat", "datasets")
+FORMATS = ("columns", "json", "csv", "words", "brat", "datasets", "spacy")
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from pybert_crf.text.corpora.corpus import Corpus, CorpusStream, Sentence
 from pybert_crf.text.corpora.formats.brat import brat_pairs, brat_sentences
 from pybert_crf.text.corpora.formats.columns import tagged_sentences
 from pybert_crf.text.corpora.formats.csv_files import csv_sentences, delimiter_of
+from pybert_crf.text.corpora.formats.docbin import docbin_sentences, is_docbin
 from pybert_crf.text.corpora.formats.json_files import json_sentences
 from pybert_crf.text.corpora.formats.tables import is_dataset, is_parquet, table_sentences
 from pybert_crf.text.corpora.formats.words import looks_like_words, word_sentences
@@ -154,8 +155,11 @@ def find_format(source: Source, habits: Habits) -> str:
             return "datasets"
         if Path(source).is_dir() or brat_pairs(Path(source)):
             return "brat"
-    if is_parquet(first_bytes(source)):
+    start = first_bytes(source)
+    if is_parquet(start):
         return "datasets"
+    if is_docbin(source, start):
+        return "spacy"
     lines = (text.strip() for _, text in numbered_lines(source, encoding=habits.encoding))
     first = list(islice((text for text in lines if text), _SAMPLE))
     if not first:
@@ -182,6 +186,7 @@ def _read(source: Source, format: str, habits: Habits, say: Callable[[str], None
         "csv": csv_sentences,
         "words": word_sentences,
         "datasets": table_sentences,
+        "spacy": docbin_sentences,
     }
     return readers[format](source, habits, say)
 
