@@ -57,7 +57,7 @@ class Part:
         faults: illegal tags.
         repeated, contradictory: sentences that occur before, with the same tags or with others.
         cut_alike: of the first sentences, the share whose raw text is cut into just their units.
-        sentences, entities: hashes of all sentences that are not short, and of surfaces and types, sorted.
+        sentences: distinct hashes of all sentences that are not short, sorted.
         mentions: hashes of the surfaces and types of all entities, as often as they occur.
     """
 
@@ -86,8 +86,8 @@ class Part:
         if unit == "auto":
             unit = detect_unit(s.tokens for s in islice(corpus.sentences, SAMPLE))
         gathered = _Gathered(corpus.scheme)
-        sizes = Statistics.of(gathered.passing(_in_scheme(corpus, scheme), corpus.sentences), scheme)
-        repeated, contradictory = gathered.repetitions()
+        sizes = Statistics.of(gathered.passing(corpus, scheme), scheme)
+        distinct, repeated, contradictory = gathered.repetitions()
         return cls(
             name=name,
             path=corpus.path,
@@ -101,14 +101,9 @@ class Part:
             repeated=repeated,
             contradictory=contradictory,
             cut_alike=cut_alike(islice(corpus.sentences, SAMPLE), unit),
-            sentences=np.unique(gathered.long_hashes()),
-            mentions=np.sort(np.frombuffer(gathered.entities, dtype=np.uint64)),
+            sentences=distinct,
+            mentions=np.frombuffer(gathered.entities, np.uint64),
         )
-
-
-def _in_scheme(corpus: Corpus | CorpusStream, scheme: str) -> Iterator[Sentence]:
-    for sentence in corpus.sentences:
-        yield in_scheme(sentence, corpus.path, corpus.scheme, scheme)
 
 
 def _hash(parts: Iterable[str]) -> int:
@@ -116,7 +111,7 @@ def _hash(parts: Iterable[str]) -> int:
 
 
 class _Gathered:
-    """What is kept of sentences that pass by: counts, and 28 bytes a sentence."""
+    """What is kept of sentences that pass by: counts, 16 bytes a sentence that is not short, 8 an entity."""
 
     def __init__(self, scheme: str) -> None:
         self.scheme = scheme
@@ -124,11 +119,12 @@ class _Gathered:
         self.tags: Counter[str] = Counter()
         self.faults = Repetition()
         self.entities = array("Q")
-        self._tokens, self._tags, self._lines, self._sizes = array("Q"), array("Q"), array("Q"), array("L")
+        self._tokens, self._tags, self._lines = array("Q"), array("I"), array("I")
 
-    def passing(self, converted: Iterable[Sentence], written: Iterable[Sentence]) -> Iterator[Sentence]:
-        """The converted sentences, noted as they pass; faults are those of the tags as written."""
-        for sentence, original in zip(converted, written, strict=True):
+    def passing(self, corpus: Corpus | CorpusStream, scheme: str) -> Iterator[Sentence]:
+        """The sentences in `scheme`, noted as they pass; faults are those of the tags as written."""
+        for original in corpus.sentences:
+            sentence = in_scheme(original, corpus.path, corpus.scheme, scheme)
             self._note(sentence, original)
             yield sentence
 
@@ -137,35 +133,29 @@ class _Gathered:
         self.tags.update(sentence.tags)
         for position in illegal_positions(original.tags, self.scheme):
             self.faults.add(original.line_of(position))
-        self._tokens.append(_hash(sentence.tokens))
-        self._tags.append(_hash(sentence.tags))
-        self._lines.append(sentence.line)
-        self._sizes.append(len(sentence.tokens))
+        if len(sentence.tokens) > SHORT:
+            self._tokens.append(_hash(sentence.tokens))
+            self._tags.append(_hash(sentence.tags) & 0xFFFF_FFFF)
+            self._lines.append(sentence.line)
         if self.scheme != PLAIN:
             for start, end, label in spans(original.tags, self.scheme):
                 self.entities.append(_hash([*sentence.tokens[start:end], type_name(label)]))
 
-    def long_hashes(self) -> Hashes:
-        """The hashes of the sentences that are not short."""
-        return np.frombuffer(self._tokens, np.uint64)[self._long()]
+    def repetitions(self) -> tuple[Hashes, Repetition, Repetition]:
+        """The distinct hashes of sentences that are not short, and those that occur before.
 
-    def _long(self) -> NDArray[np.bool_]:
-        return np.frombuffer(self._sizes, np.dtype("L")) > SHORT
+        The latter with the same tags, and with others.
+        """
+        tokens = np.frombuffer(self._tokens, np.uint64)
+        order = np.argsort(tokens, kind="stable")  # in the order of the file where they are equal
+        tokens = tokens[order]
+        is_same = tokens[1:] == tokens[:-1]
+        same = np.flatnonzero(is_same) + 1
+        tags, lines = (np.frombuffer(each, np.uint32) for each in (self._tags, self._lines))
+        alike = tags[order[same]] == tags[order[same - 1]]
+        distinct = tokens[np.concatenate([np.ones(min(1, len(tokens)), bool), ~is_same])]
+        return distinct, _repetition(lines[order[same[alike]]]), _repetition(lines[order[same[~alike]]])
 
-    def repetitions(self) -> tuple[Repetition, Repetition]:
-        """Sentences that are not short and occur before: with the same tags, and with others."""
-        long = self._long()
-        tokens, tags, lines = (
-            np.frombuffer(x, np.uint64)[long] for x in (self._tokens, self._tags, self._lines)
-        )
-        order = np.argsort(tokens, kind="stable")
-        tokens, tags, lines = tokens[order], tags[order], lines[order]
-        same = np.flatnonzero(tokens[1:] == tokens[:-1]) + 1
-        repeated, contradictory = Repetition(), Repetition()
-        for kind, chosen in (
-            (repeated, same[tags[same] == tags[same - 1]]),
-            (contradictory, same[tags[same] != tags[same - 1]]),
-        ):
-            kind.count = len(chosen)
-            kind.lines = sorted(lines[chosen].tolist())[:_LISTED]
-        return repeated, contradictory
+
+def _repetition(lines: NDArray[np.uint32]) -> Repetition:
+    return Repetition(len(lines), np.sort(lines)[:_LISTED].tolist())

@@ -31,10 +31,9 @@ class Sentence(NamedTuple):
         line: of the first token in its file, counted from 1; 0 if the sentence comes from no file.
         one_line: whether the whole sentence stands in that line, instead of a token in each.
         document: number of its document in the file, from 1; 0 if the file does not tell documents apart.
-        source: the file's name, where sentences of several are joined.
         text, offsets: where a file has texts, the text and the half-open characters of each token in it.
         lines: of the tokens, where they do not stand in one line or in lines one after another.
-        file: in which the lines are, if it is not the corpus's own (brat has two, or a folder of them).
+        file: in which the lines are, if it is not the corpus's own (of several files, or of brat's).
     """
 
     tokens: list[str]
@@ -42,7 +41,6 @@ class Sentence(NamedTuple):
     line: int = 0
     one_line: bool = False
     document: int = 0
-    source: str = ""
     text: str | None = None
     offsets: list[tuple[int, int]] | None = None
     lines: list[int] | None = None
@@ -118,7 +116,7 @@ class Corpus:
 
     def place(self, sentence: Sentence) -> str:
         """Where a sentence stands: ``file:line``."""
-        return f"{sentence.source or self.path.name}:{sentence.line}"
+        return f"{Path(sentence.file or self.path).name}:{sentence.line}"
 
     @cached_property
     def illegal_lines(self) -> list[int]:

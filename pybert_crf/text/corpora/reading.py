@@ -109,8 +109,10 @@ def joined(corpora: Sequence[Corpus]) -> Corpus:
     for each in corpora:
         corpus = converted(each, first.scheme)
         notes += corpus.notes
-        name = each.path.name
-        sentences += [s._replace(source=name, document=s.document + document) for s in corpus.sentences]
+        sentences += [
+            s._replace(file=s.file or str(each.path), document=s.document + document)
+            for s in corpus.sentences
+        ]
         # A file without borders is a document, if others have some.
         document = max((s.document for s in sentences), default=0)
     return replace(first, sentences=sentences, notes=tuple(notes))

@@ -17,6 +17,7 @@ from pybert_crf.text.tagging.schemes import (
     PLAIN,
     UNTYPED,
     SchemeError,
+    TagPairs,
     check_scheme,
     detect_scheme,
     split_tag,
@@ -51,12 +52,13 @@ def settle_tags(
         CorpusError: a malformed tag, tags that fit no scheme, or tags of which it is not clear what they are;
             with the first line of such a tag, and the option that settles it.
     """
-    counts = Counter(tag for sentence in sentences for tag in sentence.tags)
+    seen = TagPairs(sentence.tags for sentence in sentences)
     spelling: Spelling = {}
     if habits.map_tags and habits.scheme != PLAIN:
-        spelling = _mapped(counts, sentences, path, say)
+        spelling = _mapped(seen.counts, sentences, path, say)
         sentences = Respelled(sentences, spelling)
-        counts = Counter({spelling.get(tag, tag): count for tag, count in counts.items()})
+        seen = TagPairs(sentence.tags for sentence in sentences)
+    counts = seen.counts
     malformed = [tag for tag in counts if not _is_well_formed(tag)]
     if PLAIN in (habits.scheme, like if malformed else None):
         _refuse_empty(sentences, path)
@@ -68,8 +70,8 @@ def settle_tags(
         _require_plain(counts, first, file, line)
         say(f"{os.fspath(path)}: {len(counts)} plain tags, of no scheme: {listed(sorted(counts)[:10])}")
         return {}, PLAIN
-    _require_types(sentences, path)
-    return spelling, _scheme_of(sentences, path, habits.scheme, like)
+    _require_types(counts, sentences, path)
+    return spelling, _scheme_of(seen, sentences, path, habits.scheme, like)
 
 
 class Respelled:
@@ -87,20 +89,24 @@ class Respelled:
 
 
 def _scheme_of(
-    sentences: Iterable[Sentence], path: str | os.PathLike[str], scheme: str | None, like: str | None
+    seen: TagPairs,
+    sentences: Iterable[Sentence],
+    path: str | os.PathLike[str],
+    scheme: str | None,
+    like: str | None,
 ) -> str:
     """The scheme that the tags fit: the given one, `like` if they do, or else the closest."""
     if scheme is None and like is not None:
         try:
-            check_scheme((sentence.tags for sentence in sentences), like)
+            check_scheme(seen, like)
         except SchemeError:
             pass
         else:
             return like
     try:
         if scheme is None:
-            return detect_scheme(sentence.tags for sentence in sentences)
-        check_scheme((sentence.tags for sentence in sentences), scheme)
+            return detect_scheme(seen)
+        check_scheme(seen, scheme)
     except SchemeError as error:
         # A missing successor is noticed only after the last tag: name the line that lacks it.
         sentence = next(islice(sentences, error.sentence, None))
@@ -203,13 +209,9 @@ def _mapped(
     return {tag: read for tag, read in usual.items() if read is not None}
 
 
-def _require_types(sentences: Iterable[Sentence], path: str | os.PathLike[str]) -> None:
+def _require_types(tags: Iterable[str], sentences: Iterable[Sentence], path: str | os.PathLike[str]) -> None:
     """Either all tags have a type or none has: a bare prefix among typed tags has lost its type."""
-    labels = {split_tag(tag)[1] for sentence in sentences for tag in sentence.tags} - {""}
-    if UNTYPED not in labels or len(labels) == 1:
-        return
-    for sentence in sentences:
-        for position, tag in enumerate(sentence.tags):
-            if split_tag(tag)[1] == UNTYPED:
-                told = f"tag {quoted(tag)} has no type, but other tags of the file have one"
-                raise sentence.fault(path, position, told)
+    bare = [tag for tag in tags if split_tag(tag)[1] == UNTYPED]
+    if bare and any(_is_typed(tag) for tag in tags):
+        tag, file, line = _first(sentences, bare, path)
+        raise CorpusError(file, line, f"tag {quoted(tag)} has no type, but other tags of the file have one")

@@ -159,7 +159,7 @@ def illegal_positions(tags: Sequence[str], scheme: str) -> list[int]:
     return [position for position, pair in enumerate(pairs) if not is_legal(*pair, scheme)]
 
 
-def detect_scheme(sequences: Iterable[Sequence[str]]) -> str:
+def detect_scheme(sequences: Iterable[Sequence[str]] | TagPairs) -> str:
     """The scheme that has the prefixes of all tags and in which the fewest tags are illegal.
 
     Ties go to the first in the order of the table above. So tags are IOB1 rather than BIO if I-X
@@ -178,7 +178,7 @@ def detect_scheme(sequences: Iterable[Sequence[str]]) -> str:
     return closest
 
 
-def check_scheme(sequences: Iterable[Sequence[str]], scheme: str) -> None:
+def check_scheme(sequences: Iterable[Sequence[str]] | TagPairs, scheme: str) -> None:
     """Raise `SchemeError` unless the tags fit `scheme` by the criterion of `detect_scheme`."""
     if scheme == PLAIN:
         return
@@ -255,16 +255,37 @@ class _Pair(NamedTuple):
     position: int
 
 
-def _pairs_of(sequences: Iterable[Sequence[str]]) -> list[_Pair]:
-    """The distinct pairs of adjacent tags in order of appearance: a corpus has few, so checks are fast."""
-    counts: Counter[tuple[str, str]] = Counter()
-    places: dict[tuple[str, str], tuple[int, int]] = {}
-    for sentence, tags in enumerate(sequences):
-        pairs = list(zip([OUTSIDE, *tags], [*tags, OUTSIDE], strict=True))
-        counts.update(pairs)
-        for position, pair in enumerate(pairs):
-            places.setdefault(pair, (sentence, position))
-    return [_Pair(*pair, counts[pair], *place) for pair, place in places.items()]
+class TagPairs:
+    """The distinct pairs of adjacent tags of a corpus: there are few, so checks of them are fast.
+
+    Both ends of a sequence count as ``O``. Of more than `MOST` pairs, which tags of no scheme make, the
+    rest is not kept. The pairs are in order of appearance.
+
+    Attributes:
+        pairs: the pairs.
+        counts: how often each tag occurs.
+    """
+
+    MOST = 100_000
+
+    def __init__(self, sequences: Iterable[Sequence[str]]) -> None:
+        times: Counter[tuple[str, str]] = Counter()
+        places: dict[tuple[str, str], tuple[int, int]] = {}
+        self.counts: Counter[str] = Counter()
+        for sentence, tags in enumerate(sequences):
+            if len(places) > self.MOST:
+                break
+            self.counts.update(tags)
+            pairs = list(zip([OUTSIDE, *tags], [*tags, OUTSIDE], strict=True))
+            times.update(pairs)
+            for position, pair in enumerate(pairs):
+                if pair not in places:
+                    places[pair] = (sentence, position)
+        self.pairs = [_Pair(*pair, times[pair], *place) for pair, place in places.items()]
+
+
+def _pairs_of(sequences: Iterable[Sequence[str]] | TagPairs) -> list[_Pair]:
+    return (sequences if isinstance(sequences, TagPairs) else TagPairs(sequences)).pairs
 
 
 def _is_foreign(tag: str, scheme: str) -> bool:
