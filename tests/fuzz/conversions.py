@@ -11,11 +11,11 @@ from typing import Any
 from refusals import assert_good_refusal, scratch
 
 from pybert_crf.debug_data import examine
-from pybert_crf.text.corpora import Corpus, CorpusError, Habits, Sentence, read_corpus
+from pybert_crf.text.corpora import Corpus, CorpusError, Habits, Sentence, converted, open_corpus, read_corpus
 from pybert_crf.text.corpora.conversion import write_corpus
 from pybert_crf.text.corpora.lines import read_chunks
 from pybert_crf.text.tagging.entity_spans import spans
-from pybert_crf.text.tagging.schemes import PLAIN, convert, type_name
+from pybert_crf.text.tagging.schemes import PLAIN, SCHEMES, convert, type_name
 from pybert_crf.text.units import UNITS, join_units
 
 _PLACE = scratch()
@@ -36,6 +36,8 @@ def check_habits(path: Path, habits: Iterable[Habits], named: Path) -> None:
         if corpus is None:
             continue
         check_corpus(corpus, each)
+        again = open_corpus(path, habits=each)
+        assert (again.scheme, list(again.sentences)) == (corpus.scheme, corpus.sentences)
         if corpus.statistics.tokens <= _MOST and (corpus.scheme, corpus.sentences) not in seen:
             seen.append((corpus.scheme, corpus.sentences))
             check_conversions(corpus)
@@ -94,7 +96,11 @@ def _check_lines(path: Path, sentence: Sentence) -> None:
 
 
 def check_conversions(corpus: Corpus) -> None:
-    """Write a corpus in every format, and find the same entities in what was written."""
+    """Write a corpus in every format and scheme, and find the same entities in what was written."""
+    named = corpus.path.with_suffix("") if corpus.sentences[0].file else corpus.path
+    for scheme in SCHEMES:
+        made = answered(partial(converted, corpus, scheme), named)
+        assert made is None or _tokens(made) == _tokens(corpus), (scheme, corpus)
     for target in _OF_TOKENS:
         read_as = {"lists": "json", "parquet": "datasets"}.get(target, target)
         habits = Habits(format=read_as, scheme=corpus.scheme)

@@ -1,12 +1,12 @@
 """Choose the kept inputs: ``python keep.py FOLDER``, where ``run.sh`` has left what it found.
 
-Of each target's inputs a set as small as possible with the same coverage is kept, besides its seeds, and
-within `MOST` bytes.
+Of each target's inputs a set as small as possible with the same coverage is kept, besides its seeds and what
+has been found before and has a name, and within `MOST` bytes.
 """
 
 from __future__ import annotations
 
-import shutil
+import re
 import subprocess
 import sys
 import tempfile
@@ -16,13 +16,16 @@ from fuzz import TARGETS, load
 
 HERE = Path(__file__).parent
 MOST = 45_000
+_CHOSEN = re.compile("[0-9a-f]{12}")  # names of what was chosen before
 
 
 def keep(target: str, found: Path) -> None:
     """Write the kept inputs of one target anew."""
     kept = HERE / "kept" / target
-    shutil.rmtree(kept, ignore_errors=True)
-    kept.mkdir(parents=True)
+    kept.mkdir(parents=True, exist_ok=True)
+    for path in kept.iterdir():
+        if _CHOSEN.fullmatch(path.name):
+            path.unlink()
     for name, content in load(target).seeds():
         (kept / name).write_bytes(content)
     room = MOST - sum(path.stat().st_size for path in kept.iterdir())
