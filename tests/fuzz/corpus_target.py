@@ -25,6 +25,7 @@ HABITS = [
     Habits(),
     Habits(map_tags=True),
     Habits(unit="word"),
+    Habits(encoding="utf-16", space_tokens="keep", labels="O,B-X,I-X"),
     *(Habits(format=each) for each in ("columns", "json", "csv", "words")),
 ]
 

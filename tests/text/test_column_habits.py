@@ -165,11 +165,19 @@ def test_encodings(write: Write, encoding: str) -> None:
             read_corpus(path)
 
 
+def test_choices_that_there_are_not(write: Write) -> None:
+    with pytest.raises(ValueError, match="overlaps must be one of refuse, longest, first; got 'Longest'"):
+        Habits(overlaps="Longest")
+    with pytest.raises(CorpusError, match=r"txt:1: --token-column 9{40}: the file has no such column"):
+        read_corpus(write(CHINESE), habits=Habits(token_column="9" * 5000))
+
+
 def test_a_wrong_encoding_is_named(write: Write) -> None:
     with pytest.raises(CorpusError, match="not ascii, as --encoding says: ordinal not in range"):
         read_corpus(write(CHINESE), habits=Habits(encoding="ascii"))
-    with pytest.raises(CorpusError, match="--encoding klingon: Python knows no such encoding"):
-        read_corpus(write(CHINESE), habits=Habits(encoding="klingon"))
+    for encoding in ("klingon", "hex", "rot13", "quopri", "a\0b"):  # some of bytes, which are no text
+        with pytest.raises(CorpusError, match=rf"--encoding {encoding}: Python knows no such encoding"):
+            read_corpus(write(CHINESE), habits=Habits(encoding=encoding))
 
 
 @pytest.mark.parametrize("compress", [gzip.compress, lzma.compress])

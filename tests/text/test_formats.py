@@ -120,6 +120,8 @@ def test_what_is_no_segmented_text(tmp_path: Path, text: str) -> None:
 def test_faults_of_segmented_text(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match=r"file:2: a word without a tag, unlike the others: '休息'"):
         read(tmp_path, "今天/t 休息/v 。/w\n休息 了/u\n", format="words")
+    with pytest.raises(CorpusError, match=r"file:2: words with tags, unlike the first line: '今天/t"):
+        read(tmp_path, "标题 一 、\n今天/t 休息/v 。/w\n", format="words")
     with pytest.raises(CorpusError, match=r"file:1: .*--unit char"):
         read(tmp_path, "今天 休息 了\n了\n", unit="word")
 
@@ -178,6 +180,18 @@ def test_a_fault_names_the_file_of_a_folder(tmp_path: Path) -> None:
     ]
     with pytest.raises(CorpusError, match=r"b\.ann:2: two adjacent entities"):
         converted(corpus, "IO")
+
+
+def test_the_encoding_of_brat(tmp_path: Path) -> None:
+    path = brat(tmp_path, "", "T1\tPER 0 1\t林\n")
+    (tmp_path / "a.txt").write_bytes("好\n林小雨".encode("gb18030"))
+    with pytest.raises(CorpusError, match=r"a\.txt:1: not UTF-8 .*--encoding gb18030"):
+        read_corpus(path)
+    path.write_bytes("T1\tPER 2 5\t林小雨\n".encode("gb18030"))
+    corpus = read_corpus(path, habits=Habits(encoding="gb18030"))
+    assert spans(corpus.sentences[1].tags, "BIO") == [(0, 3, "PER")]
+    with pytest.raises(CorpusError, match=r"a\.txt: not punycode, as --encoding says"):
+        read_corpus(path, habits=Habits(encoding="punycode"))
 
 
 def test_a_folder_without_texts(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+from pybert_crf.reading import quoted
+
 CONLLU = ("id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
 
 
@@ -41,6 +43,13 @@ class Habits:
     scheme: str | None = None
     map_tags: bool = False
 
+    def __post_init__(self) -> None:
+        """Raise ``ValueError`` for a choice that there is not, which would be taken for another."""
+        for name, known in _CHOICES.items():
+            if getattr(self, name) not in known:
+                given = quoted(getattr(self, name))
+                raise ValueError(f"{name} must be one of {', '.join(known)}; got {given}")
+
     @classmethod
     def of(cls, options: object) -> Habits:
         """The habits among the options of a verb, which have the same names."""
@@ -48,6 +57,12 @@ class Habits:
         return cls(**{name: getattr(options, name) for name in known})
 
 
+_CHOICES = {
+    "space_tokens": ("refuse", "keep"),
+    "format": ("auto", *FORMATS),
+    "unit": ("auto", "char", "word"),
+    "overlaps": ("refuse", "longest", "first"),
+}
 UNKNOWN = Habits()
 """Of a file of which nothing is known."""
 
@@ -61,7 +76,7 @@ def column_index(given: str, option: str, width: int) -> int:
     name = given.lower()
     if width == len(CONLLU) and name in CONLLU:
         return CONLLU.index(name)
-    if name.isdecimal() and 1 <= int(name) <= width:
+    if len(name) < 10 and name.isdecimal() and 1 <= int(name) <= width:
         return int(name) - 1
     known = f"1 to {width}" + (f", or {', '.join(CONLLU)}" if width == len(CONLLU) else "")
     raise ValueError(f"--{option} {given[:40]}: the file has no such column; there are {known}")

@@ -80,6 +80,23 @@ def numbered_lines(
             yield number, text
 
 
+def whole_text(source: Source, encoding: str | None = None) -> str:
+    """The text of a source with its line ends, without a byte order mark.
+
+    Raises:
+        CorpusError, OSError: as `numbered_lines`.
+    """
+    name = source_name(source)
+    chunks = read_chunks(source)
+    data = b"".join(chunks if encoding is None else _recoded(chunks, encoding, name))
+    try:
+        return data.decode().removeprefix(BOM)
+    except UnicodeDecodeError:
+        for number, raw in enumerate(_raw_lines([data], None), start=1):
+            _decode(raw, name, number, None)
+        raise
+
+
 def read_chunks(source: Source) -> Iterator[bytes]:
     """The bytes of a source as they come; of a file, decompressed if it begins as gzip, xz or zstd do.
 
@@ -128,16 +145,27 @@ def _zstd(path: Path) -> BinaryIO:
 
 def _recoded(chunks: Iterable[bytes], encoding: str, name: str) -> Iterator[bytes]:
     """The bytes of a text in another encoding, in UTF-8."""
+    if not _is_text_encoding(encoding):
+        raise CorpusError(name, None, f"--encoding {encoding[:40]}: Python knows no such encoding")
     try:
         decoder = codecs.getincrementaldecoder(encoding)()
         for chunk in chunks:
             yield decoder.decode(chunk).encode()
         yield decoder.decode(b"", final=True).encode()
-    except LookupError:
-        raise CorpusError(name, None, f"--encoding {encoding[:40]}: Python knows no such encoding") from None
     except UnicodeError as error:
         reason = getattr(error, "reason", str(error))
         raise CorpusError(name, None, f"not {encoding}, as --encoding says: {reason}") from None
+
+
+def _is_text_encoding(name: str) -> bool:
+    """Whether Python knows an encoding of text by this name, unlike ``hex`` or ``rot13``."""
+    try:
+        b"a".decode(name)
+    except UnicodeError:  # the one byte is no text
+        return True
+    except (LookupError, ValueError):
+        return False
+    return True
 
 
 def _raw_lines(chunks: Iterable[bytes], most: int | None) -> Iterator[bytes]:

@@ -23,7 +23,7 @@ from pybert_crf.text.corpora.formats.spans import (
     unit_of,
 )
 from pybert_crf.text.corpora.habits import Habits
-from pybert_crf.text.corpora.lines import CorpusError, numbered_lines, read_chunks
+from pybert_crf.text.corpora.lines import CorpusError, numbered_lines, whole_text
 
 _ENTITY = re.compile(r"T[0-9]+\t(\S+) ([0-9]{1,18}) ([0-9]{1,18})((?:;[0-9]+ [0-9]+)*)\t(.*)", re.DOTALL)
 _NEWLINE = re.compile(r"\r?\n")
@@ -79,11 +79,7 @@ def brat_sentences(path: Path, habits: Habits, say: Callable[[str], None]) -> It
 
 def _records(text_file: Path, notes: Path, habits: Habits) -> list[Record]:
     """A record for each line of a text; its line is that of its first annotation, or else of the text."""
-    data = b"".join(read_chunks(text_file))
-    try:
-        text = data.decode(habits.encoding or "utf-8-sig")
-    except (UnicodeDecodeError, LookupError) as error:
-        raise CorpusError(text_file, None, f"{error}; --encoding names the encoding") from None
+    text = whole_text(text_file, habits.encoding)
     lines = _NEWLINE.split(text)
     starts = [0, *(match.end() for match in _NEWLINE.finditer(text))]
     here: list[list[_Annotated]] = [[] for _ in lines]

@@ -135,7 +135,7 @@ def _given(given: str, what: str, names: list[str], name: str) -> str:
     """The column that an option gives by name or by number."""
     if given in names:
         return given
-    if given.isdecimal() and 1 <= int(given) <= len(names):
+    if len(given) < 10 and given.isdecimal() and 1 <= int(given) <= len(names):
         return names[int(given) - 1]
     told = f"--{what}-column {shortened(given)}: the table has no such column; there are {listed(names)}"
     raise CorpusError(name, None, told)

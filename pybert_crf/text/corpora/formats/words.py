@@ -55,7 +55,7 @@ def word_sentences(source: Source, habits: Habits, say: Callable[[str], None]) -
         say: is told in one line what was found out about the file.
 
     Raises:
-        CorpusError: a word without a tag where others have one; by the line.
+        CorpusError: a word without a tag where others have one, or the reverse; by the line.
     """
     name = source_name(source)
     tagged: bool | None = None
@@ -70,6 +70,8 @@ def word_sentences(source: Source, habits: Habits, say: Callable[[str], None]) -
             say(f"{name}: {form} between spaces, read by {'word' if by_word else 'character, as BMES'}")
         if by_word and not tagged:
             raise CorpusError(name, number, "words without tags have nothing to learn by word: --unit char")
+        if not tagged and len(words) > 1 and all(map(_TAGGED.fullmatch, words)):
+            raise CorpusError(name, number, f"words with tags, unlike the first line: {quoted(text)}")
         pairs = [_pair(word, tagged, name, number) for word in words]
         if by_word:
             yield Sentence([word for word, _ in pairs], [tag for _, tag in pairs], number, one_line=True)
