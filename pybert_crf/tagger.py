@@ -148,6 +148,16 @@ class Tagger:
         joined = (join_units(units, self.unit) for units in _each_sequence(sequences))
         return self._annotate(joined, batch_tokens, LOOK_AHEAD)
 
+    def annotate_any(
+        self, items: Iterable[str | Sequence[str]], batch_tokens: int = BATCH_TOKENS
+    ) -> Iterator[Annotation]:
+        """As `annotate` for texts among them, and as `annotate_units` for those already cut into units."""
+        cut = (
+            (item, split_units(item, self.unit)) if isinstance(item, str) else join_units(item, self.unit)
+            for item in items
+        )
+        return self._annotate(cut, batch_tokens, LOOK_AHEAD)
+
     def _annotate(
         self, texts: Iterable[_Offsets], batch_tokens: int, look_ahead: int
     ) -> Iterator[Annotation]:

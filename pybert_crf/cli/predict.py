@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pybert_crf.cli.arriving import Arriving, Stopped
 from pybert_crf.cli.verb import Verb
 from pybert_crf.options import PredictOptions
-from pybert_crf.text.corpora import CorpusError, Habits, numbered_lines, read_columns
+from pybert_crf.text.corpora import CorpusError, Habits
 from pybert_crf.text.corpora.corpus import CUT_ALIKE
 from pybert_crf.text.corpora.formats.columns import conllu_lines
 from pybert_crf.text.corpora.formats.words import words_line
-from pybert_crf.text.corpora.passages import looks_like_columns
+from pybert_crf.text.corpora.passages import FORMAT_NAMES, mistaken_format
+from pybert_crf.text.corpora.texts import read_texts
 
 if TYPE_CHECKING:
     from pybert_crf.entities import Annotation
@@ -49,8 +51,10 @@ class _Prediction:
         self.characters = 0
         writers = {"jsonl": _jsonl, "columns": _columns, "conllu": self._conllu, "words": self._words}
         self.write = writers[options.to]
-        self.note_due = not options.columns
-        if not options.columns and tagger.cut_alike < CUT_ALIKE:
+        habits = replace(Habits.of(options), unit=tagger.unit)
+        self.habits = replace(habits, format="columns") if options.columns else habits
+        self.note_due = self.habits.format == "auto"
+        if self.note_due and tagger.cut_alike < CUT_ALIKE:
             told = f"raw text of {1 - tagger.cut_alike:.1%} of the training sentences is not cut into their"
             print(f"note: {told} {tagger.unit}s; tokens can be given by --columns", file=sys.stderr)
         self.skipped = 0
@@ -73,12 +77,10 @@ class _Prediction:
             print(f"skipped in all: {self.skipped:,}; the answers hold the errors", file=sys.stderr)
 
     def _items(self, source: Arriving) -> Iterator[str | Sequence[str]]:
-        most = self.options.max_line
         fault = self._skip if self.options.errors == "skip" else _refuse
-        if self.options.columns:
-            return read_columns(source, habits=Habits.of(self.options), most=most, fault=fault)
-        encoding = self.options.encoding
-        return (text for _, text in numbered_lines(source, most=most, fault=fault, encoding=encoding))
+        whole = self.habits.format in ("brat", "datasets", "spacy") and self.options.file != "-"
+        given = self.options.file if whole else source
+        return read_texts(given, self.habits, most=self.options.max_line, fault=fault)
 
     def _add(self, item: str | Sequence[str] | CorpusError, characters: int) -> None:
         self.waiting.append(item)
@@ -96,8 +98,7 @@ class _Prediction:
         if self.note_due and self.waiting:
             self._note_columns()
         readable: list[Any] = [item for item in self.waiting if not isinstance(item, CorpusError)]
-        annotate = self.tagger.annotate_units if self.options.columns else self.tagger.annotate
-        annotations = annotate(readable, self.options.batch_tokens)
+        annotations = self.tagger.annotate_any(readable, self.options.batch_tokens)
         for item in self.waiting:
             print(self.write(item if isinstance(item, CorpusError) else next(annotations)))
         sys.stdout.flush()
@@ -115,9 +116,10 @@ class _Prediction:
 
     def _note_columns(self) -> None:
         self.note_due = False
-        if looks_like_columns(item for item in self.waiting if isinstance(item, str)):
-            told = "the input looks like a column file but is read as text, including its tags"
-            print(f"note: {told}: see --columns", file=sys.stderr)
+        looks = mistaken_format(item for item in self.waiting if isinstance(item, str))
+        if looks:
+            told = f"the input looks like {FORMAT_NAMES[looks]} but is read as text, including its tags"
+            print(f"note: {told}: see --format {looks}", file=sys.stderr)
 
 
 def _refuse(error: CorpusError) -> None:

@@ -65,16 +65,16 @@ class PredictOptions(InferenceOptions, CorpusOptions):
 
     file: str = option(
         "-",
-        "Text, one per line; - for standard input.",
-        "文本，一行一条；- 表示标准输入。",
+        "Text, one per line; - for standard input. Other formats by --format, whose tags are left out.",
+        "文本，一行一条；- 表示标准输入。其他格式用 --format 指明，其中的标签不读。",
         kw_only=False,
         argument=True,
         elsewhere="input input-file test-file predict-file text",
     )
     columns: bool = option(
         False,
-        "FILE is a column file: token first, blank line between sentences.",
-        "FILE 是列文件：首列为词或字，句子之间空一行。",
+        "FILE is a column file, as by --format columns: its tokens are tagged, a blank line ends a sentence.",
+        "FILE 是列文件，同 --format columns：标注其中的词或字，句子之间空一行。",
     )
     to: str = option(
         "jsonl",

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import islice
 from typing import NamedTuple
 
-from pybert_crf.text.corpora.formats.columns import read_columns
 from pybert_crf.text.corpora.habits import UNKNOWN, Habits
 from pybert_crf.text.corpora.lines import numbered_lines
+from pybert_crf.text.corpora.texts import looks_like_json, read_texts
 from pybert_crf.text.tagging.schemes import SchemeError, detect_scheme
 from pybert_crf.text.units import detect_unit, split_units
 
 _UNIT_SAMPLE = 10_000  # passages examined to detect characters or words
 _FORMAT_SAMPLE = 200  # lines examined to detect a column file
+
+
+FORMAT_NAMES = {"columns": "a column file", "json": "JSON"}
+"""What `mistaken_format` finds, in words."""
 
 
 class Passage(NamedTuple):
@@ -45,13 +50,12 @@ def read_passages(
         CorpusError: not UTF-8, or not a column file, with file and line.
         OSError: the file cannot be read.
     """
-    if columns:
-        for tokens in read_columns(path, habits=habits):
-            yield Passage(tokens, list(range(len(tokens))))
-        return
-    for _, line in numbered_lines(path, encoding=habits.encoding):
-        if line and not line.isspace():
-            yield _cut(line, unit)
+    format = "columns" if columns else habits.format
+    for text in read_texts(path, replace(habits, format=format, unit=unit)):
+        if isinstance(text, list):
+            yield Passage(text, list(range(len(text))))
+        elif text and not text.isspace():
+            yield _cut(text, unit)
 
 
 def count_empty_lines(path: str | os.PathLike[str], habits: Habits = UNKNOWN) -> int:
@@ -74,9 +78,17 @@ def detect_text_unit(
     return detect_unit(passages)
 
 
-def looks_like_columns(lines: Iterable[str]) -> bool:
-    """Whether the first lines each have a token and a tag of one scheme, unlike plain text."""
-    filled = [row for row in map(str.split, islice(lines, _FORMAT_SAMPLE)) if row]
+def mistaken_format(lines: Iterable[str]) -> str:
+    """``"columns"`` or ``"json"`` if lines that are read as plain text look like that; otherwise empty."""
+    first = list(islice(lines, _FORMAT_SAMPLE))
+    if looks_like_json(next((line for line in first if line), "")):
+        return "json"
+    return "columns" if _looks_like_columns(first) else ""
+
+
+def _looks_like_columns(lines: Iterable[str]) -> bool:
+    """Whether the lines each have a token and a tag of one scheme, unlike plain text."""
+    filled = [row for row in map(str.split, lines) if row]
     if not filled or min(map(len, filled)) < 2:
         return False
     try:

@@ -73,7 +73,7 @@ class _TaggedFile:
     def __iter__(self) -> Iterator[Sentence]:
         notes: list[str] = []
         empty = True
-        for sentence in _read(self.source, self.format, self.habits, notes.append):
+        for sentence in sentences_of_format(self.source, self.format, self.habits, notes.append):
             empty = False
             yield sentence
         if empty:
@@ -176,7 +176,9 @@ def find_format(source: Source, habits: Habits) -> str:
 _SAMPLE = 500  # lines by which a format is found out
 
 
-def _read(source: Source, format: str, habits: Habits, say: Callable[[str], None]) -> Iterator[Sentence]:
+def sentences_of_format(
+    source: Source, format: str, habits: Habits, say: Callable[[str], None]
+) -> Iterator[Sentence]:
     """The sentences of a file, with their tags as they are written."""
     if format == "brat":
         if not isinstance(source, str | os.PathLike):

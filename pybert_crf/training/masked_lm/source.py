@@ -10,10 +10,11 @@ from typing import NamedTuple
 from pybert_crf.options import PretrainOptions
 from pybert_crf.text.corpora import CorpusError, Habits, numbered_lines
 from pybert_crf.text.corpora.passages import (
+    FORMAT_NAMES,
     Passage,
     count_empty_lines,
     detect_text_unit,
-    looks_like_columns,
+    mistaken_format,
     read_passages,
 )
 
@@ -120,12 +121,13 @@ def _mask_unit(options: PretrainOptions, unit: str) -> str:
 
 
 def _notes(options: PretrainOptions, files: tuple[str, ...], habits: Habits) -> Iterator[str]:
-    if options.columns:
+    if options.columns or options.format != "auto":
         return
     empty = sum(count_empty_lines(path, habits) for path in files)
     if empty:
         yield f"{empty:,} empty lines are skipped"
     for path in files:
-        if looks_like_columns(line for _, line in numbered_lines(path, encoding=habits.encoding)):
-            told = "looks like a column file but is read as plain text, including its tags"
-            yield f"{path} {told}: see --columns"
+        looks = mistaken_format(line for _, line in numbered_lines(path, encoding=habits.encoding))
+        if looks:
+            told = f"looks like {FORMAT_NAMES[looks]} but is read as plain text, including its tags"
+            yield f"{path} {told}: see --format {looks}"

@@ -154,7 +154,7 @@ def test_what_a_user_should_know_is_told(options: Make, write: Callable[[str], s
     columns = write("甲 B-PER\n乙 I-PER\n\n甲 O\n")
     (note,) = [n for n in open_source(options(text=columns)).notes if "column" in n]
     assert note.endswith(
-        "looks like a column file but is read as plain text, including its tags: see --columns"
+        "looks like a column file but is read as plain text, including its tags: see --format columns"
     )
 
 

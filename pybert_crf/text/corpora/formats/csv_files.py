@@ -63,13 +63,16 @@ def _find(names: Sequence[str], wanted: Sequence[str]) -> int | None:
     return next((names.index(name.lower()) for name in wanted if name.lower() in names), None)
 
 
-def csv_sentences(source: Source, habits: Habits, say: Callable[[str], None]) -> Iterator[Sentence]:
+def csv_sentences(
+    source: Source, habits: Habits, say: Callable[[str], None], *, tagged: bool = True
+) -> Iterator[Sentence]:
     """The sentences of a file with a header.
 
     A sentence ends where the value of its column changes (an empty one continues it), or at an empty line.
 
     Args:
         say: is told in one line what was found out about the file.
+        tagged: whether a column of tags is needed; if not, tokens stand in their place.
 
     Raises:
         CorpusError: no header with the columns, or nothing that ends sentences (both name the option), a line
@@ -80,6 +83,8 @@ def csv_sentences(source: Source, habits: Habits, say: Callable[[str], None]) ->
     _, header = next(rows, (1, []))
     names = [each.strip().lower() for each in header]
     token, tag, sentence = (_find(names, wanted) for wanted in _wanted(habits))
+    if not tagged:
+        tag = token
     for found, what in ((token, "token"), (tag, "tag")):
         if found is None:
             told = f"no column of {what}s among {listed(header)}: --{what}-column names it"

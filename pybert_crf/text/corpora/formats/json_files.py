@@ -137,6 +137,27 @@ def _parsed(text: str, name: str, line: int, many: bool = False) -> Any:
         raise CorpusError(name, line + at, f"not JSON ({told}): {quoted(text)}") from None
 
 
+def json_text(line: str, name: str, number: int) -> str | list[str]:
+    """The text, or the tokens, that a line of JSON holds; entities and tags are of no interest.
+
+    Raises:
+        CorpusError: it is no JSON, or holds neither.
+    """
+    value = _parsed(line, name, number)
+    if isinstance(value, list) and value and isinstance(value[0], str):  # spaCy's pairs
+        return value[0]
+    if isinstance(value, dict) and isinstance(value.get("data"), dict):  # Label Studio's tasks
+        value = value["data"]
+    if isinstance(value, dict):
+        for key in TOKENS:
+            found = value.get(key)
+            if isinstance(found, str):
+                return found
+            if isinstance(found, list) and all(isinstance(token, str) and token.strip() for token in found):
+                return found
+    raise CorpusError(name, number, f"neither a text nor tokens: {quoted(value)}")
+
+
 def _lists(value: Any) -> tuple[list[Any], list[Any]] | None:
     """Tokens and tags, if an object has both as lists."""
     if not isinstance(value, dict):
