@@ -21,7 +21,8 @@ from pybert_crf.text.units import UNITS, join_units
 _PLACE = scratch()
 _MOST = 400  # tokens of a corpus that is converted: each is written and read nine times
 _OF_TOKENS = ("columns", "lists", "csv", *(["parquet"] if find_spec("pyarrow") else []))
-_LOST = "characters outside words become words"
+_OF_TEXTS = ("json", "brat", "words", *(["spacy"] if find_spec("spacy") else []))
+_LOST = ("characters outside words become words", "tokens that are white space")
 
 
 def check_habits(path: Path, habits: Iterable[Habits], named: Path) -> None:
@@ -110,7 +111,7 @@ def check_conversions(corpus: Corpus) -> None:
         if again is not None and not any("segment number" in note for note in again.notes):
             assert _tokens(again) == _tokens(corpus), (target, _tokens(corpus), _tokens(again))
     for unit in UNITS:
-        for target in ("json", "brat", "words"):
+        for target in _OF_TEXTS:
             read_by = "word" if target == "words" and corpus.scheme == PLAIN else unit
             again = _written(corpus, target, unit, Habits(format=target, unit=read_by))
             if again is not None:
@@ -123,9 +124,9 @@ def _written(corpus: Corpus, target: str, unit: str, habits: Habits) -> Corpus |
     path = _PLACE / ("written.ann" if target == "brat" else "written")
     named = corpus.path.with_suffix("") if corpus.sentences[0].file else corpus.path
     written = answered(partial(write_corpus, corpus, path, target, unit=unit), named)
-    if written is None or any(_LOST in loss for loss in written.losses):
+    if written is None or any(each in loss for loss in written.losses for each in _LOST):
         return None
-    sentences = [s for s in corpus.sentences if target not in ("json", "brat") or _is_seen(s)]
+    sentences = [s for s in corpus.sentences if target not in ("json", "brat", "spacy") or _is_seen(s)]
     return read_corpus(path, habits=habits) if sentences else None
 
 
