@@ -105,7 +105,7 @@ def check_conversions(corpus: Corpus) -> None:
         assert made is None or _tokens(made) == _tokens(corpus), (scheme, corpus)
     for target in _OF_TOKENS:
         read_as = {"lists": "json", "parquet": "datasets"}.get(target, target)
-        habits = Habits(format=read_as, scheme=corpus.scheme)
+        habits = Habits(format=read_as, scheme=corpus.scheme, space_tokens="keep")
         again = _written(corpus, target, "char", habits)
         # A digit behind every character is taken for a segment number: nothing else can be told from it.
         if again is not None and not any("segment number" in note for note in again.notes):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import atexit
+import os
 import shutil
 import tempfile
 from pathlib import Path
 
 
 def scratch() -> Path:
-    """A new directory, which is deleted when Python ends."""
-    directory = tempfile.mkdtemp(prefix="fuzz-")
+    """A new directory, in memory if there is such a place, which is deleted when Python ends."""
+    memory = Path("/dev/shm")  # on a disk thousands of small files wait to be written each
+    directory = tempfile.mkdtemp(prefix="fuzz-", dir=memory if os.access(memory, os.W_OK) else None)
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     return Path(directory)
 
