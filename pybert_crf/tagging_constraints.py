@@ -16,7 +16,7 @@ def tag_constraints(labels: Sequence[str], scheme: str) -> Constraints:
 
     Args:
         labels: the tags by index: ``"O"``, ``"B-PER"``, or ``"B"`` alone.
-        scheme: ``"BIO"``, ``"IO"``, ``"IOB1"``, ``"BIOES"``, ``"BMES"`` or ``"BILOU"``. It is not guessed:
+        scheme: one of `pybert_crf.text.tagging.schemes.SCHEMES`. It is not guessed:
             BIO and IOB1 have the same labels.
 
     Returns:

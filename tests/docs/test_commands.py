@@ -107,6 +107,12 @@ def test_the_bert4torch_pages_command_runs(place: Path) -> None:
     assert Tagger.from_pretrained(place / "ner").unit == "char"
 
 
+def test_the_corpora_pages_command_runs(place: Path) -> None:
+    (line,) = commands("docs/corpora.md")
+    assert "train.txt" in run_line(line, place)
+    assert (place / "data.html").read_text("utf-8").startswith("<!doctype html>")
+
+
 def test_ci_runs_the_readmes_own_test_command() -> None:
     assert README in (ROOT / ".ci" / "run").read_text("utf-8")
     (line,) = [line for block in blocks(README, "sh") for line in block.splitlines() if "pytest" in line]
