@@ -53,6 +53,7 @@ class Examination:
                     "illegal_tags": asdict(part.faults),
                     "repeated": asdict(part.repeated),
                     "contradictory": asdict(part.contradictory),
+                    "several_characters": asdict(part.several),
                     "cut_alike": part.cut_alike,
                     "pieces": asdict(self.pieces[part.name]) if part.name in self.pieces else None,
                 }

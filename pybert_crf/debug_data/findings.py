@@ -63,6 +63,9 @@ def _alone(part: Part) -> Iterator[Finding]:
     if part.cut_alike < CUT_ALIKE:
         told = f"the raw text of {1 - part.cut_alike:.1%} of its sentences is not cut into their {part.unit}s"
         yield Finding(WARNING, part.name, f"{told}: predict sees other ones, unless given columns")
+    if part.several.count:
+        told = f"{_many(part.several, 'token')} of several characters, as emoji sequences"
+        yield Finding(NOTE, part.name, f"{told}: raw text is cut into single ones")
     if part.sizes.longest >= _LONG:
         told = f"a sentence of {part.sizes.longest:,} units: is what ends a sentence missing?"
         yield Finding(WARNING, part.name, told)

@@ -57,6 +57,7 @@ class Part:
         faults: illegal tags.
         repeated, contradictory: sentences that occur before, with the same tags or with others.
         cut_alike: of the first sentences, the share whose raw text is cut into just their units.
+        several: of a corpus by character, tokens of several code points, as emoji sequences are.
         sentences: distinct hashes of all sentences that are not short, sorted.
         mentions: hashes of the surfaces and types of all entities, as often as they occur.
     """
@@ -73,6 +74,7 @@ class Part:
     repeated: Repetition
     contradictory: Repetition
     cut_alike: float
+    several: Repetition
     sentences: Hashes
     mentions: Hashes
 
@@ -85,7 +87,7 @@ class Part:
         """
         if unit == "auto":
             unit = detect_unit(s.tokens for s in islice(corpus.sentences, SAMPLE))
-        gathered = _Gathered(corpus.scheme)
+        gathered = _Gathered(corpus.scheme, unit)
         sizes = Statistics.of(gathered.passing(corpus, scheme), scheme)
         distinct, repeated, contradictory = gathered.repetitions()
         return cls(
@@ -101,6 +103,7 @@ class Part:
             repeated=repeated,
             contradictory=contradictory,
             cut_alike=cut_alike(islice(corpus.sentences, SAMPLE), unit),
+            several=gathered.several,
             sentences=distinct,
             mentions=np.frombuffer(gathered.entities, np.uint64),
         )
@@ -113,8 +116,9 @@ def _hash(parts: Iterable[str]) -> int:
 class _Gathered:
     """What is kept of sentences that pass by: counts, 16 bytes a sentence that is not short, 8 an entity."""
 
-    def __init__(self, scheme: str) -> None:
-        self.scheme = scheme
+    def __init__(self, scheme: str, unit: str) -> None:
+        self.scheme, self.unit = scheme, unit
+        self.several = Repetition()
         self.lengths: Counter[int] = Counter()
         self.tags: Counter[str] = Counter()
         self.faults = Repetition()
@@ -133,6 +137,10 @@ class _Gathered:
         self.tags.update(sentence.tags)
         for position in illegal_positions(original.tags, self.scheme):
             self.faults.add(original.line_of(position))
+        if self.unit == "char":
+            for position, token in enumerate(sentence.tokens):
+                if len(token) > 1:
+                    self.several.add(original.line_of(position))
         if len(sentence.tokens) > SHORT:
             self._tokens.append(_hash(sentence.tokens))
             self._tags.append(_hash(sentence.tags) & 0xFFFF_FFFF)

@@ -34,10 +34,12 @@ class ConvertOptions(CorpusOptions):
     to: str = option(
         "auto",
         "Format to write: columns; json (text and entities a line); lists (tokens and ner_tags a line); csv; "
-        "words (between spaces); brat; parquet (tokens and ner_tags); spacy; auto goes by the name of OUT.",
+        "words (between spaces); conllu (of plain tags); brat; parquet (tokens and ner_tags); spacy; auto "
+        "goes by the name of OUT.",
         "写入的格式：columns 为列文件；json 为每行文本与实体；lists 为每行 tokens 与 ner_tags；csv；"
-        "words 为空格隔开的词；brat；parquet（tokens 与 ner_tags）；spacy；auto 按 OUT 的名字。",
-        choices=("auto", "columns", "json", "lists", "csv", "words", "brat", "parquet", "spacy"),
+        "words 为空格隔开的词；conllu 限普通标签；brat；parquet（tokens 与 ner_tags）；spacy；"
+        "auto 按 OUT 的名字。",
+        choices=("auto", "columns", "json", "lists", "csv", "words", "conllu", "brat", "parquet", "spacy"),
         elsewhere="output-format",
     )
     scheme: str | None = option(

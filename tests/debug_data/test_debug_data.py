@@ -61,6 +61,11 @@ def many(times: int) -> str:
         (many(100) + GOOD * 2, "note", r"1 sentence \(line 607\) is repeated, with the same tags"),
         ("a,b O\nc B-X\n", "warning", "the raw text of 100.0% of its sentences is not cut into their words"),
         ("a O\n" * 5000 + "c B-X\n", "warning", "a sentence of 5,001 units"),
+        (
+            "林 B-PER\n小 I-PER\n👩‍👩‍👧 O\n" + "在 O\n" * 9,
+            "note",
+            r"1 token \(line 3\) is of several characters",
+        ),
         (GOOD, "note", r"seen less than 10 times.*: LOC \(1\), PER \(1\)"),
     ],
 )

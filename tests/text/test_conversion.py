@@ -145,6 +145,19 @@ def test_segmented_text_and_back(tmp_path: Path, text: str, unit: str) -> None:
     assert (tmp_path / "b.seg").read_text("utf-8") == text
 
 
+def test_plain_tags_become_conllu_and_come_back(tmp_path: Path) -> None:
+    text = "-DOCSTART- O\n\nMara PROPN\nsees VERB\n\n-DOCSTART- O\n\n. PUNCT\n"
+    (tmp_path / "a").write_text(text)
+    corpus = read_corpus(tmp_path / "a")
+    assert write_corpus(corpus, tmp_path / "b.conllu", "conllu").losses == []
+    again = read_corpus(tmp_path / "b.conllu")
+    assert [s[:2] for s in again.sentences] == [s[:2] for s in corpus.sentences]
+    assert [s.document for s in again.sentences] == [1, 2]
+    write_columns(tmp_path / "c", [Sentence(["a"], ["B-X"])])
+    with pytest.raises(CorpusError, match="of plain tags alone, not of BIO"):
+        write_corpus(read_corpus(tmp_path / "c"), tmp_path / "d", "conllu")
+
+
 def test_entities_in_segmented_text(tmp_path: Path) -> None:
     write_columns(tmp_path / "a", [Sentence(list("在北京住"), ["O", "B-LOC", "I-LOC", "O"])])
     write_corpus(read_corpus(tmp_path / "a"), tmp_path / "b", "words", unit="char")

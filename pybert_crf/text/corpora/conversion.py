@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from pybert_crf.files import replacing
 from pybert_crf.reading import quoted
 from pybert_crf.text.corpora.corpus import Corpus, CorpusStream, Sentence, Statistics
-from pybert_crf.text.corpora.formats.columns import ColumnWriter
+from pybert_crf.text.corpora.formats.columns import ColumnWriter, conllu_lines
 from pybert_crf.text.corpora.formats.docbin import write_docbin
 from pybert_crf.text.corpora.formats.tables import write_parquet
 from pybert_crf.text.corpora.formats.words import readable_words_line
@@ -31,10 +31,11 @@ _SUFFIXES = {
     ".csv": "csv",
     ".ann": "brat",
     ".seg": "words",
+    ".conllu": "conllu",
     ".parquet": "parquet",
     ".spacy": "spacy",
 }
-FORMATS = ("columns", "json", "lists", "csv", "words", "brat", "parquet", "spacy")
+FORMATS = ("columns", "json", "lists", "csv", "words", "conllu", "brat", "parquet", "spacy")
 _SAMPLE = 10_000  # sentences by which the unit is found out
 
 
@@ -63,8 +64,9 @@ def write_corpus(
         format: ``"columns"``; ``"json"``: ``{"text", "entities": [{"start", "end", "label", "text"}]}`` a
             line, half-open character offsets; ``"lists"``: ``{"tokens", "ner_tags"}`` a line; ``"csv"``
             with the columns sentence, token and tag; ``"words"``: words between spaces, with ``/TYPE`` if
-            they have one; ``"brat"``: `path` for the entities, and a text beside it; ``"parquet"`` with
-            the columns tokens and ner_tags; ``"spacy"``: spaCy's `DocBin`, of entities.
+            they have one; ``"conllu"``: of plain tags, in the column UPOS; ``"brat"``: `path` for the
+            entities, and a text beside it; ``"parquet"`` with the columns tokens and ner_tags; ``"spacy"``:
+            spaCy's `DocBin`, of entities.
         scheme: of the tags; None keeps the corpus's own.
         unit: ``"char"`` or ``"word"``: what joins tokens to a text, nothing or a space.
 
@@ -89,6 +91,7 @@ def write_corpus(
             "lists": writer.lists,
             "csv": writer.csv,
             "words": writer.words,
+            "conllu": writer.conllu,
         }
         with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
             stream.writelines(lines[format](sentences))
@@ -121,7 +124,7 @@ class _Writer:
             if format not in ("json", "brat", "spacy"):
                 known = (None, join_units(sentence.tokens, self.unit)[0])
                 self._lose("texts lose their white space", sentence.text not in known)
-            if format not in ("columns", "spacy"):
+            if format not in ("columns", "conllu", "spacy"):
                 self._lose("borders between documents", document not in (0, sentence.document))
             document = sentence.document
             yield made
@@ -210,6 +213,25 @@ class _Writer:
             if not typed:
                 self._lose("characters outside words become words", sentence.tags.count(OUTSIDE))
             yield f"{_marked(line, number)}\n"
+
+    def conllu(self, sentences: Iterator[Sentence]) -> Iterator[str]:
+        """Sentences of CoNLL-U, whose documents begin with a comment."""
+        document = 0
+        for sentence in sentences:
+            if self.scheme != PLAIN:
+                told = f"CoNLL-U is written of plain tags alone, not of {self.scheme}"
+                raise sentence.fault(self.corpus.path, 0, told)
+            for position, token in enumerate(sentence.tokens):
+                if token != token.strip() or set(token) & set("\t\r\n"):
+                    told = f"CoNLL-U cannot hold the white space of the token {quoted(token)}"
+                    raise sentence.fault(self.corpus.path, position, told)
+            if sentence.text is not None and sentence.offsets is not None:
+                text, offsets = sentence.text, sentence.offsets
+            else:
+                text, offsets = join_units(sentence.tokens, self.unit)
+            border = "# newdoc\n" if sentence.document != document else ""
+            document = sentence.document
+            yield f"{border}{conllu_lines(text, offsets, sentence.tags, PLAIN)}\n"
 
 
 def _marked(line: str, number: int) -> str:
