@@ -60,9 +60,6 @@ def _alone(part: Part) -> Iterator[Finding]:
     if part.repeated.count:
         level = WARNING if part.repeated.count > 0.05 * sentences else NOTE
         yield Finding(level, part.name, f"{_many(part.repeated, 'sentence')} repeated, with the same tags")
-    if part.cut_alike < CUT_ALIKE:
-        told = f"the raw text of {1 - part.cut_alike:.1%} of its sentences is not cut into their {part.unit}s"
-        yield Finding(WARNING, part.name, f"{told}: predict sees other ones, unless given columns")
     if part.several.count:
         told = f"{_many(part.several, 'token')} of several characters, as emoji sequences"
         yield Finding(NOTE, part.name, f"{told}: raw text is cut into single ones")
@@ -72,6 +69,11 @@ def _alone(part: Part) -> Iterator[Finding]:
 
 
 def _trained_on(train: Part) -> Iterator[Finding]:
+    if train.cut_alike < CUT_ALIKE:
+        told = (
+            f"the raw text of {1 - train.cut_alike:.1%} of its sentences is not cut into their {train.unit}s"
+        )
+        yield Finding(WARNING, train.name, f"{told}: predict sees other ones, unless given columns")
     if len(train.tags) == 1:
         yield Finding(ERROR, train.name, f"all units have the one tag {next(iter(train.tags))!r}")
     elif train.scheme != PLAIN and not train.sizes.entities:
