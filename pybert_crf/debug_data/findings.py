@@ -52,11 +52,8 @@ def _alone(part: Part) -> Iterator[Finding]:
         yield Finding(WARNING, part.name, f"{_many(part.faults, 'tag')} illegal in {part.scheme}")
     if part.contradictory.count:
         level = ERROR if part.contradictory.count > 0.01 * sentences else WARNING
-        yield Finding(
-            level,
-            part.name,
-            f"{_many(part.contradictory, 'sentence')} repeated with other tags: which are right?",
-        )
+        told = f"{_many(part.contradictory, 'sentence')} repeated with other tags: which are right?"
+        yield Finding(level, part.name, told)
     if part.repeated.count:
         level = WARNING if part.repeated.count > 0.05 * sentences else NOTE
         yield Finding(level, part.name, f"{_many(part.repeated, 'sentence')} repeated, with the same tags")
@@ -70,9 +67,8 @@ def _alone(part: Part) -> Iterator[Finding]:
 
 def _trained_on(train: Part) -> Iterator[Finding]:
     if train.cut_alike < CUT_ALIKE:
-        told = (
-            f"the raw text of {1 - train.cut_alike:.1%} of its sentences is not cut into their {train.unit}s"
-        )
+        share = f"{1 - train.cut_alike:.1%}"
+        told = f"the raw text of {share} of its sentences is not cut into their {train.unit}s"
         yield Finding(WARNING, train.name, f"{told}: predict sees other ones, unless given columns")
     if len(train.tags) == 1:
         yield Finding(ERROR, train.name, f"all units have the one tag {next(iter(train.tags))!r}")
