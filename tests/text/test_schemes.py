@@ -19,6 +19,7 @@ from pybert_crf.text.tagging.schemes import (
     detect_scheme,
     illegal_positions,
     is_legal,
+    scheme_named,
     split_tag,
 )
 
@@ -215,9 +216,18 @@ def test_an_unknown_scheme_is_an_error_everywhere() -> None:
         lambda: convert(["S-A"], "BIOES", "BIOUL"),
         lambda: convert(["O"], "BIOUL", "BIO"),
         lambda: convert(["O"], "BIO", "BIOUL"),
+        lambda: scheme_named("bioul"),
     ):
         with pytest.raises(ValueError, match="unknown tag scheme 'BIOUL'"):
             call()
+
+
+@pytest.mark.parametrize(
+    ("name", "scheme"),
+    [("bio", "BIO"), ("IOB2", "BIO"), ("iobes", "BIOES"), ("None", PLAIN), ("IOE1", "IOE1")],
+)
+def test_schemes_have_other_names(name: str, scheme: str) -> None:
+    assert scheme_named(name) == scheme
 
 
 def test_plain_tags_are_no_entities() -> None:

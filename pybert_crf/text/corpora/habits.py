@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from pybert_crf.reading import quoted
+from pybert_crf.text.tagging.schemes import scheme_named
 
 CONLLU = ("id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
 
@@ -52,9 +53,17 @@ class Habits:
 
     @classmethod
     def of(cls, options: object) -> Habits:
-        """The habits among the options of a verb, which have the same names."""
-        known = [field.name for field in fields(cls) if hasattr(options, field.name)]
-        return cls(**{name: getattr(options, name) for name in known})
+        """The habits among the options of a verb, which have the same names.
+
+        Raises:
+            ValueError: the scheme is unknown.
+        """
+        known = {
+            field.name: getattr(options, field.name) for field in fields(cls) if hasattr(options, field.name)
+        }
+        if known.get("scheme") is not None:
+            known["scheme"] = scheme_named(known["scheme"])
+        return cls(**known)
 
 
 _CHOICES = {

@@ -49,6 +49,7 @@ _CLOSED = frozenset({"BIOES", "BMES", "BILOU", "BMEWO"})  # the schemes that mar
 _PREFIXES = "BIMESLUW"
 
 SCHEMES = (*_SPELLING, PLAIN)
+_ALIASES = {"IOB2": "BIO", "IOBES": "BIOES", "BILUO": "BILOU", "BMEW": "BMEWO", "NONE": PLAIN}
 # Share of the entity tags that may be illegal (the training part of Resume NER has 4); in any corpus one may.
 TOLERATED = 0.01
 
@@ -91,6 +92,18 @@ def split_tag(tag: str) -> tuple[str, str]:
 def join_tag(prefix: str, label: str) -> str:
     """The tag of a prefix and a type: the inverse of `split_tag`."""
     return prefix if label == UNTYPED else f"{prefix}-{label}"
+
+
+def scheme_named(name: str) -> str:
+    """The scheme of a name in any case, by which it may be known elsewhere: ``"IOB2"`` is ``"BIO"``.
+
+    Raises:
+        ValueError: the scheme is unknown.
+    """
+    scheme = _ALIASES.get(name.upper(), name.upper())
+    if scheme != PLAIN:
+        _spelling(scheme)  # raises for an unknown scheme
+    return scheme
 
 
 def type_name(label: str) -> str:
@@ -231,8 +244,7 @@ def _prefix(begins: bool, ends: bool, touches: bool, touched: bool, scheme: str)
 
 def _spelling(scheme: str) -> str:
     if scheme not in _SPELLING:
-        known = f"{', '.join(SCHEMES)} (IOB2 is BIO, IOBES is BIOES)"
-        raise ValueError(f"unknown tag scheme {quoted(scheme)}; known: {known}")
+        raise ValueError(f"unknown tag scheme {quoted(scheme)}; known: {', '.join(SCHEMES)}")
     return _SPELLING[scheme]
 
 
