@@ -64,6 +64,7 @@ def test_quotation_marks(tmp_path: Path) -> None:
     [
         ("word,tag\na,O\nb\n", r"file:3: 1 fields, but the header has 2"),
         ("word,tag\na,O\n ,O\n", r"file:3: the token is empty"),
+        ("tokens,ner_tags\n\"['EU', 'a']\",\"['B-X', 'O']\"\n", r"file:2: a whole list in one field"),
         ("word,tag\n" + "a,O\n" * 1001, r"file:1: nothing ends a sentence in 1,001 lines: --sentence-column"),
         ("word,tag\na,B-X\nb,X\n", r"file:3: tag 'X' is neither"),
     ],

@@ -230,3 +230,21 @@ def test_what_the_fuzzer_found_is_refused_by_its_line(line: str, told: str, tmp_
     (tmp_path / "corpus.json").write_text(line)
     with pytest.raises(CorpusError, match=rf"corpus\.json:1: .*{told}"):
         read_corpus(tmp_path / "corpus.json")
+
+
+def test_label_studio_in_its_short_form(write: Write) -> None:
+    """JSON-MIN: the labels of an entity are a list, as in the long form; several are several entities."""
+    given = {"id": 7, "text": TEXT, "label": [{"start": 0, "end": 3, "text": "林小雨", "labels": ["PER"]}]}
+    assert entities(read_corpus(write(given))) == [("PER", "林小雨")]
+    given["label"][0]["labels"] = ["PER", "ORG"]  # type: ignore[index]
+    with pytest.raises(CorpusError, match=r"1: the entities .* overlap: --overlaps"):
+        read_corpus(write(given))
+    given["label"][0]["labels"] = []  # type: ignore[index]
+    with pytest.raises(CorpusError, match=r"1: entities of no known form"):
+        read_corpus(write(given))
+
+
+def test_another_encoding_is_named_in_general(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes("café O\n".encode("cp1252"))
+    with pytest.raises(CorpusError, match=r"a:1: not UTF-8 .*--encoding names another encoding"):
+        read_corpus(tmp_path / "a")

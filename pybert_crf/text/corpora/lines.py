@@ -212,12 +212,13 @@ def _looks_like(raw: bytes) -> str:
         return "; looks compressed: give the file by its name, or decompress it"
     if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "; looks like UTF-16: --encoding utf-16"
+    other = "; --encoding names another encoding, such as cp1252"
     try:
         text = raw.decode("gb18030")
     except UnicodeDecodeError:
-        return ""
+        return other
     beyond = [character for character in text if character > "\x7f"]
     chinese = sum(
         "\u4e00" <= character <= "\u9fff" or character in "，。、：；？！“”（）《》" for character in beyond
     )
-    return "; looks like GB18030: --encoding gb18030" if chinese > 0.7 * len(beyond) else ""
+    return "; looks like GB18030: --encoding gb18030" if chinese > 0.7 * len(beyond) else other

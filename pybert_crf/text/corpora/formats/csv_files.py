@@ -150,6 +150,9 @@ def _check_row(row: Sequence[str], header: Sequence[str], token: int, name: str,
         raise CorpusError(name, line, f"{len(row)} fields, but the header has {len(header)}: {quoted(row)}")
     if not row[token].strip():
         raise CorpusError(name, line, f"the token is empty: {quoted(row)}")
+    if row[token].startswith("[") and row[token].endswith("]") and len(row[token]) > 2:
+        told = "a whole list in one field, where a token is expected: write Parquet or JSON lines instead"
+        raise CorpusError(name, line, f"{told}: {quoted(row[token])}")
 
 
 def _sentence(rows: Sequence[tuple[int, str, str]]) -> Sentence:

@@ -219,8 +219,8 @@ def _entities(given: Any) -> Iterator[Entity]:
         if isinstance(each, dict):
             start = each["start"] if "start" in each else each["start_offset"]
             end = each["end"] if "end" in each else each["end_offset"]
-            label = each["label"] if "label" in each else each["type"]
-            yield Entity(_offset(start), _offset(end), _label(label), each.get("text"))
+            for label in _labels(each):
+                yield Entity(_offset(start), _offset(end), label, each.get("text"))
         else:
             start, end, label = each
             yield Entity(_offset(start), _offset(end), _label(label))
@@ -230,6 +230,15 @@ def _offset(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(value)
     return value
+
+
+def _labels(entity: dict[str, Any]) -> list[str]:
+    """The labels of an entity; several make as many entities, which overlap."""
+    if "labels" in entity:  # Label Studio
+        if not isinstance(entity["labels"], list) or not entity["labels"]:
+            raise TypeError(entity["labels"])
+        return [_label(label) for label in entity["labels"]]
+    return [_label(entity["label"] if "label" in entity else entity["type"])]
 
 
 def _label(value: Any) -> str:
@@ -256,8 +265,9 @@ def _label_studio(value: dict[str, Any], name: str, line: int, habits: Habits) -
         try:
             values = [each["value"] for each in annotation["result"] if "labels" in each["value"]]
             entities = [
-                Entity(_offset(v["start"]), _offset(v["end"]), _label(v["labels"][0]), v.get("text"))
+                Entity(_offset(v["start"]), _offset(v["end"]), label, v.get("text"))
                 for v in values
+                for label in _labels(v)
             ]
         except (TypeError, KeyError, IndexError):
             raise CorpusError(name, line, f"no annotation of Label Studio: {quoted(annotation)}") from None
