@@ -33,7 +33,7 @@ class Example(NamedTuple):
 
     @property
     def positions(self) -> int:
-        """Encoder positions in all windows, ``[CLS]`` and ``[SEP]`` included."""
+        """Encoder positions in all windows, with room for ``[CLS]`` and ``[SEP]``."""
         if not self.windows:
             return 0
         start, stop = self.windows[0]  # all are equally long
@@ -69,17 +69,30 @@ class Batch:
 
 
 class WindowLayout(NamedTuple):
-    """The special pieces around a window and its padding, and how many positions the encoder has."""
+    """The special pieces around a window and its padding, and how many positions the encoder has.
 
-    cls_id: int
-    sep_id: int
+    `cls_id` and `sep_id` are None where nothing precedes or follows a window.
+    """
+
+    cls_id: int | None
+    sep_id: int | None
     pad_id: int
     max_positions: int
 
     @property
     def capacity(self) -> int:
         """Pieces that fit between ``[CLS]`` and ``[SEP]``."""
-        return self.max_positions - 2
+        return self.max_positions - len(self.before) - len(self.after)
+
+    @property
+    def before(self) -> list[int]:
+        """The special piece before each window, if there is one."""
+        return [] if self.cls_id is None else [self.cls_id]
+
+    @property
+    def after(self) -> list[int]:
+        """The special piece after each window, if there is one."""
+        return [] if self.sep_id is None else [self.sep_id]
 
     @property
     def overlap(self) -> int:
@@ -107,11 +120,11 @@ def collate(examples: Sequence[Example], layout: WindowLayout) -> Batch:
                 f"example {row} of the batch has {len(first)} units but {len(example.tags)} tags"
             )
         starts.append(len(windows))
-        windows.extend([layout.cls_id, *ids[start:stop], layout.sep_id] for start, stop in example.windows)
+        windows.extend([*layout.before, *ids[start:stop], *layout.after] for start, stop in example.windows)
 
     length = max(map(len, windows), default=0)
     pairs = zip(starts, examples, strict=True)
-    firsts = [_first_pieces(example, start * length + 1, length) for start, example in pairs]
+    firsts = [_first_pieces(example, start * length + len(layout.before), length) for start, example in pairs]
     return Batch(
         input_ids=_pad(windows, layout.pad_id),
         attention_mask=_pad_mask(windows),

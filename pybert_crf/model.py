@@ -14,18 +14,15 @@ from torch.utils.checkpoint import checkpoint
 from pybert_crf.batches import Batch
 from pybert_crf.crf import CRF
 from pybert_crf.encoders import (
+    AnyEncoder,
     CheckpointError,
     ConfigError,
-    Encoder,
-    config_from_json,
-    config_to_json,
     is_finite,
+    load_encoder,
     naming,
     read_config,
-    read_tensors,
     write_tensors,
 )
-from pybert_crf.encoders.families import family_of
 from pybert_crf.files import write_json
 from pybert_crf.reading import listed, one_of, quoted
 from pybert_crf.tagging_constraints import tag_constraints
@@ -63,7 +60,7 @@ class BertCRF(nn.Module):
     """
 
     def __init__(
-        self, encoder: Encoder, labels: Sequence[str], scheme: str | None = None, dropout: float = 0.1
+        self, encoder: AnyEncoder, labels: Sequence[str], scheme: str | None = None, dropout: float = 0.1
     ) -> None:
         super().__init__()
         if not labels or len(set(labels)) != len(labels):
@@ -71,8 +68,7 @@ class BertCRF(nn.Module):
         self.labels = tuple(labels)
         self.scheme = scheme
         self.encoder = encoder
-        if encoder.embeddings.language is not None:  # a tagger passes no language
-            encoder.embeddings.language.requires_grad_(False)
+        encoder.freeze_unused()
         self.dropout = nn.Dropout(dropout)
         self.linear = nn.Linear(encoder.config.hidden_size, len(labels))
         constraints = None if scheme is None else tag_constraints(self.labels, scheme)
@@ -127,10 +123,10 @@ class BertCRF(nn.Module):
         """
         directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
-        tensors = self.encoder.to_checkpoint(prefix=family_of(self.encoder.config.model_type).prefix)
+        tensors = self.encoder.to_checkpoint(prefix=self.encoder.checkpoint_prefix)
         head = {name: value for name, value in self.state_dict().items() if not name.startswith("encoder.")}
         tensors |= {_outside(name): value for name, value in head.items()}
-        config = config_to_json(self.encoder.config) | {
+        config = self.encoder.config_to_json() | {
             "id2label": {str(number): label for number, label in enumerate(self.labels)},
             "label2id": {label: number for number, label in enumerate(self.labels)},
             "classifier_dropout": self.dropout.p,
@@ -147,12 +143,13 @@ class BertCRF(nn.Module):
             FileNotFoundError: a file is missing.
             ConfigError: ``config.json`` is not of a saved tagger, or has an invalid value.
             CheckpointError: a tensor is missing, unexpected, of another shape or not finite; each is named.
+            ImportError: the encoder needs transformers, which is not installed.
         """
         directory = Path(directory)
         with naming(directory):
             config = read_tagger_config(directory)
-            own, tensors = config[SECTION], read_tensors(directory)
-            encoder = Encoder.from_checkpoint(config_from_json(config), tensors)
+            own = config[SECTION]
+            encoder, tensors = load_encoder(directory, config)
             head = _head_tensors(tensors, len(own["labels"]), encoder.config.hidden_size)
             try:
                 model = cls(encoder, own["labels"], own["scheme"], config["classifier_dropout"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pybert_crf.encoders.adapter import AdaptedConfig, AdaptedEncoder, AnyEncoder, load_encoder, open_encoder
 from pybert_crf.encoders.checkpoint import (
     CheckpointError,
     ConfigError,
@@ -20,6 +21,9 @@ from pybert_crf.encoders.masked_lm import MaskedLM
 
 __all__ = [
     "ENCODER_SIZES",
+    "AdaptedConfig",
+    "AdaptedEncoder",
+    "AnyEncoder",
     "CheckpointError",
     "ConfigError",
     "Encoder",
@@ -28,7 +32,9 @@ __all__ = [
     "config_from_json",
     "config_to_json",
     "is_finite",
+    "load_encoder",
     "naming",
+    "open_encoder",
     "read_config",
     "read_tensors",
     "resolve",

@@ -95,6 +95,15 @@ class Encoder(Transformer):
         exported = export_tensors(family_of(self.config.model_type), self.state_dict())
         return {prefix + name: tensor for name, tensor in exported.items()}
 
+    @property
+    def checkpoint_prefix(self) -> str:
+        """What precedes the encoder's names in the checkpoint of a larger model, as "bert."."""
+        return family_of(self.config.model_type).prefix
+
+    def config_to_json(self) -> dict[str, Any]:
+        """Return the content of config.json."""
+        return config_to_json(self.config)
+
     def save_pretrained(self, directory: str | Path) -> None:
         """Write ``config.json`` and ``model.safetensors``, which ``transformers`` opens unchanged.
 
@@ -105,6 +114,16 @@ class Encoder(Transformer):
         directory.mkdir(parents=True, exist_ok=True)
         write_tensors(directory, self.to_checkpoint())
         write_json(directory / "config.json", config_to_json(self.config))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What who trains the encoder should know."""
+        return ()
+
+    def freeze_unused(self) -> None:
+        """Do not train weights that ids and mask alone never reach: the language embeddings of an XLM."""
+        if self.embeddings.language is not None:
+            self.embeddings.language.requires_grad_(False)
 
     def checkpoint_activations(self, enabled: bool = True) -> None:
         """In training store only the input of each layer, and recompute the layer in the backward pass.

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pybert_crf.encoders import Encoder, EncoderConfig, read_config, read_tensors
+from pybert_crf.encoders import AdaptedConfig, Encoder, EncoderConfig, read_config, read_tensors
 from pybert_crf.model import SECTION, BertCRF
 from pybert_crf.options import RunOptions
 from pybert_crf.text.tagging.schemes import OUTSIDE, PLAIN, role
@@ -32,7 +32,9 @@ def new_encoder(tokenizer: UnitTokenizer, options: RunOptions) -> Encoder:
     return Encoder.from_size(options.model, vocab_size=tokenizer.vocab_size, pad_id=tokenizer.pad_id)
 
 
-def check_vocabulary(tokenizer: UnitTokenizer, config: EncoderConfig, options: RunOptions) -> None:
+def check_vocabulary(
+    tokenizer: UnitTokenizer, config: EncoderConfig | AdaptedConfig, options: RunOptions
+) -> None:
     """Check that a checkpoint's encoder has an embedding for each piece of its tokenizer.
 
     Raises:

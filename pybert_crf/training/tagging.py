@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from pybert_crf.batches import Batch, collate
-from pybert_crf.encoders import Encoder, resolve
+from pybert_crf.encoders import AnyEncoder, open_encoder, resolve
 from pybert_crf.evaluation import evaluate_corpus
 from pybert_crf.model import BertCRF
 from pybert_crf.options import TrainOptions
@@ -81,11 +81,11 @@ def build_tagger(corpora: Corpora, options: TrainOptions) -> Tagger:
     if options.from_scratch:
         tokens = (sentence.tokens for sentence in corpora.train.sentences)
         tokenizer = new_tokenizer(tokens, corpora.unit, options)
-        encoder = new_encoder(tokenizer, options)
+        encoder: AnyEncoder = new_encoder(tokenizer, options)
     else:
         directory = resolve(options.model, revision=options.revision)
         tokenizer = UnitTokenizer.from_directory(directory, corpora.unit)
-        encoder = Encoder.from_pretrained(directory)
+        encoder = open_encoder(directory)
         check_vocabulary(tokenizer, encoder.config, options)
         head = read_head(directory)
     scheme = corpora.train.scheme if head is None else head.scheme or corpora.train.scheme
@@ -144,7 +144,7 @@ class TaggingTask(TrainingLoop[Batch, Report]):
             device=str(self.accelerator.device),
             epoch=epoch,
             epochs=self.options.epochs,
-            notes=self.corpora.notes() + unknown + self._head_note(),
+            notes=self.corpora.notes() + unknown + self.tagger.model.encoder.notes + self._head_note(),
         )
 
     def collate(self, rows: list[int], epoch: int) -> tuple[Batch, int]:

@@ -17,7 +17,7 @@ PAGES = ["docs/encoders.md", "docs/encoders.zh-CN.md"]
 @pytest.mark.parametrize("page", PAGES)
 def test_the_code_prints_what_the_page_says(page: str) -> None:
     codes, outputs = blocks(page, "python"), blocks(page, "text")
-    assert len(codes) == 2
+    assert len(codes) == 3
     for code, expected in zip(codes, outputs, strict=True):
         output = io.StringIO()
         with contextlib.redirect_stdout(output):

@@ -33,6 +33,8 @@ _GENERIC = ("PreTrainedTokenizer", "TokenizersBackend", "PythonBackend")
 def open_directory(directory: Path, space_before: bool) -> tuple[Pieces, dict[str, str]]:
     """The tokenizer's rules, and its special pieces unk, cls, sep, pad, mask and, if known, bos and eos.
 
+    A ``tokenizer.json`` of no known family may lack some of the first four.
+
     Args:
         directory: of a checkpoint.
         space_before: whether a unit is read as if a space preceded it, in families where this matters.
@@ -55,10 +57,16 @@ def _open(directory: Path, space_before: bool) -> tuple[Pieces, dict[str, str]]:
     whole = directory / WHOLE
     family = _family(directory, config, whole.is_file())
     names = dict(family.names if family else BRACKETED)
-    for name in (*names, "bos", "eos"):
-        if config.get(f"{name}_token") and (spelling := _spelling(config, f"{name}_token")):
-            names[name] = spelling
-    if family is None or (family.library and whole.is_file()):
+    stated = {
+        name: spelling
+        for name in (*names, "bos", "eos")
+        if config.get(f"{name}_token") and (spelling := _spelling(config, f"{name}_token"))
+    }
+    names |= stated
+    if family is None:
+        whole_pieces = _from_whole(whole, family, config, space_before)
+        return whole_pieces, _found(whole_pieces, stated, _read_object(directory / "config.json"))
+    if family.library and whole.is_file():
         return _from_whole(whole, family, config, space_before), names
     pieces = _from_files(directory, family, names, config, space_before)
     return pieces, {**names, "cls": names["bos"]} if family.bos_first else names
@@ -98,9 +106,30 @@ def _family(directory: Path, config: Mapping[str, Any], has_whole: bool) -> Toke
     raise FileNotFoundError(f"no tokenizer in {directory}: looked for {WHOLE}, {', '.join(files)}")
 
 
+def _found(pieces: LibraryPieces, stated: Mapping[str, str], model: Mapping[str, Any]) -> dict[str, str]:
+    """The special pieces of a vocabulary of no known family: those stated, and those found in it.
+
+    Before and after a text stands what the tokenizer's own template puts there, which may be nothing.
+
+    Args:
+        stated: in ``tokenizer_config.json``; the vocabulary must have them.
+        model: ``config.json``.
+    """
+    vocab = pieces.vocab()
+    found = {name: each for name, each in BRACKETED.items() if each in vocab}
+    for name, each in (("unk", "<unk>"), ("pad", "<pad>")):
+        if name not in found and each in vocab:
+            found[name] = each
+    if "pad" not in found and type(pad := model.get("pad_token_id")) is int:
+        found |= [("pad", each) for each, index in vocab.items() if index == pad]
+    around = dict(zip(("cls", "sep"), pieces.around(), strict=True))
+    found |= {name: each for name, each in around.items() if each is not None and name not in found}
+    return found | dict(stated)
+
+
 def _from_whole(
     path: Path, family: TokenizerFamily | None, config: Mapping[str, Any], space_before: bool
-) -> Pieces:
+) -> LibraryPieces:
     state = read_object(path)
     set_space_before(state.get("pre_tokenizer"), space_before)
     wordpiece = family is not None and family.files == BERT_TOKENIZER.files

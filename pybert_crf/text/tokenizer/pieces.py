@@ -107,6 +107,16 @@ class LibraryPieces:
             ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False).ids
         return [] if ids == self._nothing else ids
 
+    def around(self) -> tuple[str | None, str | None]:
+        """The special pieces that the tokenizer's template puts first and last; None where there is none."""
+        with library_errors("the tokenizer's template fails"):
+            encoding = self.tokenizer.encode("a", add_special_tokens=True)
+        special = [bool(each) for each in encoding.special_tokens_mask]
+        if not special or all(special):
+            return None, None
+        tokens: list[str] = encoding.tokens
+        return tokens[0] if special[0] else None, tokens[-1] if special[-1] else None
+
     def save(self, directory: Path) -> dict[str, Any]:
         write_text(directory / "tokenizer.json", self.tokenizer.to_str(pretty=True))
         # The generic class applies tokenizer.json unchanged; a family's own class would rebuild its rules.

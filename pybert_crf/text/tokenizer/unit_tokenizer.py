@@ -40,31 +40,35 @@ class UnitTokenizer:
     """Maps units to ids of vocabulary pieces. Create one with `from_directory` or `build`.
 
     Attributes:
-        cls_id, sep_id: ids of the pieces before and after a text.
-        pad_id, unk_id: ids of the padding and the unknown piece.
+        cls_id, sep_id: ids of the pieces before and after a text; None where its template has none.
+        pad_id, unk_id: ids of the padding and the unknown piece; any valid id stands for one that the
+            vocabulary lacks: padding is masked, and a vocabulary of bytes leaves nothing unknown.
         mask_id: id of the mask; None if the vocabulary has none.
         vocab_size: rows required of an embedding table: the highest id plus one.
     """
 
     def __init__(self, pieces: Pieces, names: Mapping[str, str], origin: str = "") -> None:
-        """Wrap `pieces`; `names` maps unk, cls, sep, pad, mask to the special pieces.
+        """Wrap `pieces`; `names` maps unk, cls, sep, pad, mask to the special pieces, if there are any.
 
         Raises:
-            ConfigError: the vocabulary lacks one of the special pieces unk, cls, sep and pad, has an id of
-                `MAX_PIECES` or more, or gives two pieces one id.
+            ConfigError: the vocabulary lacks one of the special pieces named as unk, cls, sep and pad, is
+                empty, has an id of `MAX_PIECES` or more, or gives two pieces one id.
         """
         vocab = pieces.vocab()
-        missing = [names[name] for name in ("unk", "cls", "sep", "pad") if names[name] not in vocab]
+        needed = [names[name] for name in ("unk", "cls", "sep", "pad") if name in names]
+        missing = [piece for piece in needed if piece not in vocab]
+        if not vocab:
+            raise ConfigError(f"the vocabulary{origin and f' of {origin}'} is empty")
         if missing:
             raise ConfigError(f"the vocabulary{origin and f' of {origin}'} lacks {listed(missing)}")
         self._names = {name: piece for name, piece in names.items() if piece in vocab}
         self._pieces = pieces
         self._memo: dict[str, list[int]] = {}
-        self.unk_id = vocab[names["unk"]]
-        self.cls_id = vocab[names["cls"]]
-        self.sep_id = vocab[names["sep"]]
-        self.pad_id = vocab[names["pad"]]
-        self.mask_id = vocab.get(names["mask"])
+        ids = {name: vocab[piece] for name, piece in self._names.items()}
+        stand_in = ids.get("eos", min(vocab.values()))
+        self.unk_id = ids.get("unk", stand_in)
+        self.pad_id = ids.get("pad", stand_in)
+        self.cls_id, self.sep_id, self.mask_id = ids.get("cls"), ids.get("sep"), ids.get("mask")
         self.vocab_size = max(vocab.values()) + 1
         if len(set(vocab.values())) < len(vocab):  # the library would save one of them, now this, now that
             raise ConfigError(f"the vocabulary{origin and f' of {origin}'} has two pieces with the same id")

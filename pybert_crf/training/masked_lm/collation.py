@@ -52,9 +52,9 @@ def collate_masked(
         start, stop = text.windows[row]
         masked = masking.draw(text.ids[start:stop], text.groups[start:stop], row, epoch, stream)
         size = stop - start
-        input_ids[line, 0] = layout.cls_id
+        input_ids[line, 0] = layout.before[0]
         input_ids[line, 1 : size + 1] = masked.ids
-        input_ids[line, size + 1] = layout.sep_id
+        input_ids[line, size + 1] = layout.after[0]
         attention_mask[line, : size + 2] = True
         places.append(masked.places + line * length + 1)
         targets.append(masked.targets.astype(np.int64))

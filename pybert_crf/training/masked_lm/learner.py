@@ -70,6 +70,8 @@ def _open(source: Source) -> tuple[MaskedLM, UnitTokenizer]:
 
 
 def _masking(options: PretrainOptions, tokenizer: UnitTokenizer) -> Masking:
+    if tokenizer.cls_id is None or tokenizer.sep_id is None:
+        raise ValueError(f"the tokenizer of {options.model} puts no piece before and after a text")
     if tokenizer.mask_id is None:
         raise ValueError(f"the vocabulary of {options.model} has no mask piece ([MASK])")
     return Masking(

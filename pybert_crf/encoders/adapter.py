@@ -1,0 +1,357 @@
+"""Encoders of transformers behind our interface: every ``model_type`` that has no table here.
+
+The model is transformers' own class, with its own names of tensors and its own config.json. Of an
+encoder-decoder only the encoder is built and kept. Code that a checkpoint brings along is never run.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from pybert_crf.encoders.checkpoint import (
+    CheckpointError,
+    ConfigError,
+    config_from_json,
+    naming,
+    read_config,
+    read_tensors,
+    resolve,
+    write_tensors,
+)
+from pybert_crf.encoders.encoder import Encoder
+from pybert_crf.encoders.families import FAMILIES
+from pybert_crf.encoders.their_models import (
+    body_of,
+    check_tensors,
+    describing,
+    embeddings_of,
+    empty_model,
+    fill,
+    library,
+    prefix_of,
+    read_their_config,
+)
+from pybert_crf.files import write_json
+from pybert_crf.reading import quoted, shortened
+
+LONGEST = 2048
+"""Pieces read at once, however many positions a model has: memory grows with their square."""
+
+WITHOUT_LIMIT = 512
+"""Pieces read at once by a model whose configuration states no limit, such as T5's."""
+
+# Weights that a tagger's forward pass never uses: the attention of Longformer's global pieces.
+_UNUSED = re.compile(r".*\.(query|key|value)_global\..*")
+
+
+@dataclass(frozen=True)
+class AdaptedConfig:
+    """What the rest of the package asks of an encoder's configuration.
+
+    ``bidirectional`` says whether every piece sees the whole text; ``pad_id`` is None if the model has none.
+    """
+
+    model_type: str
+    vocab_size: int
+    hidden_size: int
+    num_layers: int
+    max_length: int
+    pad_id: int | None
+    bidirectional: bool
+
+
+class AdaptedEncoder(nn.Module):
+    """A model of transformers as an encoder. Create one with `open_encoder` or `from_checkpoint`.
+
+    A decoder (GPT-2, Llama, Qwen3 …) is made to attend both ways; ``config.bidirectional`` says whether its
+    class allows that. Saved and loaded tensors carry the names that transformers gives them.
+
+    Args:
+        model: of transformers, in evaluation mode, with all its weights.
+        values: config.json, as far as it describes the model.
+        part: prefix of the model's names in the whole of which it is a part, as "encoder.".
+        bidirectional: false leaves a decoder causal.
+
+    Raises:
+        ConfigError: the model does not map piece ids to hidden states.
+    """
+
+    def __init__(
+        self, model: nn.Module, values: Mapping[str, Any], part: str = "", bidirectional: bool = True
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.values = {**values, "bidirectional": bidirectional}
+        self.part = part
+        self._square = False  # a mask of (length, length) for each text
+        theirs: Any = model.config
+        table = embeddings_of(model)
+        pad = getattr(theirs, "pad_token_id", None)
+        self._pad_id = pad if isinstance(pad, int) and 0 <= pad < table.num_embeddings else None
+        both, width = self._open_attention(table.num_embeddings, bidirectional)
+        self.config = AdaptedConfig(
+            model_type=str(values["model_type"]),
+            vocab_size=table.num_embeddings,
+            hidden_size=width,
+            num_layers=int(getattr(theirs, "num_hidden_layers", 0) or 0),
+            max_length=_max_length(model, both and self._square),
+            pad_id=self._pad_id,
+            bidirectional=both,
+        )
+
+    @classmethod
+    def from_checkpoint(
+        cls,
+        values: Mapping[str, Any],
+        tensors: Mapping[str, Tensor],
+        *,
+        dtype: torch.dtype = torch.float32,
+        bidirectional: bool | None = None,
+    ) -> AdaptedEncoder:
+        """Build the model that a config.json describes from tensors under their transformers names.
+
+        Tensors of heads, and of a decoder beside the encoder, are ignored. ``bidirectional`` is by default
+        what the configuration says, and else true.
+
+        Raises:
+            ImportError: transformers is not installed, or too old.
+            ConfigError: a configuration that transformers cannot build a text model from.
+            CheckpointError: a tensor is missing, unexpected, of another shape or not finite; each is named.
+        """
+        if bidirectional is None:
+            bidirectional = values.get("bidirectional", True)
+        if not isinstance(bidirectional, bool):
+            raise ConfigError(
+                f"config.json: bidirectional must be true or false, got {quoted(bidirectional)}"
+            )
+        values = describing(dict(values))
+        config = read_their_config(values, len(tensors))
+        whole, empty, part = empty_model(config)
+        given = body_of(whole, empty, part, tensors)
+        check_tensors(str(values["model_type"]), empty, given, dtype)
+        values["architectures"] = [type(whole).__name__]
+        encoder = cls(fill(empty, given, dtype), values, part, bidirectional)
+        return encoder.train()
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.model.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of the weights."""
+        return next(self.model.parameters()).dtype
+
+    @property
+    def checkpoint_prefix(self) -> str:
+        """What precedes the encoder's names in the checkpoint of a larger model."""
+        return "" if self.part else prefix_of(self.model)
+
+    def config_to_json(self) -> dict[str, Any]:
+        """Return the content of config.json."""
+        return dict(self.values)
+
+    def to_checkpoint(self, prefix: str = "") -> dict[str, Tensor]:
+        """Return copies of all weights under their transformers names, preceded by ``prefix``."""
+        tensors = self.model.state_dict()
+        named = {_outside(self.part, name): tensor.detach().clone() for name, tensor in tensors.items()}
+        return {prefix + name: tensor for name, tensor in named.items()}
+
+    def save_pretrained(self, directory: str | Path) -> None:
+        """Write ``config.json`` and ``model.safetensors``, which `open_encoder` and transformers open."""
+        directory = Path(directory)
+        directory.mkdir(parents=True, exist_ok=True)
+        write_tensors(directory, self.to_checkpoint())
+        write_json(directory / "config.json", self.config_to_json())
+
+    def checkpoint_activations(self, enabled: bool = True) -> None:
+        """In training recompute each layer in the backward pass, if the class of transformers can."""
+        model: Any = self.model
+        state = "enable" if enabled else "disable"
+        for kind in ("activation", "gradient"):  # transformers renamed the method
+            if hasattr(model, f"{kind}_checkpointing_{state}"):
+                getattr(model, f"{kind}_checkpointing_{state}")()
+                return
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What who trains the encoder should know."""
+        if self.config.bidirectional:
+            return ()
+        return (f"{self.config.model_type} encoder: each piece sees only what precedes it",)
+
+    def freeze_unused(self) -> None:
+        """Do not train weights that ids and mask alone never reach, nor tables of sines and cosines."""
+        for name, parameter in self.model.named_parameters():
+            if _UNUSED.fullmatch(name):
+                parameter.requires_grad_(False)
+        for module in self.model.modules():
+            if "Sinusoidal" in type(module).__name__:
+                module.requires_grad_(False)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
+        """Return the last hidden states, (B, L, D), in the weights' dtype.
+
+        ``input_ids`` (B, L) int64, L at most ``config.max_length``. ``attention_mask`` (B, L) is false at
+        padding, whose ids do not matter.
+
+        Raises:
+            ValueError: wrong shapes or lengths.
+        """
+        if input_ids.ndim != 2 or (attention_mask is not None and attention_mask.shape != input_ids.shape):
+            raise ValueError(
+                f"input_ids must be (batch, length), got {tuple(input_ids.shape)}, and the mask too"
+            )
+        if input_ids.shape[1] > self.config.max_length:
+            raise ValueError(
+                f"{input_ids.shape[1]} pieces, but at most {self.config.max_length} are read at once"
+            )
+        return self._states(input_ids, attention_mask)
+
+    def _states(self, input_ids: Tensor, attention_mask: Tensor | None) -> Tensor:
+        mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
+        seen = mask.bool()
+        if self._pad_id is not None:  # some models find the positions by counting what is not this id
+            input_ids = input_ids.masked_fill(~seen, self._pad_id)
+        if self._square:
+            lowest = torch.finfo(self.dtype).min
+            rows = torch.zeros(seen.shape, dtype=self.dtype, device=seen.device).masked_fill(~seen, lowest)
+            mask = rows[:, None, None, :].expand(-1, -1, seen.shape[1], -1)
+        else:
+            mask = seen.long()
+        states: Tensor = self.model(input_ids=input_ids, attention_mask=mask).last_hidden_state
+        return states
+
+    @torch.no_grad()
+    def _open_attention(self, vocab_size: int, wanted: bool) -> tuple[bool, int]:
+        """Make the model attend both ways if that is wanted; whether it does, and the states' width.
+
+        Classes differ in what they take: most decoders a mask of (batch, 1, length, length), others have
+        triangular tables. What works is found by trying.
+        """
+        ids = [i for i in range(min(vocab_size, 8)) if i != self._pad_id][:5]
+        try:
+            width = self._states(torch.tensor([ids]), None).shape[-1]
+            both = self._sees_the_last(ids)
+            if not both and wanted:
+                both = (_fill_triangles(self.model) and self._sees_the_last(ids)) or self._takes_square(ids)
+        except Exception as error:
+            kind, reason = type(self.model).__name__, shortened(str(error).partition("\n")[0])
+            raise ConfigError(f"{kind} of transformers gives no hidden states for ids: {reason}") from error
+        return both, width
+
+    def _takes_square(self, ids: list[int]) -> bool:
+        self._square = True
+        try:
+            if self._sees_the_last(ids):
+                return True
+        except Exception:  # a class that expects masks of (batch, length) fails in its own way
+            pass
+        self._square = False
+        return False
+
+    def _sees_the_last(self, ids: list[int]) -> bool:
+        """Whether another last piece changes the first state, by more than rounding."""
+        first, second = (
+            self._states(torch.tensor([row]), None)[0, 0].float() for row in (ids[:-1], [*ids[:-2], ids[-1]])
+        )
+        return bool((first - second).abs().max() > 1e-6 * first.abs().max())
+
+
+AnyEncoder: TypeAlias = Encoder | AdaptedEncoder
+
+
+def open_encoder(
+    name_or_dir: str | Path,
+    *,
+    revision: str | None = None,
+    local_files_only: bool = False,
+    dtype: torch.dtype = torch.float32,
+    bidirectional: bool | None = None,
+) -> AnyEncoder:
+    """Open a checkpoint of any type: ours by `Encoder.from_pretrained`, others through transformers.
+
+    Args:
+        name_or_dir: as for `Encoder.from_pretrained`, as are `revision` and `local_files_only`.
+        dtype: to which the weights are converted.
+        bidirectional: false leaves a decoder causal, as it was trained.
+
+    Raises:
+        FileNotFoundError, ConfigError, CheckpointError: as `Encoder.from_pretrained`.
+        ImportError: the type needs transformers, which is not installed.
+    """
+    directory = resolve(name_or_dir, revision=revision, local_files_only=local_files_only)
+    with naming(directory):
+        encoder, _ = load_encoder(directory, read_config(directory), dtype=dtype, bidirectional=bidirectional)
+    return encoder
+
+
+def load_encoder(
+    directory: Path,
+    values: Mapping[str, Any],
+    *,
+    dtype: torch.dtype = torch.float32,
+    bidirectional: bool | None = None,
+) -> tuple[AnyEncoder, dict[str, Tensor]]:
+    """The encoder of a directory with this config.json, and all tensors there; raises as `open_encoder`."""
+    if not is_adapted(values):
+        config = config_from_json(values)
+        tensors = read_tensors(directory)
+        return Encoder.from_checkpoint(config, tensors, dtype=dtype), tensors
+    library(str(values["model_type"]))  # what is missing is said before anything is read
+    if not any((directory / f"model.safetensors{end}").is_file() for end in ("", ".index.json")):
+        raise CheckpointError(
+            f"it has no model.safetensors: of type {quoted(values['model_type'])} no pickle is read"
+        )
+    tensors = read_tensors(directory)
+    encoder = AdaptedEncoder.from_checkpoint(values, tensors, dtype=dtype, bidirectional=bidirectional)
+    return encoder, tensors
+
+
+def is_adapted(values: Mapping[str, Any]) -> bool:
+    """Whether a config.json is of a type that has no table here."""
+    model_type = values.get("model_type", "bert")
+    return isinstance(model_type, str) and model_type not in FAMILIES
+
+
+def _fill_triangles(model: nn.Module) -> bool:
+    """Mirror triangular tables, by which older classes hide what follows; whether there are any."""
+    found = False
+    for buffer in model.buffers():
+        square = buffer.ndim == 4 and buffer.shape[-1] == buffer.shape[-2] > 1
+        if square and not buffer.triu(1).any():
+            buffer.copy_(torch.maximum(buffer, buffer.mT))
+            found = True
+    return found
+
+
+def _max_length(model: nn.Module, sliding_is_full: bool) -> int:
+    """Pieces that the model reads at once."""
+    config: Any = model.config
+    stated = getattr(config, "max_position_embeddings", None)
+    length = stated if isinstance(stated, int) and stated > 0 else WITHOUT_LIMIT
+    for module in model.modules():  # RoBERTa's kin count positions from their padding's id on
+        if not isinstance(module, nn.Embedding) or module is embeddings_of(model):
+            continue
+        if module.num_embeddings == stated and module.padding_idx is not None:
+            length = module.num_embeddings - module.padding_idx - 1
+            break
+    window = getattr(config, "sliding_window", None)
+    if sliding_is_full and isinstance(window, int) and window > 0:
+        length = min(length, window)  # so that no layer sees further than it was trained to
+    if length < 1:
+        raise ConfigError(f"config.json: max_position_embeddings {stated} leaves no position")
+    return min(length, LONGEST)
+
+
+def _outside(part: str, name: str) -> str:
+    """The name in a checkpoint of a tensor of the encoder; the pieces' table is shared with the decoder."""
+    return "shared.weight" if part and name == "embed_tokens.weight" else part + name

@@ -1,0 +1,152 @@
+"""Tiny models of transformers of types that have no table here, and small tokenizers as they have them."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # raised by this import
+    import transformers
+
+VOCAB, LENGTH, WINDOW = 400, 48, 40
+
+_COMMON = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 40,
+    "max_position_embeddings": LENGTH,
+}
+_GROUPED = {**_COMMON, "num_key_value_heads": 2, "head_dim": 8}
+_GPT = {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": LENGTH}
+_T5 = {"d_model": 32, "d_kv": 8, "d_ff": 40, "num_layers": 2, "num_heads": 4}
+_BART = {"d_model": 32, "encoder_layers": 2, "decoder_layers": 2, "encoder_attention_heads": 4}
+_BART |= {"decoder_attention_heads": 4, "encoder_ffn_dim": 40, "decoder_ffn_dim": 40}
+_BART |= {"max_position_embeddings": LENGTH}
+_ROBERTA = {**_COMMON, "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2}
+
+DECODERS: dict[str, dict[str, Any]] = {
+    "gpt2": _GPT,
+    "openai-gpt": _GPT,
+    "ctrl": {**_GPT, "dff": 40},
+    "gpt_neo": {
+        "hidden_size": 32,
+        "num_layers": 2,
+        "num_heads": 4,
+        "max_position_embeddings": LENGTH,
+        "attention_types": [[["global", "local"], 1]],
+        "window_size": 24,
+    },
+    "gptj": {**_GPT, "rotary_dim": 4},
+    "qwen2": {**_COMMON, "num_key_value_heads": 2},
+    "qwen3": _GROUPED,
+    "llama": _GROUPED,
+    "mistral": {**_GROUPED, "sliding_window": WINDOW},
+    "gemma3_text": {
+        **_GROUPED,
+        "sliding_window": WINDOW,
+        "layer_types": ["sliding_attention", "full_attention"],
+    },
+}
+ENCODERS: dict[str, dict[str, Any]] = {
+    "modernbert": {**_COMMON, "local_attention": 36, "global_attn_every_n_layers": 2},
+    "eurobert": {**_GROUPED, "mask_token_id": 4},
+    "nomic_bert": _COMMON,
+    "camembert": _ROBERTA,
+    "rembert": {**_COMMON, "input_embedding_size": 24, "output_embedding_size": 24},
+    "roformer": _COMMON,
+    "longformer": {**_ROBERTA, "attention_window": 40},
+}
+ENCODER_DECODERS: dict[str, dict[str, Any]] = {
+    "t5": _T5,
+    "mt5": _T5,
+    "bart": _BART,
+    "mbart": _BART,
+    "m2m_100": _BART,
+}
+CASES = {**DECODERS, **ENCODERS, **ENCODER_DECODERS}
+IDS = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
+NEEDS_IDS = {"modernbert", "eurobert", "rembert", *ENCODER_DECODERS, "ctrl", "openai-gpt"}
+
+each_type = pytest.mark.parametrize("name", CASES)
+
+
+def their_model(name: str, seed: int = 0, **changes: Any) -> Any:
+    """The tiny model of a type, with random weights, in evaluation mode."""
+    settings: dict[str, Any] = {"vocab_size": VOCAB, "bos_token_id": 1, "eos_token_id": 2}
+    settings |= IDS if name in NEEDS_IDS else {}
+    if name == "modernbert":
+        settings |= {"cls_token_id": 1, "sep_token_id": 2}
+    if name in ENCODER_DECODERS:
+        settings |= {"decoder_start_token_id": 2, "forced_eos_token_id": None}
+    config = transformers.AutoConfig.for_model(name, **(settings | CASES[name] | changes))
+    torch.manual_seed(seed)
+    return transformers.AutoModel.from_config(config).eval()
+
+
+def their_states(model: Any, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """The states that transformers itself computes; of an encoder-decoder, its encoder's."""
+    encoder = model.get_encoder() if model.config.is_encoder_decoder else model
+    with torch.no_grad():
+        states: torch.Tensor = encoder(input_ids=ids, attention_mask=mask.long()).last_hidden_state
+    return states
+
+
+def write_their(directory: Path, model: Any) -> None:
+    """What ``save_pretrained`` of transformers writes, without its progress bars."""
+    transformers.utils.logging.disable_progress_bar()
+    model.save_pretrained(directory)
+
+
+def write_tokenizer(directory: Path, kind: str, texts: Sequence[str]) -> None:
+    """A ``tokenizer.json`` as a kind of model has it.
+
+    ``bytes``: byte-level BPE without any special piece but the one that ends a text, as GPT-2's, Qwen's.
+    ``first``: byte-level BPE with one piece before a text, as Llama's.
+    ``last``: sentencepiece with one piece after a text, as T5's.
+    ``both``: sentencepiece with a piece on either side, as BART's.
+    """
+    special = ["<pad>", "<s>", "</s>", "<unk>"] if kind in ("last", "both") else ["<|begin|>", "<|end|>"]
+    if kind in ("last", "both"):
+        tokenizer = Tokenizer(models.Unigram())
+        tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+        tokenizer.decoder = decoders.Metaspace()
+        trainer: Any = trainers.UnigramTrainer(
+            vocab_size=VOCAB, special_tokens=special, unk_token="<unk>", show_progress=False
+        )
+    else:
+        tokenizer = Tokenizer(models.BPE())
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        trainer = trainers.BpeTrainer(
+            vocab_size=VOCAB,
+            special_tokens=special,
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
+        )
+    tokenizer.train_from_iterator(texts, trainer)
+    templates = {"first": "<|begin|> $A", "last": "$A </s>", "both": "<s> $A </s>"}
+    if kind in templates:
+        ids = [(piece, tokenizer.token_to_id(piece)) for piece in special]
+        tokenizer.post_processor = processors.TemplateProcessing(single=templates[kind], special_tokens=ids)
+    directory.mkdir(parents=True, exist_ok=True)
+    tokenizer.save(str(directory / "tokenizer.json"))
+    stated = {"unk_token": "<unk>", "pad_token": "<pad>"} if kind == "last" else {}
+    text = json.dumps({"tokenizer_class": "PreTrainedTokenizerFast", **stated})
+    (directory / "tokenizer_config.json").write_text(text, encoding="utf-8")
+
+
+def kind_of(name: str) -> str:
+    """The kind of tokenizer that goes with a type."""
+    if name in ("llama", "mistral", "gemma3_text"):
+        return "first"
+    if name in DECODERS:
+        return "bytes"
+    return "last" if name in ("t5", "mt5") else "both"
