@@ -131,13 +131,13 @@ class AdaptedEncoder(nn.Module):
             raise ConfigError(
                 f"config.json: bidirectional must be true or false, got {quoted(bidirectional)}"
             )
-        values = describing(dict(values))
-        config = read_their_config(values, len(tensors))
+        described: dict[str, Any] = describing(dict(values))
+        config = read_their_config(described, len(tensors))
         whole, empty, part = empty_model(config)
         given = body_of(whole, empty, part, tensors)
         check_tensors(str(values["model_type"]), empty, given, dtype)
-        values["architectures"] = [type(whole).__name__]
-        encoder = cls(fill(empty, given, dtype), values, part, bidirectional)
+        described["architectures"] = [type(whole).__name__]
+        encoder = cls(fill(empty, given, dtype), described, part, bidirectional)
         return encoder.train()
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import re
 import warnings
 from collections.abc import Mapping
@@ -111,12 +112,16 @@ def _check_sizes(values: Mapping[str, Any], count: int) -> None:
             raise ConfigError(
                 f"config.json: {shortened(key)} must be at most {MAX_SIZE}, got {quoted(value)}"
             )
-        inside = list(value) if isinstance(value, list) else []
+        inside = [value]
         while inside:
             item = inside.pop()
             if isinstance(item, list):
                 inside += item
-            elif isinstance(item, int) and abs(item) > MAX_POSITIONS:
+            elif isinstance(item, dict):  # its integers are of any size, as a rope's theta
+                inside += [each for each in item.values() if not isinstance(each, int)]
+            elif isinstance(item, float) and not math.isfinite(item):
+                raise ConfigError(f"config.json: {shortened(key)} contains {item}")
+            elif isinstance(item, int) and item is not value and abs(item) > MAX_POSITIONS:
                 raise ConfigError(f"config.json: {shortened(key)} contains {quoted(item)}")
 
 

@@ -41,6 +41,13 @@ def opened(directory: Path, **options: Any) -> AdaptedEncoder:
     return encoder.eval()
 
 
+@torch.no_grad()
+def test_a_rope_of_large_base(tmp_path: Path) -> None:
+    rope = {"rope_type": "default", "rope_theta": 10**7}
+    write_their(tmp_path, their_model("qwen3", rope_parameters=rope))
+    assert opened(tmp_path).values["rope_parameters"]["rope_theta"] == 10**7
+
+
 @each_type
 @torch.no_grad()
 def test_states_and_directions(name: str, tmp_path: Path) -> None:
@@ -134,6 +141,8 @@ def test_only_safetensors(tmp_path: Path) -> None:
         "a word for a number": ({"n_embd": "wide"}, "config.json: "),
         "heads": ({"n_head": 7}, "config.json: "),
         "positions": ({"n_positions": -3}, "config.json: |wpe.weight"),
+        "no number": ({"layer_norm_epsilon": float("nan")}, "layer_norm_epsilon contains nan"),
+        "a long list": ({"pruned": [[1, 10**9]]}, "pruned contains 1000000000"),
         "a direction": ({"bidirectional": "yes"}, "bidirectional must be true or false, got 'yes'"),
     }.values(),
 )

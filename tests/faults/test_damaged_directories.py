@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,7 +14,12 @@ from damages import Damage, field_damages, file_damages, weight_damages
 from safetensors.torch import load_file, save_file
 
 from pybert_crf import BertCRF, CheckpointError, ConfigError, Encoder, EncoderConfig, Tagger
+from pybert_crf.encoders import open_encoder
 from pybert_crf.text.tokenizer import UnitTokenizer
+
+sys.path.append(str(Path(__file__).parents[1] / "encoders"))
+
+from adapter_cases import kind_of, their_model, write_their, write_tokenizer
 
 TEXT = "张三在北京"
 
@@ -58,6 +64,19 @@ def test_every_field(file: str, saved: Path, tmp_path: Path) -> None:
 
 def test_every_file(saved: Path, tmp_path: Path) -> None:
     assert _faults(saved, tmp_path, file_damages(saved)) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["gpt2", "t5"])
+def test_every_field_and_file_with_an_encoder_of_transformers(name: str, tmp_path: Path) -> None:
+    start = tmp_path / "start"
+    write_their(start, their_model(name))
+    write_tokenizer(start, kind_of(name), [TEXT] * 5)
+    model = BertCRF(open_encoder(start), ["O", "B-LOC", "I-LOC"], "BIO")
+    saved = tmp_path / "tagger"
+    Tagger(model, UnitTokenizer.from_directory(start, "char"), "char").save_pretrained(saved)
+    for damages in (field_damages(saved, "config.json"), file_damages(saved)):
+        assert _faults(saved, tmp_path, damages) == []
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")  # of torch, for odd tensors
