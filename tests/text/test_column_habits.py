@@ -210,3 +210,10 @@ def test_a_line_separator_alone_is_a_token(write: Write) -> None:
 def test_a_damaged_compressed_file_is_named(damaged: bytes, write: Write) -> None:
     with pytest.raises(CorpusError, match=r"corpus\.txt: compressed, but damaged"):
         read_corpus(write(damaged))
+
+
+def test_a_space_alone_has_no_tag(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("a O\n \nb O\n")
+    with pytest.raises(CorpusError, match="a:2: a space as a token, but no tag behind it"):
+        read_corpus(tmp_path / "a", habits=Habits(space_tokens="keep"))
+    assert len(read_corpus(tmp_path / "a").sentences) == 2  # otherwise the line ends a sentence

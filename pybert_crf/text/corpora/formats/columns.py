@@ -179,7 +179,10 @@ def _odd_row(text: str, columns: list[str], name: str, number: int, layout: Layo
         raise CorpusError(name, number, f"a carriage return inside the line: {quoted(text)}")
     if text[0] in " \t" and not layout.token:
         if habits.space_tokens == "keep" and text[0] == " ":
-            return number, " ", text.split()[-1] if tagged else ""
+            values = text.split()
+            if tagged and not values:
+                raise CorpusError(name, number, "a space as a token, but no tag behind it")
+            return number, " ", values[-1] if tagged else ""
         option = "; --space-tokens keep reads a space as a token" if text[0] == " " else ""
         told = f"the token column is empty (expected {expected}): {quoted(text)}{option}"
         raise CorpusError(name, number, told)
