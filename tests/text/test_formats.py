@@ -74,6 +74,10 @@ def test_faults_of_files_with_a_header(tmp_path: Path, text: str, told: str) -> 
         read(tmp_path, text)
 
 
+def test_a_token_in_brackets_is_no_list(tmp_path: Path) -> None:
+    assert tokens(read(tmp_path, "word,tag\n[1],O\n['a'],O\n")) == ["[1] ['a']"]
+
+
 def test_a_header_without_the_columns(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match=r"file:1: no column of tags among a, word: --tag-column names it"):
         read(tmp_path, "a,word\nx,y\n", format="csv")

@@ -99,7 +99,7 @@ def csv_sentences(
         if not any(row):
             ended = True
         else:
-            _check_row(row, header, token, name, line)
+            _check_row(row, header, token, tag, name, line)
         mark = row[sentence] if sentence is not None and any(row) else ""
         if tokens and (not any(row) or (mark and mark != current)):
             yield _sentence(tokens)
@@ -145,12 +145,12 @@ def _rows(source: Source, habits: Habits, name: str) -> Iterator[tuple[int, list
         line = reader.line_num + 2
 
 
-def _check_row(row: Sequence[str], header: Sequence[str], token: int, name: str, line: int) -> None:
+def _check_row(row: Sequence[str], header: Sequence[str], token: int, tag: int, name: str, line: int) -> None:
     if len(row) != len(header):
         raise CorpusError(name, line, f"{len(row)} fields, but the header has {len(header)}: {quoted(row)}")
     if not row[token].strip():
         raise CorpusError(name, line, f"the token is empty: {quoted(row)}")
-    if row[token].startswith("[") and row[token].endswith("]") and len(row[token]) > 2:
+    if all(row[i].startswith("[") and row[i].endswith("]") and "'" in row[i] for i in (token, tag)):
         told = "a whole list in one field, where a token is expected: write Parquet or JSON lines instead"
         raise CorpusError(name, line, f"{told}: {quoted(row[token])}")
 
