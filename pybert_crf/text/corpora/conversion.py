@@ -150,10 +150,7 @@ class _Writer:
 
     def text(self, sentence: Sentence) -> tuple[str, list[dict[str, Any]]]:
         """A text and its entities with half-open character offsets."""
-        if sentence.text is not None and sentence.offsets is not None:
-            text, offsets = sentence.text, sentence.offsets
-        else:
-            text, offsets = join_units(sentence.tokens, self.unit)
+        text, offsets = sentence.located(self.unit)
         entities = []
         for first, stop, label in spans(sentence.tags, self.scheme):
             start, end = offsets[first][0], offsets[stop - 1][1]
@@ -225,10 +222,7 @@ class _Writer:
                 if token != token.strip() or set(token) & set("\t\r\n"):
                     told = f"CoNLL-U cannot hold the white space of the token {quoted(token)}"
                     raise sentence.fault(self.corpus.path, position, told)
-            if sentence.text is not None and sentence.offsets is not None:
-                text, offsets = sentence.text, sentence.offsets
-            else:
-                text, offsets = join_units(sentence.tokens, self.unit)
+            text, offsets = sentence.located(self.unit)
             border = "# newdoc\n" if sentence.document != document else ""
             document = sentence.document
             yield f"{border}{conllu_lines(text, offsets, sentence.tags, PLAIN)}\n"

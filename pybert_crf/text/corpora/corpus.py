@@ -53,6 +53,12 @@ class Sentence(NamedTuple):
             return self.lines[position]
         return self.line if self.one_line else self.line + position
 
+    def located(self, unit: str) -> tuple[str, list[tuple[int, int]]]:
+        """The text and the half-open characters of each token; joined by `unit` if the file has none."""
+        if self.text is not None and self.offsets is not None:
+            return self.text, self.offsets
+        return join_units(self.tokens, unit)
+
     def fault(self, path: str | os.PathLike[str], position: int, message: str) -> CorpusError:
         """The error about a token or its tag, in a corpus of this name."""
         return CorpusError(self.file or path, self.line_of(position), message)
@@ -151,10 +157,7 @@ def cut_alike(sentences: Iterable[Sentence], unit: str) -> float:
     """The share of sentences whose raw text is cut into just their tokens."""
     number = alike = 0
     for sentence in sentences:
-        if sentence.text is not None and sentence.offsets is not None:
-            text, offsets = sentence.text, sentence.offsets
-        else:
-            text, offsets = join_units(sentence.tokens, unit)
+        text, offsets = sentence.located(unit)
         number += 1
         alike += offsets == split_units(text, unit)
     return alike / max(1, number)

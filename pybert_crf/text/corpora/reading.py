@@ -109,11 +109,13 @@ def joined(corpora: Sequence[Corpus]) -> Corpus:
     for each in corpora:
         corpus = converted(each, first.scheme)
         notes += corpus.notes
+        # A file without borders is a document of its own, if those before it have some.
+        if document and not any(s.document for s in corpus.sentences):
+            document += 1
         sentences += [
             s._replace(file=s.file or str(each.path), document=s.document + document)
             for s in corpus.sentences
         ]
-        # A file without borders is a document, if others have some.
         document = max((s.document for s in sentences), default=0)
     return replace(first, sentences=sentences, notes=tuple(notes))
 
