@@ -105,8 +105,11 @@ class Tagger:
         """Write one directory that `from_pretrained` opens: configuration, all weights, tokenizer files."""
         self.model.save_pretrained(directory, {"unit": self.unit, "cut_alike": self.cut_alike})
         self.tokenizer.save(directory)
+        words = Path(directory) / WORDS
         if self.words:
-            write_text(Path(directory) / WORDS, "".join(f"{word}\n" for word in sorted(self.words)))
+            write_text(words, "".join(f"{word}\n" for word in sorted(self.words)))
+        else:
+            words.unlink(missing_ok=True)  # of a segmenter that was saved here before
 
     def __call__(self, text: str) -> list[Entity]:
         """The entities of one text, in order of appearance.

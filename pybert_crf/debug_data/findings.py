@@ -61,8 +61,8 @@ def _alone(part: Part) -> Iterator[Finding]:
         told = f"{_many(part.several, 'token')} of several characters, as emoji sequences"
         yield Finding(NOTE, part.name, f"{told}: raw text is cut into single ones")
     if part.sizes.longest >= _LONG:
-        told = f"a sentence of {part.sizes.longest:,} units: is what ends a sentence missing?"
-        yield Finding(WARNING, part.name, told)
+        told = f"a sentence of {part.sizes.longest:,} units at line {part.longest_line}"
+        yield Finding(WARNING, part.name, f"{told}: is what ends a sentence missing?")
 
 
 def _trained_on(train: Part) -> Iterator[Finding]:

@@ -58,6 +58,7 @@ class Part:
         repeated, contradictory: sentences that occur before, with the same tags or with others.
         cut_alike: of the first sentences, the share whose raw text is cut into just their units.
         several: of a corpus by character, tokens of several code points, as emoji sequences are.
+        longest_line: of the longest sentence.
         sentences: distinct hashes of all sentences that are not short, sorted.
         mentions: hashes of the surfaces and types of all entities, as often as they occur.
     """
@@ -75,6 +76,7 @@ class Part:
     contradictory: Repetition
     cut_alike: float
     several: Repetition
+    longest_line: int
     sentences: Hashes
     mentions: Hashes
 
@@ -104,6 +106,7 @@ class Part:
             contradictory=contradictory,
             cut_alike=cut_alike(islice(corpus.sentences, SAMPLE), unit),
             several=gathered.several,
+            longest_line=gathered.longest_line,
             sentences=distinct,
             mentions=np.frombuffer(gathered.entities, np.uint64),
         )
@@ -119,6 +122,7 @@ class _Gathered:
     def __init__(self, scheme: str, unit: str) -> None:
         self.scheme, self.unit = scheme, unit
         self.several = Repetition()
+        self.longest_line = self._longest = 0
         self.lengths: Counter[int] = Counter()
         self.tags: Counter[str] = Counter()
         self.faults = Repetition()
@@ -134,6 +138,8 @@ class _Gathered:
 
     def _note(self, sentence: Sentence, original: Sentence) -> None:
         self.lengths[len(sentence.tokens)] += 1
+        if len(sentence.tokens) > self._longest:
+            self._longest, self.longest_line = len(sentence.tokens), original.line
         self.tags.update(sentence.tags)
         for position in illegal_positions(original.tags, self.scheme):
             self.faults.add(original.line_of(position))

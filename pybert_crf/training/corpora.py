@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -100,7 +101,8 @@ def split(corpus: Corpus, share: float, seed: int) -> tuple[Corpus, Corpus]:
     documents = [sentence.document for sentence in corpus.sentences]
     if len(set(documents)) < 3:
         documents = list(range(len(documents)))
-    names = sorted(set(documents))
+    sizes = Counter(documents)
+    names = sorted(sizes)
     if len(names) < 2:
         raise CorpusError(corpus.path, None, "one sentence cannot be shared between train and dev")
     random.Random(seed).shuffle(names)
@@ -109,7 +111,7 @@ def split(corpus: Corpus, share: float, seed: int) -> tuple[Corpus, Corpus]:
         if count >= max(1, round(share * len(documents))):
             break
         held.add(name)
-        count += documents.count(name)
+        count += sizes[name]
     dev = [s for s, name in zip(corpus.sentences, documents, strict=True) if name in held]
     train = [s for s, name in zip(corpus.sentences, documents, strict=True) if name not in held]
     kind = "documents" if len(names) < len(documents) else "sentences"

@@ -60,7 +60,7 @@ def many(times: int) -> str:
         (GOOD * 4, "warning", r"3 sentences \(lines 7, 13, 19\) are repeated, with the same tags"),
         (many(100) + GOOD * 2, "note", r"1 sentence \(line 607\) is repeated, with the same tags"),
         ("a,b O\nc B-X\n", "warning", "the raw text of 100.0% of its sentences is not cut into their words"),
-        ("a O\n" * 5000 + "c B-X\n", "warning", "a sentence of 5,001 units"),
+        ("a O\n" * 5000 + "c B-X\n", "warning", "a sentence of 5,001 units at line 1"),
         (
             "林 B-PER\n小 I-PER\n👩‍👩‍👧 O\n" + "在 O\n" * 9,
             "note",

@@ -57,4 +57,4 @@ def test_a_missing_blank_line_is_suspected(
     path.write_text("京 B-LOC\n\n" + "张 B-PER\n甲 I-PER\n在 O\n" * 40, encoding="utf-8")
     events: list[Any] = []
     train(options(train=str(path), epochs=1), events.append)
-    assert "train: a sentence of 120 units: is what ends a sentence missing?" in events[0].notes
+    assert "train: a sentence of 120 units at line 3: is what ends a sentence missing?" in events[0].notes

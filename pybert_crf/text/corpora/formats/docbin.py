@@ -20,7 +20,6 @@ from pybert_crf.text.corpora.habits import Habits
 from pybert_crf.text.corpora.lines import CorpusError, Source, read_chunks, source_name
 from pybert_crf.text.tagging.entity_spans import spans
 from pybert_crf.text.tagging.schemes import OUTSIDE, type_name
-from pybert_crf.text.units import join_units
 
 _ZLIB = b"x\x9c"  # how spaCy's zlib begins: no text in UTF-8 does
 _LARGEST = 4 << 30  # bytes unpacked; of an array that is larger MessagePack, and so spaCy, makes no file
@@ -217,10 +216,7 @@ class _Word(NamedTuple):
 
 def _words(sentence: Sentence, scheme: str, unit: str) -> list[_Word]:
     """The tokens of a sentence, and its white space as spaCy has it."""
-    if sentence.text is not None and sentence.offsets is not None:
-        text, offsets = sentence.text, sentence.offsets
-    else:
-        text, offsets = join_units(sentence.tokens, unit)
+    text, offsets = sentence.located(unit)
     inside = {i: span for span in spans(sentence.tags, scheme) for i in range(span.start, span.end)}
     words: list[_Word] = []
     end = 0
