@@ -113,7 +113,8 @@ def _mask_unit(options: PretrainOptions, unit: str) -> str:
         return unit
     if options.mask_unit == "char" and unit == "word":
         raise ValueError("mask_unit must be word or piece, got 'char': the text is read by word")
-    if options.mask_unit == "word" and unit == "char" and options.columns:
+    in_columns = options.columns or options.format == "columns"
+    if options.mask_unit == "word" and unit == "char" and in_columns:
         raise ValueError(
             "mask_unit must be char or piece, got 'word': a column file of characters has no words"
         )

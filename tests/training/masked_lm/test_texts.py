@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -183,3 +184,11 @@ def test_a_window_longer_than_the_encoder_is_refused(options: Make) -> None:
 def test_a_dev_part_of_unknown_pieces_is_refused(options: Make, write: Callable[[str], str]) -> None:
     with pytest.raises(ValueError, match="the dev part holds nothing to predict"):
         build_learner(open_source(options(dev=write("外\n"))))
+
+
+@pytest.mark.parametrize("given", [{"columns": True}, {"format": "columns"}])
+def test_columns_of_characters_have_no_words(options: Make, tmp_path: Path, given: dict[str, Any]) -> None:
+    path = tmp_path / "columns.txt"
+    path.write_text("北\n京\n\n上\n海\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="a column file of characters has no words"):
+        open_source(options(text=str(path), mask_unit="word", **given))
