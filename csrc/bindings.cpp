@@ -1,12 +1,17 @@
 // The only file that knows Python: addresses, sizes and strides come in, structs go on, the GIL is released.
 //
-// A tensor is a tuple (address, stride, ...), strides in elements; outputs are contiguous, and an address
-// alone. Nothing is checked here: the caller has allocated and validated everything.
+// Python gives a struct as a tuple of its fields in their order, a tensor as (address, strides in elements),
+// and an array without strides as its address. Nothing is checked here: the caller has allocated and
+// validated everything.
 #include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <tuple>
+#include <type_traits>
 
 #include "operations.hpp"
 
@@ -16,128 +21,84 @@ namespace pybert_crf {
 
 namespace {
 
-using Address = std::uintptr_t;
+// What Python gives for an argument of type T of an operation, and the argument made from it.
+template <class T>
+struct Argument {
+  using Given = T;
+  static T from(T given) { return given; }
+};
 
 template <class T>
-T* pointer(Address address) {
-  return reinterpret_cast<T*>(address);
-}
+struct Argument<T*> {
+  using Given = std::uintptr_t;
+  static T* from(Given address) { return reinterpret_cast<T*>(address); }
+};
 
 template <class T, int Rank>
-View<T, Rank> view_of(const py::handle& tensor) {
-  const auto parts = tensor.cast<py::tuple>();
-  if (parts.size() != Rank + 1) throw py::value_error("a tensor is a tuple (address, stride for each axis)");
-  View<T, Rank> view{pointer<T>(parts[0].cast<Address>()), {}};
-  for (int axis = 0; axis < Rank; ++axis)
-    view.stride[axis] = parts[static_cast<std::size_t>(axis) + 1].cast<std::ptrdiff_t>();
-  return view;
-}
+struct Argument<View<T, Rank>> {
+  using Given = std::tuple<std::uintptr_t, std::array<std::ptrdiff_t, Rank>>;
+  static View<T, Rank> from(const Given& tensor) {
+    const auto& [address, strides] = tensor;
+    View<T, Rank> view{Argument<T*>::from(address), {}};
+    for (std::size_t axis = 0; axis < Rank; ++axis) view.stride[axis] = strides[axis];
+    return view;
+  }
+};
 
-// ((batch, time, tags), emissions, mask, start, transitions, end)
+template <class Struct, class... Fields>
+struct Tuple {
+  using Given = std::tuple<typename Argument<Fields>::Given...>;
+  static Struct from(const Given& given) {
+    return std::apply([](const auto&... fields) { return Struct{Argument<Fields>::from(fields)...}; }, given);
+  }
+};
+
+using Size = std::ptrdiff_t;
 template <class Real>
-Chains<Real> chains_of(const py::tuple& problem) {
-  if (problem.size() != 6)
-    throw py::value_error("a problem is (sizes, emissions, mask, start, transitions, end)");
-  const auto sizes = problem[0].cast<py::tuple>();
-  if (sizes.size() != 3) throw py::value_error("the sizes are (batch, time, tags)");
-  return {sizes[0].cast<std::ptrdiff_t>(),
-          sizes[1].cast<std::ptrdiff_t>(),
-          sizes[2].cast<std::ptrdiff_t>(),
-          view_of<const Real, 3>(problem[1]),
-          view_of<const std::uint8_t, 2>(problem[2]),
-          view_of<const Real, 1>(problem[3]),
-          view_of<const Real, 2>(problem[4]),
-          view_of<const Real, 1>(problem[5])};
-}
-
-Paths paths_of(const py::object& paths) {
-  if (paths.is_none()) return {nullptr, {0, 0}};
-  return view_of<const std::int64_t, 2>(paths);
-}
-
-template <class Executor>
-Executor executor_of(const py::object& executor);
-
-// The number of threads.
+struct Argument<Chains<Real>>
+    : Tuple<Chains<Real>, Size, Size, Size, View<const Real, 3>, View<const std::uint8_t, 2>,
+            View<const Real, 1>, View<const Real, 2>, View<const Real, 1>> {};
+template <class Real>
+struct Argument<LogPartition<Real>> : Tuple<LogPartition<Real>, Real*, Real*, Real*> {};
+template <class Real>
+struct Argument<Gradient<Real>> : Tuple<Gradient<Real>, Real*, Real*, Real*, Real*> {};
+template <class Real>
+struct Argument<BestPaths<Real>> : Tuple<BestPaths<Real>, Size, std::int64_t*, Real*> {};
 template <>
-cpu::Threads executor_of(const py::object& executor) {
-  return {executor.cast<int>()};
-}
-
-#if defined(PYBERT_CRF_CUDA)
-// (device, stream, workspace)
+struct Argument<Samples> : Tuple<Samples, Size, View<const double, 3>, std::int64_t*> {};
 template <>
-cuda::Stream executor_of(const py::object& executor) {
-  const auto parts = executor.cast<py::tuple>();
-  if (parts.size() != 3) throw py::value_error("a stream is (device, stream, workspace)");
-  return {parts[0].cast<int>(), pointer<void>(parts[1].cast<Address>()),
-          pointer<void>(parts[2].cast<Address>())};
-}
-#endif
+struct Argument<cpu::Threads> : Tuple<cpu::Threads, int> {};
+template <>
+struct Argument<cuda::Stream> : Tuple<cuda::Stream, int, void*, void*> {};
 
-// Defines PREFIX + operation + SUFFIX for each operation of a table; the last argument is the executor.
+template <class Real, class Executor, class... Arguments>
+void define(py::module_& module, const std::string& name, const Operations<Real, Executor>& (*table)(),
+            std::ptrdiff_t (*Operations<Real, Executor>::*operation)(Arguments...)) {
+  module.def(name.c_str(), [=](const typename Argument<std::decay_t<Arguments>>::Given&... given) {
+    const py::gil_scoped_release unlocked;
+    return (table().*operation)(Argument<std::decay_t<Arguments>>::from(given)...);
+  });
+}
+
 template <class Real, class Executor>
 void define_operations(py::module_& module, const std::string& prefix, const std::string& suffix,
                        const Operations<Real, Executor>& (*table)()) {
-  using Problem = const py::tuple&;
-  using Object = const py::object&;
   using Table = Operations<Real, Executor>;
-  const auto run = [table](auto operation, Object executor, const auto&... arguments) {
-    const auto kernel = table().*operation;
-    const Executor given = executor_of<Executor>(executor);
-    const py::gil_scoped_release unlocked;
-    return kernel(arguments..., given);
-  };
-  const auto define = [&](const char* name, const auto& function) {
-    module.def((prefix + name + suffix).c_str(), function);
-  };
-  const auto gradient_at = [](Address emissions, Address start, Address transitions, Address end) {
-    return Gradient<Real>{pointer<Real>(emissions), pointer<Real>(start), pointer<Real>(transitions),
-                          pointer<Real>(end)};
-  };
-  define("log_partition",
-         [=](Problem problem, Object paths, Address value, Address log_z, Address messages, Object executor) {
-           const LogPartition<Real> out{pointer<Real>(value), pointer<Real>(log_z), pointer<Real>(messages)};
-           return run(&Table::log_partition, executor, chains_of<Real>(problem), paths_of(paths), out);
-         });
-  define("gradient",
-         [=](Problem problem, Object paths, Address grad, Address messages, Address log_z,
-             Address d_emissions, Address d_start, Address d_transitions, Address d_end, Object executor) {
-           return run(&Table::gradient, executor, chains_of<Real>(problem), paths_of(paths),
-                      pointer<const Real>(grad), pointer<const Real>(messages), pointer<const Real>(log_z),
-                      gradient_at(d_emissions, d_start, d_transitions, d_end));
-         });
-  define("value_and_gradient",
-         [=](Problem problem, Object paths, Address grad, Address value, Address d_emissions, Address d_start,
-             Address d_transitions, Address d_end, Object executor) {
-           return run(&Table::value_and_gradient, executor, chains_of<Real>(problem), paths_of(paths),
-                      pointer<const Real>(grad), pointer<Real>(value),
-                      gradient_at(d_emissions, d_start, d_transitions, d_end));
-         });
-  define("viterbi", [=](Problem problem, Address tags, Address scores, Object executor) {
-    const BestPaths<Real> out{1, pointer<std::int64_t>(tags), pointer<Real>(scores)};
-    return run(&Table::viterbi, executor, chains_of<Real>(problem), out);
-  });
-  define("k_best", [=](std::ptrdiff_t k, Problem problem, Address tags, Address scores, Object executor) {
-    const BestPaths<Real> out{k, pointer<std::int64_t>(tags), pointer<Real>(scores)};
-    return run(&Table::k_best, executor, chains_of<Real>(problem), out);
-  });
-  define("log_alphas", [=](Problem problem, Address alphas, Object executor) {
-    return run(&Table::log_alphas, executor, chains_of<Real>(problem), pointer<Real>(alphas));
-  });
-  define("sample",
-         [=](std::ptrdiff_t n, Problem problem, const py::tuple& uniforms, Address tags, Object executor) {
-           const Samples out{n, view_of<const double, 3>(uniforms), pointer<std::int64_t>(tags)};
-           return run(&Table::sample, executor, chains_of<Real>(problem), out);
-         });
+  define(module, prefix + "log_partition" + suffix, table, &Table::log_partition);
+  define(module, prefix + "gradient" + suffix, table, &Table::gradient);
+  define(module, prefix + "value_and_gradient" + suffix, table, &Table::value_and_gradient);
+  define(module, prefix + "viterbi" + suffix, table, &Table::viterbi);
+  define(module, prefix + "k_best" + suffix, table, &Table::k_best);
+  define(module, prefix + "log_alphas" + suffix, table, &Table::log_alphas);
+  define(module, prefix + "sample" + suffix, table, &Table::sample);
 }
 
 #if defined(PYBERT_CRF_CUDA)
 // (how many GPUs there are, CUDA's message)
-py::tuple cuda_devices() {
+std::tuple<int, const char*> cuda_devices() {
   const char* why = "";
   const int count = cuda::device_count(&why);
-  return py::make_tuple(count, why);
+  return {count, why};
 }
 #endif
 

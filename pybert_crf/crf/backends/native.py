@@ -68,7 +68,7 @@ def _forward(tags: Tensor | None, chain: Chain) -> Triple:
     log_z = torch.empty_like(value)
     messages = emissions.new_empty(emissions.shape)
     outputs = (value.data_ptr(), log_z.data_ptr(), messages.data_ptr())
-    wrong = _run("log_partition", emissions, _problem(chain), _paths(tags), *outputs)
+    wrong = _run("log_partition", emissions, _problem(chain), _paths(tags), outputs)
     _check_paths(wrong, tags, chain)
     return value, log_z, messages
 
@@ -77,8 +77,7 @@ def gradient(grad: Tensor, tags: Tensor | None, chain: Chain, messages: Tensor, 
     grad, messages, log_z = grad.contiguous(), messages.contiguous(), log_z.contiguous()
     gradients = _empty_gradients(chain)
     inputs = (grad.data_ptr(), messages.data_ptr(), log_z.data_ptr())
-    outputs = map(Tensor.data_ptr, gradients)
-    _run("gradient", chain.emissions, _problem(chain), _paths(tags), *inputs, *outputs)
+    _run("gradient", chain.emissions, _problem(chain), _paths(tags), *inputs, _addresses(gradients))
     return gradients
 
 
@@ -87,7 +86,7 @@ def value_and_gradient(grad: Tensor, tags: Tensor | None, chain: Chain) -> Value
     grad = grad.contiguous()
     value = torch.empty_like(grad)
     gradients = _empty_gradients(chain)
-    outputs = map(Tensor.data_ptr, (grad, value, *gradients))
+    outputs = (grad.data_ptr(), value.data_ptr(), _addresses(gradients))
     wrong = _run("value_and_gradient", chain.emissions, _problem(chain), _paths(tags), *outputs)
     _check_paths(wrong, tags, chain)
     return value, *gradients
@@ -97,7 +96,7 @@ def viterbi(chain: Chain) -> Pair:
     emissions, mask = chain.emissions, chain.mask
     tags = mask.new_empty(mask.shape, dtype=torch.int64)
     scores = emissions.new_empty(mask.shape[0])
-    _run("viterbi", emissions, _problem(chain), tags.data_ptr(), scores.data_ptr())
+    _run("viterbi", emissions, _problem(chain), (1, tags.data_ptr(), scores.data_ptr()))
     return tags, scores
 
 
@@ -107,7 +106,7 @@ def k_best(k: int, chain: Chain) -> Pair:
     emissions, mask = chain.emissions, chain.mask
     tags = mask.new_empty((k, *mask.shape), dtype=torch.int64)
     scores = emissions.new_empty((k, mask.shape[0]))
-    _run("k_best", emissions, k, _problem(chain), tags.data_ptr(), scores.data_ptr())
+    _run("k_best", emissions, _problem(chain), (k, tags.data_ptr(), scores.data_ptr()))
     return tags, scores
 
 
@@ -119,8 +118,8 @@ def log_alphas(chain: Chain) -> Tensor:
 
 def sample(uniforms: Tensor, chain: Chain) -> Tensor:
     tags = chain.mask.new_empty(uniforms.shape, dtype=torch.int64)
-    n, drawn = uniforms.shape[0], (uniforms.data_ptr(), *uniforms.stride())
-    _run("sample", chain.emissions, n, _problem(chain), drawn, tags.data_ptr())
+    n = uniforms.shape[0]
+    _run("sample", chain.emissions, _problem(chain), (n, _view(uniforms), tags.data_ptr()))
     return tags
 
 
@@ -132,7 +131,7 @@ def _run(operation: str, emissions: Tensor, *arguments: Any) -> int | None:
     """
     suffix = _SUFFIX[emissions.dtype]
     if emissions.is_cpu:
-        result: int | None = _kernel(f"{operation}_{suffix}")(*arguments, torch.get_num_threads())
+        result: int | None = _kernel(f"{operation}_{suffix}")(*arguments, (torch.get_num_threads(),))
         return result
     _enqueue(_kernel(f"cuda_{operation}_{suffix}"), emissions, arguments)
     return None
@@ -162,13 +161,22 @@ def _enqueue(kernel: Any, emissions: Tensor, arguments: tuple[Any, ...]) -> None
     kernel(*arguments, (index, stream, workspace.data_ptr()))
 
 
-def _problem(chain: Chain) -> tuple[tuple[int, ...], ...]:
-    """The sizes, and the address and strides (in elements) of each tensor, as the kernels take them."""
-    return (tuple(chain.emissions.shape), *[(part.data_ptr(), *part.stride()) for part in chain])
+def _problem(chain: Chain) -> tuple[Any, ...]:
+    """The sizes and tensors of a chain, as the kernels take them."""
+    return (*chain.emissions.shape, *map(_view, chain))
 
 
-def _paths(tags: Tensor | None) -> tuple[int, ...] | None:
-    return None if tags is None else (tags.data_ptr(), *tags.stride())
+def _view(tensor: Tensor) -> tuple[int, tuple[int, ...]]:
+    """The address and the strides, in elements, of a tensor."""
+    return tensor.data_ptr(), tensor.stride()
+
+
+def _addresses(tensors: tuple[Tensor, ...]) -> tuple[int, ...]:
+    return tuple(map(Tensor.data_ptr, tensors))
+
+
+def _paths(tags: Tensor | None) -> tuple[int, tuple[int, ...]]:
+    return (0, (0, 0)) if tags is None else _view(tags)
 
 
 def _check_paths(wrong: int | None, tags: Tensor | None, chain: Chain) -> None:

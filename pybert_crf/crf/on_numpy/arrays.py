@@ -79,7 +79,7 @@ class ArrayChain:
         """
         B = len(self.mask)
         value, log_z, messages = self._empty(B), self._empty(B), self._empty(*self.emissions.shape)
-        wrong = self._call("log_partition", _view(paths), *map(_address, (value, log_z, messages)))
+        wrong = self._call("log_partition", _paths(paths), tuple(map(_address, (value, log_z, messages))))
         self._check_paths(wrong, paths)
         return value
 
@@ -95,7 +95,8 @@ class ArrayChain:
         grad = np.ascontiguousarray(given, dtype).reshape(B)
         value, d_emissions = self._empty(B), self._empty(*self.emissions.shape)
         outputs = (value, d_emissions, self._empty(K), self._empty(K, K), self._empty(K))
-        wrong = self._call("value_and_gradient", _view(paths), *map(_address, (grad, *outputs)))
+        addresses = (_address(grad), _address(value), tuple(map(_address, outputs[1:])))
+        wrong = self._call("value_and_gradient", _paths(paths), *addresses)
         self._check_paths(wrong, paths)
         return outputs
 
@@ -111,7 +112,7 @@ class ArrayChain:
     def best(self) -> tuple[Array, Array]:
         """The best paths (B, T) int64 and their scores (B,)."""
         tags, scores = np.empty(self.mask.shape, np.int64), self._empty(len(self.mask))
-        self._call("viterbi", _address(tags), _address(scores))
+        self._call("viterbi", (1, _address(tags), _address(scores)))
         return tags, scores
 
     def k_best(self, k: int) -> tuple[Array, Array]:
@@ -122,7 +123,7 @@ class ArrayChain:
         def best(begin: int, end: int) -> tuple[Array, Array]:
             rows = replace(self, emissions=self.emissions[begin:end], mask=self.mask[begin:end])
             tags, scores = np.empty((k, *rows.mask.shape), np.int64), self._empty(k, len(rows.mask))
-            rows._call("k_best", _address(tags), _address(scores), count=k)
+            rows._call("k_best", (k, _address(tags), _address(scores)))
             return tags, scores
 
         parts = in_slices(best, B, self.threads, float(T) * K * K * k)
@@ -132,7 +133,7 @@ class ArrayChain:
     def sample(self, uniforms: Array) -> Array:
         """A path (n, B, T) int64 for each of the uniforms (n, B, T) in [0, 1)."""
         tags = np.empty(uniforms.shape, np.int64)
-        self._call("sample", _view(uniforms), _address(tags), count=len(uniforms))
+        self._call("sample", (len(uniforms), _view(uniforms), _address(tags)))
         return tags
 
     def check_best(self, scores: Array) -> None:
@@ -156,12 +157,11 @@ class ArrayChain:
     def _empty(self, *shape: int) -> Array:
         return np.empty(shape, self.emissions.dtype)
 
-    def _call(self, operation: str, *arguments: Any, count: int | None = None) -> Any:
+    def _call(self, operation: str, *arguments: Any) -> Any:
         arrays = (self.emissions, self.mask, self.start, self.transitions, self.end)
-        problem = (self.emissions.shape, *map(_view, arrays))
-        before = () if count is None else (count,)
+        problem = (*self.emissions.shape, *map(_view, arrays))
         kernel = getattr(_native, f"{operation}_{self.emissions.dtype.name}")
-        return kernel(*before, problem, *arguments, self.threads)
+        return kernel(problem, *arguments, (self.threads,))
 
 
 def _nan_or_inf(array: Array) -> str:
@@ -210,8 +210,10 @@ def _address(array: Array) -> int:
     return array.ctypes.data
 
 
-def _view(array: Array | None) -> tuple[int, ...] | None:
+def _view(array: Array) -> tuple[int, tuple[int, ...]]:
     """The address and the strides, in elements, as the kernels take them."""
-    if array is None:
-        return None
-    return (array.ctypes.data, *(stride // array.itemsize for stride in array.strides))
+    return array.ctypes.data, tuple(stride // array.itemsize for stride in array.strides)
+
+
+def _paths(paths: Array | None) -> tuple[int, tuple[int, ...]]:
+    return (0, (0, 0)) if paths is None else _view(paths)
