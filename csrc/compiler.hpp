@@ -27,6 +27,12 @@
 #define PYBERT_CRF_NOINLINE
 #endif
 
+// Vector types that behave like numbers. Without them (MSVC; PYBERT_CRF_SCALAR, by which other compilers test
+// that code) a register is one number.
+#if defined(__GNUC__) && !defined(PYBERT_CRF_SCALAR)
+#define PYBERT_CRF_VECTORS
+#endif
+
 // Before a loop over the registers of a group, which must not remain a loop: an array that is indexed at run
 // time is not kept in registers.
 #if defined(__clang__) || defined(__CUDACC__)

@@ -63,6 +63,9 @@ PYBERT_CRF_INLINE bool is_nan(double x) {
 PYBERT_CRF_INLINE bool is_nan_or_inf(double x) {
   return !(x < std::numeric_limits<double>::infinity());
 }
+PYBERT_CRF_INLINE bool is_nan_or_inf(float x) {
+  return !(x < std::numeric_limits<float>::infinity());
+}
 
 // 1 / n!, the coefficients of exp.
 template <class Real>

@@ -13,7 +13,7 @@
 
 namespace pybert_crf::PYBERT_CRF_TARGET {
 
-#if !defined(__GNUC__)
+#if !defined(PYBERT_CRF_VECTORS)
 constexpr int register_bytes = 0;  // no vector types: a register is one number
 #elif defined(__AVX512F__)
 constexpr int register_bytes = 64;
@@ -30,7 +30,7 @@ struct RegisterOf {
   using Bits = typename Format<Number>::Bits;
 };
 
-#if defined(__GNUC__)
+#if defined(PYBERT_CRF_VECTORS)
 #define PYBERT_CRF_REGISTER(number, bits, bytes)             \
   template <>                                                \
   struct RegisterOf<number, bytes> {                         \
@@ -69,7 +69,7 @@ struct Registers {
       return bits_as<To>(_mm512_maskz_cvtpd_ps(0xFF, bits_as<__m512d>(from)));
     }
 #endif
-#if defined(__GNUC__)
+#if defined(PYBERT_CRF_VECTORS)
     if constexpr (per_register > 1) {
       return __builtin_convertvector(from, To);
     } else {
@@ -215,7 +215,7 @@ struct Registers {
   }
 
   static PYBERT_CRF_INLINE Work lane_of(const Register& numbers, int lane) {
-#if defined(__GNUC__)
+#if defined(PYBERT_CRF_VECTORS)
     if constexpr (per_register > 1) return numbers[lane];
 #endif
     (void)lane;

@@ -96,10 +96,11 @@ class Oracle {
   }
 
   Long emission(std::size_t at, std::size_t tag) const {
-    return chains_.emissions(row_, positions[at], static_cast<std::ptrdiff_t>(tag));
+    return static_cast<Long>(chains_.emissions(row_, positions[at], static_cast<std::ptrdiff_t>(tag)));
   }
   Long transition(std::size_t from, std::size_t to) const {
-    return chains_.transitions(static_cast<std::ptrdiff_t>(from), static_cast<std::ptrdiff_t>(to));
+    return static_cast<Long>(
+        chains_.transitions(static_cast<std::ptrdiff_t>(from), static_cast<std::ptrdiff_t>(to)));
   }
 
   void recur() {
@@ -112,7 +113,7 @@ class Oracle {
           terms[i] = alpha[at - 1][i] + transition(i, j);
           paths[i] = highest[at - 1][i] + transition(i, j);
         }
-        const Long first = chains_.start(static_cast<std::ptrdiff_t>(j));
+        const Long first = static_cast<Long>(chains_.start(static_cast<std::ptrdiff_t>(j)));
         alpha[at][j] = emission(at, j) + (at == 0 ? first : log_sum(terms));
         highest[at][j] = emission(at, j) + (at == 0 ? first : *std::max_element(paths.begin(), paths.end()));
       }
@@ -124,7 +125,7 @@ class Oracle {
                                        : log_sum(terms);
       }
     for (std::size_t j = 0; j < K; ++j) {
-      const Long last = chains_.end(static_cast<std::ptrdiff_t>(j));
+      const Long last = static_cast<Long>(chains_.end(static_cast<std::ptrdiff_t>(j)));
       terms[j] = alpha[length - 1][j] + last;
       paths[j] = highest[length - 1][j] + last;
     }

@@ -22,7 +22,7 @@ done
 # What clang takes twice as long to compile with, the sanitizers' tests check (run_sanitizers.sh): each access for
 # null, alignment and overflow of the pointer.
 cmake -S "$root" -B "$build" -DCMAKE_BUILD_TYPE=None -DCMAKE_CXX_COMPILER=clang++ -DPYBERT_CRF_MODULE=OFF \
-  -DPYBERT_CRF_TESTS=ON -DPYBERT_CRF_FUZZER=ON -DPYBERT_CRF_INSTRUCTION_SETS="$sets" \
+  -DPYBERT_CRF_TESTS=ON -DPYBERT_CRF_FUZZER=ON -DPYBERT_CRF_WERROR=ON -DPYBERT_CRF_INSTRUCTION_SETS="$sets" \
   -DCMAKE_CXX_FLAGS="-O1 -g1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize=null,alignment,object-size,vptr,pointer-overflow -fno-sanitize-recover=all -fno-omit-frame-pointer -DPYBERT_CRF_SANITIZED" > /dev/null
 cmake --build "$build" --target fuzz_operations --parallel 2
 cd "$build"
