@@ -26,7 +26,7 @@ for verb in VERBS.values():
     app.command(verb.name, epilog=f"Example: `{verb.example}`", no_args_is_help=verb.needs_arguments)(
         verb.command()
     )
-app.command("info", epilog="Example: `pybert-crf info`")(info.command)
+app.command("info", epilog="Example: `pybert-crf info my-tagger`")(info.command)
 
 
 def _version(wanted: bool) -> None:

@@ -1,13 +1,60 @@
-"""``pybert-crf info``: versions, and which CRF backends work here."""
+"""``pybert-crf info``: versions, and which CRF backends work here; or what a model is."""
 
 from __future__ import annotations
 
 import importlib
 import platform
+from typing import Annotated
+
+import typer
 
 
-def command() -> None:
-    """Show versions, devices, and which CRF backends are usable and why the others are not."""
+def command(
+    model: Annotated[
+        str | None, typer.Argument(help="A saved tagger or an encoder: directory or hub name.")
+    ] = None,
+) -> None:
+    """Show versions, devices, and which CRF backends are usable and why the others are not.
+
+    With MODEL show what it is: type of encoder, attention, sizes, and a tagger's labels.
+    """
+    if model is None:
+        _show_installation()
+    else:
+        _show_model(model)
+
+
+def _show_model(model: str) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from pybert_crf.encoders import load_encoder, naming, read_config, resolve
+    from pybert_crf.model import SECTION, read_tagger_config
+
+    directory = resolve(model)
+    with naming(directory):
+        values = read_config(directory)
+        own = read_tagger_config(directory)[SECTION] if SECTION in values else None
+        encoder, _ = load_encoder(directory, values)
+    rows = [("type", encoder.description)]
+    sizes = ("num_layers", "layers"), ("hidden_size", "wide"), ("vocab_size", "pieces in the vocabulary")
+    rows.append(("sizes", ", ".join(f"{getattr(encoder.config, name):,} {what}" for name, what in sizes)))
+    rows.append(("parameters", f"{sum(each.numel() for each in encoder.parameters()):,}"))
+    rows.append(("window", f"{encoder.config.max_length:,} pieces read at once"))
+    if own is None:
+        rows.append(("tagger", "none, an encoder alone"))
+    else:
+        told = own["scheme"] or "plain tags"
+        rows.append(("tagger", f"{told}, one tag for each {own.get('unit', 'unit')}"))
+        rows.append(("labels", ", ".join(own["labels"])))
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for name, told in rows:
+        table.add_row(name, Text(told))
+    Console(soft_wrap=True).print(table)
+
+
+def _show_installation() -> None:
     import numpy
     import torch
     from rich.console import Console

@@ -104,11 +104,12 @@ def examine_corpora(corpora: Mapping[str, Corpus], unit: str) -> list[Finding]:
 
 def _tokenizer(model: str, unit: str) -> tuple[UnitTokenizer, int]:
     """The tokenizer of a model, and the positions of its encoder."""
-    from pybert_crf.encoders import config_from_json, read_config, resolve
+    from pybert_crf.encoders import longest_input, naming, read_config, resolve
     from pybert_crf.text.tokenizer import UnitTokenizer
 
     directory = resolve(model)
-    positions = config_from_json(read_config(directory)).max_length
+    with naming(directory):
+        positions = longest_input(read_config(directory))
     return UnitTokenizer.from_directory(directory, unit), positions
 
 

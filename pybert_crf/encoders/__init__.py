@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from pybert_crf.encoders.adapter import AdaptedConfig, AdaptedEncoder, AnyEncoder, load_encoder, open_encoder
+from pybert_crf.encoders.adapted import (
+    AdaptedConfig,
+    AdaptedEncoder,
+    AnyEncoder,
+    load_encoder,
+    longest_input,
+    open_encoder,
+)
 from pybert_crf.encoders.checkpoint import (
     CheckpointError,
     ConfigError,
@@ -33,6 +40,7 @@ __all__ = [
     "config_to_json",
     "is_finite",
     "load_encoder",
+    "longest_input",
     "naming",
     "open_encoder",
     "read_config",

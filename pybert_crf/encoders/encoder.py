@@ -116,6 +116,16 @@ class Encoder(Transformer):
         write_json(directory / "config.json", config_to_json(self.config))
 
     @property
+    def bidirectional(self) -> bool:
+        """Whether every piece sees the whole text."""
+        return True
+
+    @property
+    def description(self) -> str:
+        """One line on its type and its attention."""
+        return f"{self.config.model_type} encoder: attends both ways"
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What who trains the encoder should know."""
         return ()

@@ -34,7 +34,7 @@ class Options:
             if told.choices:
                 self._check(
                     known.name,
-                    getattr(self, known.name) in told.choices,
+                    getattr(self, known.name) in (None, *told.choices),
                     f"be one of {', '.join(told.choices)}",
                 )
             if told.bound is not None:

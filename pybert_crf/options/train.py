@@ -89,6 +89,17 @@ class TrainOptions(RunOptions, CorpusOptions):
         elsewhere="dropout-rate classifier-dropout hidden-dropout-prob",
     )
 
+    attention: str | None = option(
+        None,
+        "What a piece sees: both, the whole text, also in a decoder (GPT-2, Qwen3 …), which was trained to "
+        "see only what precedes it; causal, which leaves a decoder so.",
+        "一个词片能看到什么：both 为整个文本，解码器（GPT-2、Qwen3 等）也是如此，尽管训练时只能看到前面；"
+        "causal 让解码器保持只看前面。",
+        choices=("both", "causal"),
+        default_text="both; of a tagger, as it was trained",
+        elsewhere="bidirectional is-causal causal unidirectional",
+    )
+
     def __post_init__(self) -> None:
         self._as_tuples("train", "dev", "test")
         super().__post_init__()
@@ -98,6 +109,13 @@ class TrainOptions(RunOptions, CorpusOptions):
             raise ValueError("missing: dev, on which the best epoch is chosen, or dev_share, such as 0.1")
         if self.dev and self.dev_share is not None:
             raise ValueError("dev and dev_share exclude each other")
+        if self.from_scratch:
+            self._check("attention", self.attention != "causal", f"be both from scratch (model {self.model})")
+
+    @property
+    def bidirectional(self) -> bool | None:
+        """What `attention` says of an encoder that allows either; None if that is not said."""
+        return None if self.attention is None else self.attention == "both"
 
     def rates(self) -> tuple[float, float]:
         """Peak learning rates of the encoder and of the linear and CRF layers."""

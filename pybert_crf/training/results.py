@@ -42,6 +42,7 @@ def write_results(result: Finished[Any], card: str, options: RunOptions, **more:
 def tagger_card(result: Finished[Report], tagger: Tagger, options: TrainOptions) -> str:
     """The model card of a tagger: front matter, use, data, figures."""
     config = tagger.model.encoder.config
+    encoder = tagger.model.encoder.description
     test = _table(result.test) if result.test else "No test file was given."
     return f"""---
 library_name: pybert-crf
@@ -63,6 +64,7 @@ for entity in tagger("…"):
 ```
 
 - Starts from: {_origin(options)}
+- {encoder[:1].upper()}{encoder[1:]}
 - Labels ({tagger.scheme}, one for each {tagger.unit}): {", ".join(tagger.model.labels)}
 - Trained on {_files(options.files("train"))}, best of {len(result.history)} epochs: {result.epoch}
 

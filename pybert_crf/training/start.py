@@ -9,9 +9,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pybert_crf.encoders import AdaptedConfig, Encoder, EncoderConfig, read_config, read_tensors
+from pybert_crf.encoders import AdaptedConfig, AnyEncoder, Encoder, EncoderConfig, read_config, read_tensors
 from pybert_crf.model import SECTION, BertCRF
-from pybert_crf.options import RunOptions
+from pybert_crf.options import RunOptions, TrainOptions
 from pybert_crf.text.tagging.schemes import OUTSIDE, PLAIN, role
 from pybert_crf.text.tokenizer import UnitTokenizer
 
@@ -45,6 +45,17 @@ def check_vocabulary(
             f"{options.model}: its tokenizer has {tokenizer.vocab_size} pieces, "
             f"its encoder only {config.vocab_size}"
         )
+
+
+def check_attention(encoder: AnyEncoder, options: TrainOptions) -> None:
+    """Check that a checkpoint's encoder attends as `options.attention` says, if it does.
+
+    Raises:
+        ValueError: the encoder does not allow it.
+    """
+    if options.bidirectional not in (None, encoder.bidirectional):
+        other = "both" if encoder.bidirectional else "causal"
+        raise ValueError(f"attention must be {other} for {options.model} ({encoder.description})")
 
 
 class Head(NamedTuple):

@@ -32,7 +32,7 @@ from pybert_crf.training.loop import TrainingLoop, build_accelerator
 from pybert_crf.training.mean_loss import mean_loss
 from pybert_crf.training.optimizer import build_optimizer
 from pybert_crf.training.results import tagger_card, write_results
-from pybert_crf.training.start import check_vocabulary, new_encoder, new_tokenizer, read_head
+from pybert_crf.training.start import check_attention, check_vocabulary, new_encoder, new_tokenizer, read_head
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -75,7 +75,8 @@ def build_tagger(corpora: Corpora, options: TrainOptions) -> Tagger:
 
     Raises:
         FileNotFoundError: the pretrained encoder or a file of it is missing.
-        ValueError: encoder and tokenizer do not fit together, or a saved tagger has another unit.
+        ValueError: encoder and tokenizer do not fit together, the encoder does not allow the attention that
+            is asked for, or a saved tagger has another unit.
     """
     head = None
     if options.from_scratch:
@@ -85,7 +86,8 @@ def build_tagger(corpora: Corpora, options: TrainOptions) -> Tagger:
     else:
         directory = resolve(options.model, revision=options.revision)
         tokenizer = UnitTokenizer.from_directory(directory, corpora.unit)
-        encoder = open_encoder(directory)
+        encoder = open_encoder(directory, bidirectional=options.bidirectional)
+        check_attention(encoder, options)
         check_vocabulary(tokenizer, encoder.config, options)
         head = read_head(directory)
     scheme = corpora.train.scheme if head is None else head.scheme or corpora.train.scheme

@@ -133,6 +133,20 @@ def test_predict_covers_a_long_paragraph(run: Run, model: Path, tmp_path: Path) 
     assert len(done.stdout.strip().split("\n")) == 2000
 
 
+def test_info_of_a_model(run: Run, model: Path, tmp_path: Path) -> None:
+    done = run("info", model)
+    assert done.returncode == 0
+    assert "bert encoder: attends both ways" in done.stdout
+    assert "2 layers, 128 wide" in done.stdout
+    assert "BIO, one tag for each char" in done.stdout
+    assert "O, B-PER, I-PER, B-LOC" in done.stdout
+    Encoder.from_size("tiny", vocab_size=50).save_pretrained(tmp_path)
+    assert "none, an encoder alone" in run("info", tmp_path).stdout
+    gone = run("info", tmp_path / "none")
+    assert (gone.returncode, gone.stdout) == (1, "")
+    assert "neither a directory nor" in gone.stderr
+
+
 def test_info_names_every_backend_and_why(run: Run) -> None:
     done = run("info")
     assert done.returncode == 0

@@ -16,8 +16,13 @@ from pybert_crf.debug_data import examine
 from pybert_crf.debug_data.page import html_page
 from pybert_crf.demo.grammar import make_corpus
 from pybert_crf.encoders import Encoder, EncoderConfig
+from pybert_crf.reading import ConfigError
 from pybert_crf.text.corpora import CorpusError, Habits, Sentence, read_corpus, write_columns
 from pybert_crf.text.tokenizer import UnitTokenizer
+
+sys.path.append(str(Path(__file__).parents[1] / "encoders"))
+
+from adapter_cases import their_model, write_their, write_tokenizer
 
 GOOD = "Mara B-PER\nlives O\nin O\nnew O\nOslo B-LOC\n\n"
 
@@ -121,6 +126,22 @@ def test_a_model_is_held_against_the_files(found, tmp_path: Path) -> None:  # ty
     assert any(
         "1 sentences are longer than a window" in text and "1 entities are taken" in text for text in texts
     )
+
+
+def test_a_model_of_transformers_is_held_against_the_files(found, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """Of a type without a table here; its windows have no special pieces, and no weights are read."""
+    write_their(tmp_path / "m", their_model("gpt2", n_positions=16))
+    write_tokenizer(tmp_path / "m", "bytes", ["Oslo Mara Mara"] * 9)
+    long = ["Mara B-PER\n" + "Mara I-PER\n" * (size - 1) + "\n" for size in (16, 17)]
+    for text in long:
+        texts = [text for *_, text in found(many(20) + text, model=str(tmp_path / "m"))]
+        assert any("1 sentences are longer than a window" in each for each in texts) is (text is long[1])
+    values = json.loads((tmp_path / "m" / "config.json").read_text())
+    (tmp_path / "m" / "config.json").write_text(json.dumps(values | {"model_type": "frobnicate"}))
+    with pytest.raises(
+        ConfigError, match=rf"^{tmp_path / 'm'}: config.json: unknown model_type 'frobnicate'"
+    ):
+        found(many(20), model=str(tmp_path / "m"))
 
 
 @pytest.fixture(scope="module")

@@ -46,6 +46,8 @@ DECODERS: dict[str, dict[str, Any]] = {
         "window_size": 24,
     },
     "gptj": {**_GPT, "rotary_dim": 4},
+    "opt": {**_COMMON, "ffn_dim": 40, "word_embed_proj_dim": 32},
+    "bloom": {"hidden_size": 32, "n_layer": 2, "n_head": 4},
     "qwen2": {**_COMMON, "num_key_value_heads": 2},
     "qwen3": _GROUPED,
     "llama": _GROUPED,
@@ -65,6 +67,11 @@ ENCODERS: dict[str, dict[str, Any]] = {
     "roformer": _COMMON,
     "longformer": {**_ROBERTA, "attention_window": 40},
 }
+CAUSAL: dict[str, dict[str, Any]] = {
+    "mamba": {"hidden_size": 32, "num_hidden_layers": 2, "state_size": 4},
+    "mpt": {"d_model": 32, "n_layers": 2, "n_heads": 4},
+}
+"""Decoders that cannot attend both ways."""
 ENCODER_DECODERS: dict[str, dict[str, Any]] = {
     "t5": _T5,
     "mt5": _T5,
@@ -73,6 +80,7 @@ ENCODER_DECODERS: dict[str, dict[str, Any]] = {
     "m2m_100": _BART,
 }
 CASES = {**DECODERS, **ENCODERS, **ENCODER_DECODERS}
+ALL = {**CASES, **CAUSAL}
 IDS = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
 NEEDS_IDS = {"modernbert", "eurobert", "rembert", *ENCODER_DECODERS, "ctrl", "openai-gpt"}
 
@@ -87,7 +95,7 @@ def their_model(name: str, seed: int = 0, **changes: Any) -> Any:
         settings |= {"cls_token_id": 1, "sep_token_id": 2}
     if name in ENCODER_DECODERS:
         settings |= {"decoder_start_token_id": 2, "forced_eos_token_id": None}
-    config = transformers.AutoConfig.for_model(name, **(settings | CASES[name] | changes))
+    config = transformers.AutoConfig.for_model(name, **(settings | ALL[name] | changes))
     torch.manual_seed(seed)
     return transformers.AutoModel.from_config(config).eval()
 

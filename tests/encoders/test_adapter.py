@@ -12,12 +12,12 @@ import pytest
 import torch
 from adapter_cases import (
     CASES,
+    CAUSAL,
     DECODERS,
     ENCODER_DECODERS,
     ENCODERS,
     LENGTH,
     VOCAB,
-    WINDOW,
     each_type,
     their_model,
     their_states,
@@ -30,7 +30,7 @@ from pybert_crf.encoders import AdaptedEncoder, CheckpointError, ConfigError, En
 IDS = torch.randint(5, VOCAB, (2, 20), generator=torch.Generator().manual_seed(1))
 MASK = torch.arange(20) < torch.tensor([[20], [13]])
 
-MAX_LENGTHS = dict.fromkeys(CASES, LENGTH) | {"t5": 512, "mt5": 512, "mistral": WINDOW, "gemma3_text": WINDOW}
+MAX_LENGTHS = dict.fromkeys(CASES, LENGTH) | {"t5": 512, "mt5": 512, "bloom": 512}
 MAX_LENGTHS |= {"camembert": LENGTH - 2, "longformer": LENGTH - 2}
 
 
@@ -66,6 +66,9 @@ def test_states_and_directions(name: str, tmp_path: Path) -> None:
     changed = IDS.clone()
     changed[:, 12] = (changed[:, 12] + 1) % (VOCAB - 5) + 5
     assert (encoder(changed, MASK) - states)[1, 0].abs().max() > 1e-6  # its last piece, and its first state
+    assert as_trained.description.endswith("sees only what precedes it") is (name in DECODERS)
+    assert ("a decoder that attends both ways here" in encoder.description) is (name in DECODERS)
+    assert ("its decoder is left out" in encoder.description) is (name in ENCODER_DECODERS)
     if name in DECODERS:
         assert torch.equal(as_trained(changed, MASK)[1, 0], as_trained(IDS, MASK)[1, 0])
     padded = IDS.masked_fill(~MASK, 3)
@@ -79,7 +82,8 @@ def test_states_and_directions(name: str, tmp_path: Path) -> None:
     assert (encoder.device.type, encoder.dtype) == ("cpu", torch.float32)
 
     encoder.save_pretrained(tmp_path / "saved")
-    assert not any("decoder" in key for key in load_file(tmp_path / "saved" / "model.safetensors"))
+    saved = load_file(tmp_path / "saved" / "model.safetensors")
+    assert name not in ENCODER_DECODERS or not any("decoder" in key for key in saved)
     again = opened(tmp_path / "saved")
     assert again.config == encoder.config
     assert torch.equal(again(IDS, MASK), states)
@@ -191,15 +195,51 @@ def test_our_own_types_are_ours(tmp_path: Path) -> None:
     assert isinstance(open_encoder(tmp_path), Encoder)
 
 
+@pytest.mark.parametrize("name", CAUSAL)
 @torch.no_grad()
-def test_what_stays_causal_says_so(tmp_path: Path) -> None:
-    import transformers
-
-    config = transformers.BloomConfig(vocab_size=VOCAB, hidden_size=32, n_layer=2, n_head=4)
-    write_their(tmp_path, transformers.BloomModel(config))
+def test_what_stays_causal_says_so(name: str, tmp_path: Path) -> None:
+    theirs = their_model(name)
+    write_their(tmp_path, theirs)
     encoder = opened(tmp_path)
-    assert not encoder.config.bidirectional
-    assert encoder.notes == ("bloom encoder: each piece sees only what precedes it",)
+    assert not encoder.bidirectional
+    (note,) = encoder.notes
+    assert note == encoder.description
+    reasons = {
+        "mamba": "its class of transformers",
+        "mpt": "its position scores (ALiBi) grow",
+    }
+    assert note.startswith(f"{name} encoder, of transformers: stays causal, since {reasons[name]}")
+    assert note.endswith(": each piece sees only what precedes it")
+    assert torch.equal(encoder(IDS, MASK)[MASK], their_states(theirs, IDS, MASK)[MASK])
+    asked = opened(tmp_path, bidirectional=False)
+    assert asked.description.endswith("causal, as it was trained: each piece sees only what precedes it")
+
+
+@pytest.mark.parametrize("name", ["qwen3", "llama", "gptj", "opt", "ctrl", "gpt2"])
+@torch.no_grad()
+def test_both_ways_is_what_transformers_computes_with_a_square_mask(name: str, tmp_path: Path) -> None:
+    """An independent way: classes of transformers add a mask of (batch, 1, length, length) as it is."""
+    theirs = their_model(name)
+    write_their(tmp_path, theirs)
+    square = torch.zeros(2, 1, 20, 20).masked_fill(~MASK[:, None, None], torch.finfo(torch.float32).min)
+    positions = torch.arange(20).expand(2, -1)
+    expected = theirs(input_ids=IDS, attention_mask=square, position_ids=positions).last_hidden_state
+    states = opened(tmp_path)(IDS, MASK)
+    assert (states - expected)[MASK].abs().max() < 1e-5
+
+
+@torch.no_grad()
+def test_alibi_falls_on_both_sides(tmp_path: Path) -> None:
+    """Its scores depend on distances alone: a text read backwards has the same states, backwards."""
+    theirs = their_model("bloom")
+    write_their(tmp_path, theirs)
+    encoder = opened(tmp_path)
+    states = encoder(IDS)
+    assert (encoder(IDS.flip(1)) - states.flip(1)).abs().max() < 1e-5
+    assert (states[:, 0] - their_states(theirs, IDS, torch.ones_like(IDS))[:, 0]).abs().max() > 1e-3
+    encoder.model.config.is_causal = True  # and where nothing follows they are those of transformers
+    causal = encoder(IDS)
+    assert (causal - their_states(theirs, IDS, torch.ones_like(IDS))).abs().max() < 1e-5
 
 
 @pytest.mark.parametrize("name", ["gpt2", "qwen3", "gpt_neo", "gptj", "modernbert", "t5"])

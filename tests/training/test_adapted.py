@@ -65,10 +65,54 @@ def test_training(name: str, options: Make, corpus: Path, tmp_path: Path) -> Non
 def test_training_goes_on(name: str, options: Make, corpus: Path, tmp_path: Path) -> None:
     directory = start(tmp_path / "start", name, corpus)
     chosen = {"learning_rate": 2e-3, "batch_tokens": 128}
-    first = train(options(model=str(directory), epochs=8, out=str(tmp_path / "first"), **chosen))
+    first = train(options(model=str(directory), epochs=14, out=str(tmp_path / "first"), **chosen))
     assert first.dev.f1 > 0.9
     second = train(options(model=str(first.out), epochs=1, out=str(tmp_path / "second"), **chosen))
     assert second.dev.f1 > 0.9
+
+
+def test_a_causal_tagger(options: Make, corpus: Path, tmp_path: Path) -> None:
+    """What is asked for is trained, saved, loaded, gone on with, and said in the log and the card."""
+    directory = start(tmp_path / "start", "qwen3", corpus)
+    chosen = {"epochs": 1, "learning_rate": 2e-3, "batch_tokens": 512}
+    notes: list[str] = []
+
+    def observe(event: object) -> None:
+        notes.extend(getattr(event, "notes", ()))
+
+    result = train(options(model=str(directory), attention="causal", **chosen), observe)
+    told = "qwen3 encoder, of transformers: causal, as it was trained: each piece sees only what precedes it"
+    assert told in notes
+    assert told[1:] in (Path(result.out) / "README.md").read_text("utf-8")
+    tagger = Tagger.from_pretrained(result.out)
+    assert not tagger.model.encoder.bidirectional
+    ids = torch.arange(10, 18)[None]
+    changed = torch.cat([ids[:, :-1], ids[:, :1]], 1)
+    with torch.inference_mode():
+        assert torch.equal(tagger.model.encoder(ids)[:, :-1], tagger.model.encoder(changed)[:, :-1])
+
+    on = {"out": str(tmp_path / "on"), **chosen}
+    on_again = train(options(model=str(result.out), **on))  # by default as the tagger was trained
+    assert not Tagger.from_pretrained(on_again.out).model.encoder.bidirectional
+    changed_mind = train(options(model=str(result.out), attention="both", overwrite=True, **on))
+    assert Tagger.from_pretrained(changed_mind.out).model.encoder.bidirectional
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "allowed"), [("bart", "causal", "both"), ("mpt", "both", "causal")]
+)
+def test_attention_that_an_encoder_does_not_allow(
+    name: str, asked: str, allowed: str, options: Make, corpus: Path, tmp_path: Path
+) -> None:
+    directory = start(tmp_path / "start", name, corpus)
+    with pytest.raises(ValueError, match=rf"attention must be {allowed} for .*start \({name} encoder, of "):
+        train(options(model=str(directory), attention=asked))
+
+
+def test_a_new_encoder_attends_both_ways(options: Make) -> None:
+    with pytest.raises(ValueError, match=r"attention must be both from scratch \(model tiny\), got 'causal'"):
+        options(model="tiny", attention="causal")
+    assert options(model="tiny", attention="both").bidirectional
 
 
 @pytest.mark.parametrize("name", ["gpt2", "t5"])
@@ -115,9 +159,10 @@ def test_long_texts_are_read_in_windows(name: str, corpus: Path, tmp_path: Path)
         return forward(input_ids, *rest)
 
     tagger.model.encoder.forward = spy  # type: ignore[method-assign]
-    (tagging,) = tagger.tag_units([list("王甲在京。" * 20)])
-    assert len(tagging.tags) == 100
-    assert set(lengths) == {tagger.model.encoder.config.max_length}
+    longest = tagger.model.encoder.config.max_length
+    (tagging,) = tagger.tag_units([list("王甲在京。" * longest)])
+    assert len(tagging.tags) == 5 * longest
+    assert set(lengths) == {longest}
 
 
 def small_tagger(name: str, corpus: Path, directory: Path) -> Tagger:

@@ -237,6 +237,7 @@ def embeddings_of(model: nn.Module) -> nn.Embedding:
 
 
 def prefix_of(model: Any) -> str:
+    """What precedes a model's names in the checkpoint of a larger one, as "roberta."; often nothing."""
     name = str(model.base_model_prefix or "")
     return f"{name}." if name else ""
 

@@ -1,4 +1,4 @@
-"""Encoders of transformers behind our interface: every ``model_type`` that has no table here.
+"""A model of transformers as an encoder.
 
 The model is transformers' own class, with its own names of tensors and its own config.json. Of an
 encoder-decoder only the encoder is built and kept. Code that a checkpoint brings along is never run.
@@ -10,34 +10,23 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from pybert_crf.encoders.checkpoint import (
-    CheckpointError,
-    ConfigError,
-    config_from_json,
-    naming,
-    read_config,
-    read_tensors,
-    resolve,
-    write_tensors,
-)
-from pybert_crf.encoders.encoder import Encoder
-from pybert_crf.encoders.families import FAMILIES
-from pybert_crf.encoders.their_models import (
+from pybert_crf.encoders.adapted.attention import attend_both_ways, sees_the_last
+from pybert_crf.encoders.adapted.their_models import (
     body_of,
     check_tensors,
     describing,
     embeddings_of,
     empty_model,
     fill,
-    library,
     prefix_of,
     read_their_config,
 )
+from pybert_crf.encoders.checkpoint import ConfigError, write_tensors
 from pybert_crf.files import write_json
 from pybert_crf.reading import quoted, shortened
 
@@ -79,6 +68,9 @@ class AdaptedEncoder(nn.Module):
         part: prefix of the model's names in the whole of which it is a part, as "encoder.".
         bidirectional: false leaves a decoder causal.
 
+    Attributes:
+        description: one line on its type and its attention.
+
     Raises:
         ConfigError: the model does not map piece ids to hidden states.
     """
@@ -90,18 +82,18 @@ class AdaptedEncoder(nn.Module):
         self.model = model
         self.values = {**values, "bidirectional": bidirectional}
         self.part = part
-        self._square = False  # a mask of (length, length) for each text
         theirs: Any = model.config
         table = embeddings_of(model)
         pad = getattr(theirs, "pad_token_id", None)
         self._pad_id = pad if isinstance(pad, int) and 0 <= pad < table.num_embeddings else None
         both, width = self._open_attention(table.num_embeddings, bidirectional)
+        self.description = self._describe(str(values["model_type"]), both)
         self.config = AdaptedConfig(
             model_type=str(values["model_type"]),
             vocab_size=table.num_embeddings,
             hidden_size=width,
             num_layers=int(getattr(theirs, "num_hidden_layers", 0) or 0),
-            max_length=_max_length(model, both and self._square),
+            max_length=max_length(model),
             pad_id=self._pad_id,
             bidirectional=both,
         )
@@ -182,11 +174,14 @@ class AdaptedEncoder(nn.Module):
                 return
 
     @property
+    def bidirectional(self) -> bool:
+        """Whether every piece sees the whole text."""
+        return self.config.bidirectional
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What who trains the encoder should know."""
-        if self.config.bidirectional:
-            return ()
-        return (f"{self.config.model_type} encoder: each piece sees only what precedes it",)
+        return (self.description,)
 
     def freeze_unused(self) -> None:
         """Do not train weights that ids and mask alone never reach, nor tables of sines and cosines."""
@@ -217,123 +212,41 @@ class AdaptedEncoder(nn.Module):
         return self._states(input_ids, attention_mask)
 
     def _states(self, input_ids: Tensor, attention_mask: Tensor | None) -> Tensor:
-        mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
-        seen = mask.bool()
+        seen = torch.ones_like(input_ids) if attention_mask is None else attention_mask.long()
         if self._pad_id is not None:  # some models find the positions by counting what is not this id
-            input_ids = input_ids.masked_fill(~seen, self._pad_id)
-        if self._square:
-            lowest = torch.finfo(self.dtype).min
-            rows = torch.zeros(seen.shape, dtype=self.dtype, device=seen.device).masked_fill(~seen, lowest)
-            mask = rows[:, None, None, :].expand(-1, -1, seen.shape[1], -1)
-        else:
-            mask = seen.long()
-        states: Tensor = self.model(input_ids=input_ids, attention_mask=mask).last_hidden_state
+            input_ids = input_ids.masked_fill(seen == 0, self._pad_id)
+        states: Tensor = self.model(input_ids=input_ids, attention_mask=seen).last_hidden_state
         return states
 
     @torch.no_grad()
     def _open_attention(self, vocab_size: int, wanted: bool) -> tuple[bool, int]:
-        """Make the model attend both ways if that is wanted; whether it does, and the states' width.
-
-        Classes differ in what they take: most decoders a mask of (batch, 1, length, length), others have
-        triangular tables. What works is found by trying.
-        """
+        """Make a decoder attend both ways if that is wanted; whether it does, and the states' width."""
         ids = [i for i in range(min(vocab_size, 8)) if i != self._pad_id][:5]
+        self._is_decoder, self._obstacle = False, ""
         try:
             width = self._states(torch.tensor([ids]), None).shape[-1]
-            both = self._sees_the_last(ids)
-            if not both and wanted:
-                both = (_fill_triangles(self.model) and self._sees_the_last(ids)) or self._takes_square(ids)
+            both = sees_the_last(lambda rows: self._states(rows, None), ids)
+            self._is_decoder = not both
+            if self._is_decoder and wanted:
+                self._obstacle = attend_both_ways(self.model)
+                both = not self._obstacle and sees_the_last(lambda rows: self._states(rows, None), ids)
+                self._obstacle = "" if both else self._obstacle or "its class of transformers allows no other"
         except Exception as error:
             kind, reason = type(self.model).__name__, shortened(str(error).partition("\n")[0])
             raise ConfigError(f"{kind} of transformers gives no hidden states for ids: {reason}") from error
         return both, width
 
-    def _takes_square(self, ids: list[int]) -> bool:
-        self._square = True
-        try:
-            if self._sees_the_last(ids):
-                return True
-        except Exception:  # a class that expects masks of (batch, length) fails in its own way
-            pass
-        self._square = False
-        return False
-
-    def _sees_the_last(self, ids: list[int]) -> bool:
-        """Whether another last piece changes the first state, by more than rounding."""
-        first, second = (
-            self._states(torch.tensor([row]), None)[0, 0].float() for row in (ids[:-1], [*ids[:-2], ids[-1]])
-        )
-        return bool((first - second).abs().max() > 1e-6 * first.abs().max())
+    def _describe(self, model_type: str, both: bool) -> str:
+        told = f"{model_type} encoder, of transformers: "
+        if self._is_decoder and both:
+            return f"{told}a decoder that attends both ways here"
+        if both:
+            return f"{told}attends both ways{'; its decoder is left out' if self.part else ''}"
+        why = f"stays causal, since {self._obstacle}" if self._obstacle else "causal, as it was trained"
+        return f"{told}{why}: each piece sees only what precedes it"
 
 
-AnyEncoder: TypeAlias = Encoder | AdaptedEncoder
-
-
-def open_encoder(
-    name_or_dir: str | Path,
-    *,
-    revision: str | None = None,
-    local_files_only: bool = False,
-    dtype: torch.dtype = torch.float32,
-    bidirectional: bool | None = None,
-) -> AnyEncoder:
-    """Open a checkpoint of any type: ours by `Encoder.from_pretrained`, others through transformers.
-
-    Args:
-        name_or_dir: as for `Encoder.from_pretrained`, as are `revision` and `local_files_only`.
-        dtype: to which the weights are converted.
-        bidirectional: false leaves a decoder causal, as it was trained.
-
-    Raises:
-        FileNotFoundError, ConfigError, CheckpointError: as `Encoder.from_pretrained`.
-        ImportError: the type needs transformers, which is not installed.
-    """
-    directory = resolve(name_or_dir, revision=revision, local_files_only=local_files_only)
-    with naming(directory):
-        encoder, _ = load_encoder(directory, read_config(directory), dtype=dtype, bidirectional=bidirectional)
-    return encoder
-
-
-def load_encoder(
-    directory: Path,
-    values: Mapping[str, Any],
-    *,
-    dtype: torch.dtype = torch.float32,
-    bidirectional: bool | None = None,
-) -> tuple[AnyEncoder, dict[str, Tensor]]:
-    """The encoder of a directory with this config.json, and all tensors there; raises as `open_encoder`."""
-    if not is_adapted(values):
-        config = config_from_json(values)
-        tensors = read_tensors(directory)
-        return Encoder.from_checkpoint(config, tensors, dtype=dtype), tensors
-    library(str(values["model_type"]))  # what is missing is said before anything is read
-    if not any((directory / f"model.safetensors{end}").is_file() for end in ("", ".index.json")):
-        raise CheckpointError(
-            f"it has no model.safetensors: of type {quoted(values['model_type'])} no pickle is read"
-        )
-    tensors = read_tensors(directory)
-    encoder = AdaptedEncoder.from_checkpoint(values, tensors, dtype=dtype, bidirectional=bidirectional)
-    return encoder, tensors
-
-
-def is_adapted(values: Mapping[str, Any]) -> bool:
-    """Whether a config.json is of a type that has no table here."""
-    model_type = values.get("model_type", "bert")
-    return isinstance(model_type, str) and model_type not in FAMILIES
-
-
-def _fill_triangles(model: nn.Module) -> bool:
-    """Mirror triangular tables, by which older classes hide what follows; whether there are any."""
-    found = False
-    for buffer in model.buffers():
-        square = buffer.ndim == 4 and buffer.shape[-1] == buffer.shape[-2] > 1
-        if square and not buffer.triu(1).any():
-            buffer.copy_(torch.maximum(buffer, buffer.mT))
-            found = True
-    return found
-
-
-def _max_length(model: nn.Module, sliding_is_full: bool) -> int:
+def max_length(model: nn.Module) -> int:
     """Pieces that the model reads at once."""
     config: Any = model.config
     stated = getattr(config, "max_position_embeddings", None)
@@ -344,9 +257,6 @@ def _max_length(model: nn.Module, sliding_is_full: bool) -> int:
         if module.num_embeddings == stated and module.padding_idx is not None:
             length = module.num_embeddings - module.padding_idx - 1
             break
-    window = getattr(config, "sliding_window", None)
-    if sliding_is_full and isinstance(window, int) and window > 0:
-        length = min(length, window)  # so that no layer sees further than it was trained to
     if length < 1:
         raise ConfigError(f"config.json: max_position_embeddings {stated} leaves no position")
     return min(length, LONGEST)
