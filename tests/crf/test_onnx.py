@@ -238,7 +238,7 @@ def test_it_goes_behind_another_model(tmp_path: Path) -> None:
     crf = layer(case, "reference")
     weight = torch.randn(5, 4, generator=torch.Generator().manual_seed(1))
     encoder = onnx.parser.parse_model(
-        """<ir_version: 8, opset_import: ["": 17]>
+        """<ir_version: 8, opset_import: ["": 18]>
         encoder (float[batch, time, 5] hidden) => (float[batch, time, 4] made) {
             made = MatMul(hidden, weight)
         }"""

@@ -1,18 +1,8 @@
-"""Viterbi decoding as an ONNX model, for runtimes without Python or torch.
-
-::
-
-    from pybert_crf.crf.onnx import export_viterbi
-    export_viterbi(crf, "viterbi.onnx")
-
-    session = onnxruntime.InferenceSession("viterbi.onnx")
-    tags, scores = session.run(None, {"emissions": emissions, "mask": mask})
+"""Viterbi decoding as an ONNX model.
 
 The recursion is that of ``CRF.viterbi``, without back-pointers: one Scan keeps the scores of every step, and
 a second one walks back through them: for the tag it has reached it finds the lowest previous tag whose score
-plus transition is the greatest. Operators of opset 17 only: onnxruntime 1.12 or later.
-
-Needs the package onnx: ``pip install 'pybert-crf[onnx]'``.
+plus transition is the greatest.
 """
 
 from __future__ import annotations
@@ -23,6 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from pybert_crf.crf.module import CRF
+from pybert_crf.crf.onnx.graphs import build, crf_scores
 from pybert_crf.files import replacing
 
 if TYPE_CHECKING:
@@ -31,7 +22,7 @@ if TYPE_CHECKING:
 # ONNX's textual syntax; REAL is float or double, K the number of tags. Names that no node defines are the
 # initializers of `viterbi_model`. Inside of `step` and `back` the values are those of one position.
 _TEXT = """
-<ir_version: 8, opset_import: ["": 17], producer_name: "pybert-crf">
+<ir_version: 8, opset_import: ["": 18], producer_name: "pybert-crf">
 viterbi (REAL[batch, time, K] emissions, bool[batch, time] mask)
     => (int64[batch, time] tags, REAL[batch] scores)
 {
@@ -53,11 +44,11 @@ viterbi (REAL[batch, time, K] emissions, bool[batch, time] mask)
         before = Identity (best_before)
         from_all = Unsqueeze (best_before, axis_1)
         arriving = Add (from_all, into)
-        moved = ReduceMax <axes = [2], keepdims = 0> (arriving)
+        moved = ReduceMax <keepdims = 0> (arriving, axis_2)
         first_of_row = Unsqueeze (first, axis_1)
         incoming = Where (first_of_row, start, moved)
         grown = Add (incoming, emission)
-        greatest = ReduceMax <axes = [1], keepdims = 1> (grown)
+        greatest = ReduceMax (grown, axis_1)
         shift = Max (greatest, lowest)
         relative = Sub (grown, shift)
         on_row = Unsqueeze (on, axis_1)
@@ -84,11 +75,11 @@ viterbi (REAL[batch, time, K] emissions, bool[batch, time] mask)
     shifts = Where (kept, tops, zero)
     wide_shifts = Cast <to = 11> (shifts)
     offset = ReduceSum <keepdims = 0> (wide_shifts, axis_0)
-    ended_best = ReduceMax <axes = [1], keepdims = 0> (ended)
+    ended_best = ReduceMax <keepdims = 0> (ended, axis_1)
     wide_best = Cast <to = 11> (ended_best)
     wide_score = Add (offset, wide_best)
     score = CastLike (wide_score, zero)
-    length = ReduceMax <axes = [0], keepdims = 0> (counted)
+    length = ReduceMax <keepdims = 0> (counted, axis_0)
     is_nonempty = Cast <to = 9> (length)
     known_score = Where (is_nonempty, score, zero)
 
@@ -98,7 +89,7 @@ viterbi (REAL[batch, time, K] emissions, bool[batch, time] mask)
     kept_tags = Unsqueeze (kept, axis_2)
     is_read_nan = And (is_nan_or_inf, kept_tags)
     nan_counts = Cast <to = 6> (is_read_nan)
-    nan_count = ReduceMax <axes = [0, 2], keepdims = 0> (nan_counts)
+    nan_count = ReduceMax <keepdims = 0> (nan_counts, time_and_tags)
     has_nan = Cast <to = 9> (nan_count)
     scores = Where (has_nan, nan, known_score)
 }
@@ -137,40 +128,13 @@ def viterbi_model(crf: CRF) -> onnx.ModelProto:
         ImportError: the package onnx is not installed.
         ValueError: a parameter of the CRF is NaN or +inf.
     """
-    try:
-        import onnx.checker
-        import onnx.numpy_helper
-        import onnx.parser
-    except ImportError as error:
-        raise ImportError(
-            f"exporting to ONNX needs the package onnx ({error}): pip install 'pybert-crf[onnx]'"
-        ) from error
-
-    tensors = _initializers(crf)
-    real = {torch.float32: "float", torch.float64: "double"}[tensors["zero"].dtype]
-    text = _TEXT.replace("REAL", real).replace("K]", f"{crf.num_tags}]")
-    model = onnx.parser.parse_model(text)
-    for name, tensor in tensors.items():
-        model.graph.initializer.append(onnx.numpy_helper.from_array(tensor.numpy(), name))
-    onnx.checker.check_model(model, full_check=True)
-    return model
+    dtype, scores = crf_scores(crf)
+    return build(_TEXT, crf.num_tags, dtype, {**scores, **_constants(dtype)})
 
 
-def _initializers(crf: CRF) -> dict[str, torch.Tensor]:
-    """The CRF's scores and the constants of the graph, by the names that it gives them."""
-    dtype = torch.promote_types(crf.transitions.dtype, torch.float32)
-    start, transitions, end = (
-        crf._scores(name).detach().to("cpu", dtype) for name in ("start", "transitions", "end")
-    )
-    for scores in (start, transitions, end):
-        if not bool((scores < torch.inf).all()):
-            raise ValueError(
-                f"the transition parameters hold {'NaN' if bool(scores.isnan().any()) else '+inf'}"
-            )
+def _constants(dtype: torch.dtype) -> dict[str, torch.Tensor]:
+    """The constants of the graph, by the names that it gives them."""
     return {
-        "start": start.contiguous(),
-        "into": transitions.T.contiguous(),  # at [j, i] the score of going from i to j
-        "end": end.contiguous(),
         "zero": torch.zeros((), dtype=dtype),
         "lowest": torch.tensor(torch.finfo(dtype).min, dtype=dtype),  # -inf minus it is -inf, not NaN
         "nan": torch.tensor(torch.nan, dtype=dtype),
@@ -181,6 +145,7 @@ def _initializers(crf: CRF) -> dict[str, torch.Tensor]:
         "axis_0": torch.tensor([0]),
         "axis_1": torch.tensor([1]),
         "axis_2": torch.tensor([2]),
+        "time_and_tags": torch.tensor([0, 2]),
         "end_of_axis": torch.tensor([torch.iinfo(torch.int64).max]),
         "one_position_more": torch.tensor([1, 0, 0, 0, 0, 0]),
         "one_position_of_mask_more": torch.tensor([1, 0, 0, 0]),
