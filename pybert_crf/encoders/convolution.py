@@ -17,11 +17,13 @@ class Convolution(nn.Module):
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
-        width, kernel = config.hidden_size, config.conv_kernel_size
-        self.conv = nn.Conv1d(width, width, kernel, padding=kernel // 2, groups=config.conv_groups)
-        self.activation = ACTIVATIONS[config.conv_activation]
+        width, options = config.hidden_size, config.convolution
+        self.conv = nn.Conv1d(
+            width, width, options.kernel_size, padding=options.kernel_size // 2, groups=options.groups
+        )
+        self.activation = ACTIVATIONS[options.activation]
         self.dropout = Dropout(config.hidden_dropout)
-        self.norm = nn.LayerNorm(width, eps=config.norm_eps)
+        self.norm = nn.LayerNorm(width, eps=config.norms.eps)
 
     def forward(self, layer_input: Tensor, x: Tensor, mask: Tensor | None) -> Tensor:
         """Return (B, L, D) of a layer's input and output ``x``, with padding hidden by ``mask``.

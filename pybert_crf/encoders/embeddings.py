@@ -18,28 +18,28 @@ class Embeddings(nn.Module):
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
-        width = config.embedding_size
-        self.positions = config.positions
-        self.segments_are_words = config.segments_are_words
+        options, width = config.embeddings, config.embeddings.size
+        self.positions = options.positions
+        self.segments_are_words = options.segments_are_words
         self.pad_id = -1 if config.pad_id is None else config.pad_id  # no id is -1
         self.word = nn.Embedding(config.vocab_size, width, padding_idx=config.pad_id)
-        if config.positions != "none":
-            skipped = config.pad_id if config.positions == "after_padding" else None
+        if options.positions != "none":
+            skipped = config.pad_id if options.positions == "after_padding" else None
             self.position = nn.Embedding(config.max_positions, width, padding_idx=skipped)
-            self.position.weight.requires_grad_(config.positions != "sinusoidal")
-        self.task = nn.Embedding(config.num_tasks, width) if config.task_embeddings else None
-        self.segment = nn.Embedding(config.num_segments, width) if config.num_segments else None
-        self.language = nn.Embedding(config.num_languages, width) if config.has_languages else None
-        self.project_first = config.project_first
-        self.drop_first = config.drop_first
-        self.scale = width**0.5 if config.scale_words else 1.0
+            self.position.weight.requires_grad_(options.positions != "sinusoidal")
+        self.task = nn.Embedding(options.num_tasks, width) if options.tasks else None
+        self.segment = nn.Embedding(options.num_segments, width) if options.num_segments else None
+        self.language = nn.Embedding(options.num_languages, width) if options.has_languages else None
+        self.project_first = options.project_first
+        self.drop_first = options.drop_first
+        self.scale = width**0.5 if options.scale_words else 1.0
         self.projection = (
-            Linear(width, config.hidden_size, bias=not config.project_first)
+            Linear(width, config.hidden_size, bias=not options.project_first)
             if config.has_projection
             else nn.Identity()
         )
-        normed = config.hidden_size if config.project_first else width
-        self.norm = nn.LayerNorm(normed, eps=config.norm_eps) if config.embedding_norm else nn.Identity()
+        normed = config.hidden_size if options.project_first else width
+        self.norm = nn.LayerNorm(normed, eps=config.norms.eps) if options.norm else nn.Identity()
         self.dropout = Dropout(config.hidden_dropout)
 
     def forward(

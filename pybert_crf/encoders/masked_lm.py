@@ -44,7 +44,7 @@ class MaskedLMHead(nn.Module):
         self.dense: Linear | None = None
         if table.dense is not None:
             self.dense = Linear(config.hidden_size, width)
-            self.norm = nn.LayerNorm(width, eps=table.norm_eps or config.norm_eps)
+            self.norm = nn.LayerNorm(width, eps=table.norm_eps or config.norms.eps)
             nn.init.normal_(self.dense.weight, std=config.init_std)
             nn.init.zeros_(self.dense.bias)
         self.activation = ACTIVATIONS[table.activation or config.activation]

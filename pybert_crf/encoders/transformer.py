@@ -43,14 +43,14 @@ class Layer(nn.Module):
 
     def __init__(self, config: EncoderConfig, number: int) -> None:
         super().__init__()
-        self.norm_first = config.norm_first
-        self.attention = ATTENTIONS[config.attention].layer(config, number)
-        self.attention_norm = nn.LayerNorm(config.hidden_size, eps=config.norm_eps)
+        self.norm_first = config.norms.first
+        self.attention = ATTENTIONS[config.attention.kind].layer(config, number)
+        self.attention_norm = nn.LayerNorm(config.hidden_size, eps=config.norms.eps)
         self.feed_forward = FeedForward(config)
-        self.feed_forward_norm = nn.LayerNorm(config.hidden_size, eps=config.norm_eps)
-        self.attention_dropout = Dropout(config.hidden_dropout if config.drop_attention_output else 0.0)
+        self.feed_forward_norm = nn.LayerNorm(config.hidden_size, eps=config.norms.eps)
+        self.attention_dropout = Dropout(config.hidden_dropout if config.attention.drop_output else 0.0)
         self.dropout = Dropout(config.hidden_dropout)
-        self.convolution = Convolution(config) if config.conv_kernel_size and number == 0 else None
+        self.convolution = Convolution(config) if config.convolution.kernel_size and number == 0 else None
 
     def forward(self, x: Tensor, context: Any) -> Tensor:
         layer_input = x
@@ -70,22 +70,22 @@ class Transformer(nn.Module):
         super().__init__()
         self.config = config
         self.embeddings = Embeddings(config)
-        self.context = ATTENTIONS[config.attention].context(config)
+        self.context = ATTENTIONS[config.attention.kind].context(config)
         self.layers = _layers(config)
         self.norm = (
-            nn.LayerNorm(config.hidden_size, eps=config.norm_eps) if config.norm_first else nn.Identity()
+            nn.LayerNorm(config.hidden_size, eps=config.norms.eps) if config.norms.first else nn.Identity()
         )
         self.apply(self._initialise)
-        if config.positions == "sinusoidal":
+        if config.embeddings.positions == "sinusoidal":
             with torch.no_grad():
                 table = self.embeddings.position.weight
-                table.copy_(sinusoids(config.max_positions, config.embedding_size))
+                table.copy_(sinusoids(config.max_positions, config.embeddings.size))
 
     @torch.no_grad()
     def _initialise(self, module: nn.Module) -> None:
         """Draw weights from N(0, init_std²), set biases to 0, as BERT; LayerNorm is initialised already."""
         if isinstance(module, nn.Embedding):
-            std = self.config.embedding_init_std
+            std = self.config.embeddings.init_std
             module.weight.normal_(0.0, self.config.init_std if std is None else std)
             if module.padding_idx is not None:
                 module.weight[module.padding_idx].zero_()
@@ -97,11 +97,11 @@ class Transformer(nn.Module):
     @property
     def applied_layers(self) -> list[nn.Module]:
         """The layers in the order in which they are applied; layers with shared weights occur repeatedly."""
-        config = self.config
-        if not config.num_groups:
+        num_layers, num_groups = self.config.num_layers, self.config.sharing.num_groups
+        if not num_groups:
             return list(self.layers)
         # In floating point, as in transformers, which matters if num_groups does not divide num_layers.
-        groups = [int(i / (config.num_layers / config.num_groups)) for i in range(config.num_layers)]
+        groups = [int(i / (num_layers / num_groups)) for i in range(num_layers)]
         return [layer for group in groups for layer in self.layers[group].children()]
 
     def _embed(
@@ -112,16 +112,16 @@ class Transformer(nn.Module):
         language_ids: Tensor | None,
     ) -> tuple[Tensor, Any]:
         """Return the embeddings, (B, L, D), and the context that all layers share (see `AttentionKind`)."""
-        config = self.config
+        config, options = self.config, self.config.embeddings
         _check_ids("input_ids", input_ids, config.vocab_size)
         if input_ids.shape[1] > config.max_length:
             length, longest = input_ids.shape[1], config.max_length
             raise ValueError(f"sequences of {length} pieces, but the encoder has {longest} positions")
         if token_type_ids is not None:
-            segments = config.vocab_size if config.segments_are_words else config.num_segments
+            segments = config.vocab_size if options.segments_are_words else options.num_segments
             _check_optional("token_type_ids", token_type_ids, input_ids, segments)
         if language_ids is not None:
-            languages = config.num_languages if config.has_languages else 0
+            languages = options.num_languages if options.has_languages else 0
             _check_optional("language_ids", language_ids, input_ids, languages)
         if attention_mask is not None:
             _check_same_shape("attention_mask", attention_mask, input_ids)
@@ -134,11 +134,11 @@ class Transformer(nn.Module):
 
 def _layers(config: EncoderConfig) -> nn.ModuleList:
     """Return the layers, or groups of layers that share weights (Lan et al., 2020)."""
-    if not config.num_groups:
+    if not config.sharing.num_groups:
         return nn.ModuleList(Layer(config, number) for number in range(config.num_layers))
     return nn.ModuleList(
-        nn.ModuleList(Layer(config, number) for number in range(config.layers_per_group))
-        for _ in range(config.num_groups)
+        nn.ModuleList(Layer(config, number) for number in range(config.sharing.layers_per_group))
+        for _ in range(config.sharing.num_groups)
     )
 
 

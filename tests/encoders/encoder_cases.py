@@ -258,9 +258,9 @@ def batch_for(config: EncoderConfig) -> Batch:
     batch = {"input_ids": input_ids, "attention_mask": mask}
     segments = torch.randint(0, SEGMENTS, (4, 23), generator=generator)
     languages = torch.randint(0, LANGUAGES, (4, 23), generator=generator)
-    if config.num_segments or config.segments_are_words:
+    if config.embeddings.num_segments or config.embeddings.segments_are_words:
         batch["token_type_ids"] = segments
-    if config.has_languages:
+    if config.embeddings.has_languages:
         batch["language_ids"] = languages
     return batch
 

@@ -75,7 +75,7 @@ def gradient_errors(family: str, dropout: float) -> dict[str, tuple[float, float
     In training mode, with ``dropout``; relative to the greatest element of the gradient if that exceeds 1.
     """
     table = FAMILIES[family]
-    settings = {table.their_key(name): dropout for name in ("hidden_dropout", "attention_dropout")}
+    settings = {table.their_key(name): dropout for name in ("hidden_dropout", "attention.dropout")}
     theirs = their_model(family, **settings).train()
     ours = as_ours(theirs).train()
     batch = batch_for(ours.config)

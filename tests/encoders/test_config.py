@@ -19,6 +19,7 @@ from pybert_crf.encoders import (
     config_to_json,
     read_config,
 )
+from pybert_crf.encoders.config import FIELDS, AttentionConfig
 from pybert_crf.encoders.families import FAMILIES
 
 CONFIG = EncoderConfig(61, 36, 2, 3, 47)
@@ -31,29 +32,43 @@ WRONG: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"max_positions": True}, TypeError, "max_positions must be an integer"),
     ({"activation": "gelo"}, ValueError, "unknown activation 'gelo'; known: gelu,"),
     ({"hidden_dropout": 1.0}, ValueError, "hidden_dropout must be in [0.0, 1.0), got 1.0"),
-    ({"attention_dropout": -0.1}, ValueError, "attention_dropout must be in"),
-    ({"norm_eps": "1e-12"}, TypeError, "norm_eps must be a number, got '1e-12'"),
+    ({"attention.dropout": -0.1}, ValueError, "attention.dropout must be in"),
+    ({"norms.eps": "1e-12"}, TypeError, "norms.eps must be a number, got '1e-12'"),
     ({"init_std": float("nan")}, ValueError, "init_std must be in"),
     ({"pad_id": 61}, ValueError, "pad_id 61 is outside a vocabulary of 61 pieces"),
     ({"pad_id": -1}, ValueError, "pad_id must be at least 0"),
-    ({"positions": "rotary"}, ValueError, "unknown positions 'rotary'; known: after_padding, learned, none"),
-    ({"positions": "after_padding", "pad_id": None}, ValueError, "need a pad_id"),
     (
-        {"positions": "after_padding", "pad_id": 60, "max_positions": 61},
+        {"embeddings.positions": "rotary"},
+        ValueError,
+        "unknown embeddings.positions 'rotary'; known: after_padding, learned, none",
+    ),
+    ({"embeddings.positions": "after_padding", "pad_id": None}, ValueError, "need a pad_id"),
+    (
+        {"embeddings.positions": "after_padding", "pad_id": 60, "max_positions": 61},
         ValueError,
         "leaves none after pad_id 60",
     ),
-    ({"norm_first": 1}, TypeError, "norm_first must be true or false, got 1"),
-    ({"num_languages": 0}, ValueError, "num_languages must be at least 1"),
-    ({"num_groups": -1}, ValueError, "num_groups must be at least 0"),
-    ({"embedding_init_std": -1.0}, ValueError, "embedding_init_std must be in"),
+    ({"norms.first": 1}, TypeError, "norms.first must be true or false, got 1"),
+    ({"embeddings.num_languages": 0}, ValueError, "embeddings.num_languages must be at least 1"),
+    ({"sharing.num_groups": -1}, ValueError, "sharing.num_groups must be at least 0"),
+    ({"embeddings.init_std": -1.0}, ValueError, "embeddings.init_std must be in"),
 ]
 
 
 @pytest.mark.parametrize(("change", "error", "message"), WRONG)
 def test_impossible_values_are_named(change: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=re.escape(message)):
-        replace(CONFIG, **change)
+        CONFIG.with_fields(change)
+
+
+def test_groups() -> None:
+    """A group is given whole, or by the names of its fields."""
+    config = replace(CONFIG, attention=AttentionConfig(dropout=0.3))
+    assert config == CONFIG.with_fields({"attention.dropout": 0.3})
+    assert config == EncoderConfig.from_fields(config.to_fields())
+    assert tuple(config.to_fields()) == FIELDS
+    with pytest.raises(TypeError, match="attention must be AttentionConfig, got 'dense'"):
+        replace(CONFIG, attention="dense")  # type: ignore[arg-type]
 
 
 def test_sizes() -> None:
@@ -127,12 +142,20 @@ def test_old_keys(family: str, old: str) -> None:
 
 
 INEXPRESSIBLE: list[tuple[str, dict[str, Any], str]] = [
-    ("bert", {"embedding_size": 12}, "in bert encoders embedding_size is 36, not 12"),
-    ("bert", {"positions": "sinusoidal"}, "in bert encoders positions is 'learned', not 'sinusoidal'"),
-    ("distilbert", {"num_segments": 2}, "in distilbert encoders num_segments is 0, not 2"),
+    ("bert", {"embeddings.size": 12}, "in bert encoders embeddings.size is 36, not 12"),
+    (
+        "bert",
+        {"embeddings.positions": "sinusoidal"},
+        "in bert encoders embeddings.positions is 'learned', not 'sinusoidal'",
+    ),
     (
         "distilbert",
-        {"positions": "none"},
+        {"embeddings.num_segments": 2},
+        "in distilbert encoders embeddings.num_segments is 0, not 2",
+    ),
+    (
+        "distilbert",
+        {"embeddings.positions": "none"},
         "no distilbert encoder: sinusoidal_pos_embds has no value for 'none'",
     ),
     ("xlm", {"intermediate_size": 47}, "in xlm encoders intermediate_size is 132, not 47"),
@@ -144,7 +167,7 @@ INEXPRESSIBLE: list[tuple[str, dict[str, Any], str]] = [
 def test_what_could_not_be_saved_is_not_made(family: str, change: dict[str, Any], message: str) -> None:
     config = CONFIG if family == "bert" else our_config(family)
     with pytest.raises(ConfigError, match=re.escape(message)):
-        Encoder(replace(config, **change))
+        Encoder(config.with_fields(change))
 
 
 def test_the_longest_sequence() -> None:

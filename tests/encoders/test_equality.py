@@ -93,7 +93,7 @@ def test_every_trained_weight_has_a_gradient(family: str) -> None:
     batch = batch_for(ours.config)
     ours(**batch)[kept(batch)].square().sum().backward()
     assert all((p.grad is not None) == p.requires_grad for p in ours.parameters())
-    if not ours.config.segments_are_words:
+    if not ours.config.embeddings.segments_are_words:
         assert not ours.embeddings.word.weight.grad[PAD].any()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,10 +17,9 @@ from pybert_crf.encoders import Encoder, EncoderConfig
 
 def _shallow(family: str, dropout: float) -> EncoderConfig:
     """The fewest layers with all parts of the family, as the time for tracing grows with their number."""
-    config = replace(
-        our_config(family), layers_per_group=1, hidden_dropout=dropout, attention_dropout=dropout
-    )
-    return replace(config, num_layers=config.num_groups or 1)
+    config = our_config(family)
+    fewest = {"sharing.layers_per_group": 1, "num_layers": config.sharing.num_groups or 1}
+    return config.with_fields(fewest | {"hidden_dropout": dropout, "attention.dropout": dropout})
 
 
 @each_family
@@ -78,7 +76,7 @@ def _step(encoder: Encoder, batch: Batch) -> tuple[list[torch.Tensor], int]:
 def test_activation_checkpointing(family: str) -> None:
     """The same gradients, bit for bit and with dropout, in less memory."""
     encoder = our_encoder(family)
-    encoder = Encoder(replace(encoder.config, hidden_dropout=0.2, attention_dropout=0.2))
+    encoder = Encoder(encoder.config.with_fields({"hidden_dropout": 0.2, "attention.dropout": 0.2}))
     batch = batch_for(encoder.config)
     expected, memory = _step(encoder, batch)
     encoder.checkpoint_activations()
@@ -115,7 +113,7 @@ class _MaskCopies(TorchDispatchMode):
 def test_the_mask_is_not_copied(family: str, dropout: float) -> None:
     """The mask is never expanded to (batch, heads, length, length), forward or backward."""
     encoder = our_encoder(family)
-    encoder = Encoder(replace(encoder.config, hidden_dropout=dropout, attention_dropout=dropout))
+    encoder = Encoder(encoder.config.with_fields({"hidden_dropout": dropout, "attention.dropout": dropout}))
     batch = batch_for(encoder.config)
     with _MaskCopies(batch["attention_mask"], 4 * encoder.config.num_heads * 23 * 23) as copies:
         hidden = encoder(**batch)

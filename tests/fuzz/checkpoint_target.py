@@ -31,8 +31,9 @@ def seeds() -> Iterator[tuple[str, bytes]]:
     torch.manual_seed(0)
     directory = scratch()
     tokenizer = UnitTokenizer.build([list(TEXT)], "char", size=SIZES["vocab_size"], min_count=1)
-    sizes = {name: value for name, value in SIZES.items() if name != "num_languages"} | {"num_layers": 1}
-    encoder = Encoder(EncoderConfig(**sizes | {"vocab_size": tokenizer.vocab_size}))
+    sizes = {name: value for name, value in SIZES.items() if name != "embeddings.num_languages"}
+    sizes |= {"num_layers": 1, "vocab_size": tokenizer.vocab_size}
+    encoder = Encoder(EncoderConfig.from_fields(sizes))
     Tagger(BertCRF(encoder, ["O", "B-LOC", "I-LOC"], "BIO"), tokenizer, "char").save_pretrained(directory)
     (directory / "tokenizer.json").unlink()  # vocab.txt is there too, and short
     yield "tagger", pack_directory(directory)

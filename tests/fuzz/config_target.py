@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
 
 import torch
 from models import configurations, run_small
@@ -39,7 +38,7 @@ def check(data: bytes) -> None:
         assert_good_refusal(error, config.model_type)
         return
     assert config_from_json(json.loads(json.dumps(written))) == config
-    if max(config.num_layers, config.num_groups, config.layers_per_group) <= 6:
+    if max(config.num_layers, config.sharing.num_groups, config.sharing.layers_per_group) <= 6:
         with torch.device("meta"):  # as loading does: a configuration that is refused only here is too late
             Encoder(config)
         if _is_small(config):
@@ -47,5 +46,5 @@ def check(data: bytes) -> None:
 
 
 def _is_small(config: EncoderConfig) -> bool:
-    sizes = [value for value in asdict(config).values() if isinstance(value, int)]
+    sizes = [value for value in config.to_fields().values() if isinstance(value, int)]
     return max(sizes) <= 64

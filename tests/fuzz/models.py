@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any
 
 import torch
@@ -19,8 +18,8 @@ SIZES: dict[str, Any] = {
     "num_heads": 3,
     "intermediate_size": 8,
     "max_positions": 24,
-    "embedding_size": 6,
-    "num_languages": 2,
+    "embeddings.size": 6,
+    "embeddings.num_languages": 2,
 }
 
 
@@ -30,7 +29,7 @@ def configurations() -> list[dict[str, Any]]:
 
 
 def _configuration(family: Any) -> dict[str, Any]:
-    defaults = {known.name: known.default for known in fields(EncoderConfig)}
+    defaults = EncoderConfig.from_fields(SIZES | {"model_type": family.model_type}).to_fields()
     ours = defaults | dict(family.defaults) | SIZES
     values: dict[str, Any] = {"model_type": family.model_type}
     for name, key in family.config_keys.items():

@@ -19,7 +19,7 @@ from pybert_crf.encoders.checkpoint import (
     read_tensors,
     resolve,
 )
-from pybert_crf.encoders.config import MAX_LAYERS
+from pybert_crf.encoders.config.checks import MAX_LAYERS
 from pybert_crf.encoders.encoder import Encoder
 from pybert_crf.encoders.families import FAMILIES
 from pybert_crf.reading import quoted

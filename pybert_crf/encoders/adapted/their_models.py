@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from pybert_crf.encoders.checkpoint import CheckpointError, ConfigError, is_finite
-from pybert_crf.encoders.config import MAX_LAYERS, MAX_POSITIONS, MAX_SIZE
+from pybert_crf.encoders.config.checks import MAX_LAYERS, MAX_POSITIONS, MAX_SIZE
 from pybert_crf.encoders.families import FAMILIES
 from pybert_crf.reading import listed, quoted, shortened
 

@@ -28,10 +28,10 @@ class BlockSparseAttention(DenseAttention):
     def __init__(self, config: EncoderConfig, number: int) -> None:
         super().__init__(config, number)
         self.number = number
-        self.block_size = config.block_size
-        self.num_random = config.num_random_blocks
+        self.block_size = config.block_sparse.block_size
+        self.num_random = config.block_sparse.num_random_blocks
         self.max_positions = config.max_positions
-        self.longest_dense = (5 + 2 * config.num_random_blocks) * config.block_size
+        self.longest_dense = (5 + 2 * self.num_random) * self.block_size
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
         L = query.shape[2]

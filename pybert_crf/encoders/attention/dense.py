@@ -30,9 +30,9 @@ class DenseAttention(nn.Module):
     def __init__(self, config: EncoderConfig, number: int) -> None:
         super().__init__()
         self.num_heads = config.num_heads
-        self.attention_dropout = config.attention_dropout
+        self.attention_dropout = config.attention.dropout
         # One product instead of three.
-        self.qkv = Linear(config.hidden_size, 3 * config.hidden_size, bias=config.query_bias)
+        self.qkv = Linear(config.hidden_size, 3 * config.hidden_size, bias=config.attention.query_bias)
         self.out = Linear(config.hidden_size, config.hidden_size)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:

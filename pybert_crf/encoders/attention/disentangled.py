@@ -41,19 +41,20 @@ class RelativePositions(nn.Module):
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
-        self.span = config.max_distance if config.max_distance > 0 else config.max_positions
+        options = config.disentangled
+        self.span = options.max_distance if options.max_distance > 0 else config.max_positions
         self.steps: tuple[int, ...] = ()
-        if config.position_buckets > 0:
-            self.steps = log_buckets(config.position_buckets, self.span, config.max_positions)
-            self.span = config.position_buckets
+        if options.position_buckets > 0:
+            self.steps = log_buckets(options.position_buckets, self.span, config.max_positions)
+            self.span = options.position_buckets
         # If no bucket exceeds its distance, short sequences need few of the embeddings.
         self.near = all(step <= distance for distance, step in enumerate(self.steps))
         self.embedding = (
-            nn.Embedding(2 * self.span, config.hidden_size) if config.relative_positions else None
+            nn.Embedding(2 * self.span, config.hidden_size) if options.relative_positions else None
         )
         self.norm = (
-            nn.LayerNorm(config.hidden_size, eps=config.norm_eps)
-            if config.relative_positions and config.relative_norm
+            nn.LayerNorm(config.hidden_size, eps=config.norms.eps)
+            if options.relative_positions and options.relative_norm
             else nn.Identity()
         )
 
@@ -77,26 +78,26 @@ class DisentangledAttention(nn.Module):
 
     def __init__(self, config: EncoderConfig, number: int) -> None:
         super().__init__()
-        width, heads = config.hidden_size, config.num_heads
+        width, heads, options = config.hidden_size, config.num_heads, config.disentangled
         self.num_heads, self.head_size = heads, config.head_size
-        self.qkv_by_head = config.qkv_by_head
-        self.scale = (config.head_size * (1 + len(config.position_terms))) ** -0.5
-        self.attention_dropout = config.attention_dropout
-        self.qkv = Linear(width, 3 * width, bias=config.key_bias)
-        self.q_bias = None if config.key_bias else nn.Parameter(torch.zeros(width))
-        self.v_bias = None if config.key_bias else nn.Parameter(torch.zeros(width))
+        self.qkv_by_head = config.attention.qkv_by_head
+        self.scale = (config.head_size * (1 + len(options.position_terms))) ** -0.5
+        self.attention_dropout = config.attention.dropout
+        self.qkv = Linear(width, 3 * width, bias=config.attention.key_bias)
+        self.q_bias = None if config.attention.key_bias else nn.Parameter(torch.zeros(width))
+        self.v_bias = None if config.attention.key_bias else nn.Parameter(torch.zeros(width))
         self.out = Linear(width, width)
-        terms = config.position_terms if config.relative_positions else ()
+        terms = options.position_terms if options.relative_positions else ()
         self.by_query, self.by_key = "c2p" in terms, "p2c" in terms
-        self.shared = config.share_position_projections
+        self.shared = options.share_projections
         self.position_key, self.position_query = None, None
         if self.by_query and not self.shared:
-            self.position_key = Linear(width, width, bias=config.key_bias)
+            self.position_key = Linear(width, width, bias=config.attention.key_bias)
         if self.by_key and not self.shared:
             self.position_query = Linear(width, width)
         self.position_dropout = Dropout(config.hidden_dropout)
-        self.mix_scores = nn.Linear(heads, heads, bias=False) if config.talking_heads else None
-        self.mix_weights = nn.Linear(heads, heads, bias=False) if config.talking_heads else None
+        self.mix_scores = nn.Linear(heads, heads, bias=False) if options.talking_heads else None
+        self.mix_weights = nn.Linear(heads, heads, bias=False) if options.talking_heads else None
 
     def forward(self, x: Tensor, relations: Relations) -> Tensor:
         B, L, D = x.shape

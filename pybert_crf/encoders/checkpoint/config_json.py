@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
-from dataclasses import MISSING
 from pathlib import Path
 from typing import Any
 
-from pybert_crf.encoders.config import EncoderConfig
+from pybert_crf.encoders.config import SIZES, EncoderConfig
 from pybert_crf.encoders.families import Family, Key, family_of
 from pybert_crf.reading import ConfigError, quoted, read_object
 
@@ -45,9 +43,10 @@ def config_from_json(values: Mapping[str, Any]) -> EncoderConfig:
                 f"config.json: {key} = {quoted(values[key])} is not supported, only {allowed[0]!r}"
             )
     try:
-        config = EncoderConfig(**_fields(family, values), model_type=family.model_type)
-        if "num_groups" in family.config_keys and config.num_groups == 0:
-            raise ConfigError(f"config.json: {family.their_key('num_groups')} must be at least 1")
+        config = EncoderConfig.from_fields(_fields(family, values) | {"model_type": family.model_type})
+        groups = "sharing.num_groups"
+        if groups in family.config_keys and config.sharing.num_groups == 0:
+            raise ConfigError(f"config.json: {family.their_key(groups)} must be at least 1")
         return config
     except ConfigError:
         raise
@@ -69,8 +68,7 @@ def _fields(family: Family, values: Mapping[str, Any]) -> dict[str, Any]:
         if their_key in values:
             value = values[their_key]
             fields[name] = key.read(value) if isinstance(key, Key) else value
-    needed = [field.name for field in dataclasses.fields(EncoderConfig) if field.default is MISSING]
-    missing = [family.their_key(name) for name in needed if name not in fields and name not in family.derived]
+    missing = [family.their_key(name) for name in SIZES if name not in fields and name not in family.derived]
     if missing:
         raise ConfigError(f"config.json lacks {', '.join(missing)}")
     return fields | {name: derive(fields) for name, derive in family.derived.items()}
@@ -82,18 +80,19 @@ def config_to_json(config: EncoderConfig) -> dict[str, Any]:
     Raises ``ConfigError`` naming the fields that the family's config.json cannot express.
     """
     family = family_of(config.model_type)
+    ours = config.to_fields()
     values: dict[str, Any] = {"model_type": family.model_type, "architectures": [family.architecture]}
     try:
         for name, key in family.config_keys.items():
-            value = getattr(config, name)
+            value = ours[name]
             values[family.their_key(name)] = key.write(value) if isinstance(key, Key) else value
     except ValueError as error:
         raise ConfigError(f"no {family.model_type} encoder: {error}") from error
-    read = config_from_json(values)
+    read = config_from_json(values).to_fields()
     lost = [
-        f"{field.name} is {quoted(getattr(read, field.name))}, not {quoted(getattr(config, field.name))}"
-        for field in dataclasses.fields(config)
-        if getattr(read, field.name) != getattr(config, field.name)
+        f"{name} is {quoted(read[name])}, not {quoted(value)}"
+        for name, value in ours.items()
+        if read[name] != value
     ]
     if lost:
         raise ConfigError(f"in {family.model_type} encoders {'; '.join(lost)}")

@@ -17,8 +17,10 @@ from pybert_crf.reading import listed, quoted
 def check_number_of_layers(family: Family, config: EncoderConfig, tensors: Mapping[str, Tensor]) -> None:
     """Raise ``CheckpointError`` if there are fewer tensors than layers, before these are built."""
     layers, keys = config.num_layers, ["num_layers"]
-    if config.num_groups:
-        layers, keys = config.num_groups * config.layers_per_group, ["num_groups", "layers_per_group"]
+    sharing = config.sharing
+    if sharing.num_groups:
+        layers = sharing.num_groups * sharing.layers_per_group
+        keys = ["sharing.num_groups", "sharing.layers_per_group"]
     if layers > len(tensors):
         names = " · ".join(family.their_key(key) for key in keys)
         raise CheckpointError(f"config.json: {names} is {layers}, but there are only {len(tensors)} tensors")

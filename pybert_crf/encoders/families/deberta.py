@@ -35,13 +35,13 @@ _SELF = "encoder.layer.{}.attention.self"
 
 _CONFIG_KEYS: dict[str, str | Key] = {
     **CONFIG_KEYS,
-    "embedding_size": "embedding_size",
-    "positions": Key("position_biased_input", {True: "learned", False: "none"}),
-    "relative_positions": "relative_attention",
-    "position_terms": TermsKey("pos_att_type", {}),
-    "max_distance": "max_relative_positions",
+    "embeddings.size": "embedding_size",
+    "embeddings.positions": Key("position_biased_input", {True: "learned", False: "none"}),
+    "disentangled.relative_positions": "relative_attention",
+    "disentangled.position_terms": TermsKey("pos_att_type", {}),
+    "disentangled.max_distance": "max_relative_positions",
 }
-_DEFAULTS = {"num_segments": 0, "norm_eps": 1e-7}
+_DEFAULTS = {"embeddings.num_segments": 0, "norms.eps": 1e-7}
 _HEADS = (
     *HEADS,
     *BODY_HEADS,
@@ -66,8 +66,13 @@ DEBERTA = Family(
     model_type="deberta",
     architecture="DebertaModel",
     prefix="deberta.",
-    config_keys={**_CONFIG_KEYS, "talking_heads": "talking_head"},
-    constants={"attention": "disentangled", "project_first": True, "key_bias": False, "qkv_by_head": True},
+    config_keys={**_CONFIG_KEYS, "disentangled.talking_heads": "talking_head"},
+    constants={
+        "attention.kind": "disentangled",
+        "embeddings.project_first": True,
+        "attention.key_bias": False,
+        "attention.qkv_by_head": True,
+    },
     defaults=_DEFAULTS,
     renames=(
         *_RENAMES,
@@ -90,14 +95,14 @@ DEBERTA_V2 = Family(
     prefix="deberta.",
     config_keys={
         **_CONFIG_KEYS,
-        "position_buckets": "position_buckets",
-        "relative_norm": Key("norm_rel_ebd", {"none": False, "layer_norm": True}),
-        "share_position_projections": "share_att_key",
-        "conv_kernel_size": "conv_kernel_size",
-        "conv_groups": "conv_groups",
-        "conv_activation": "conv_act",
+        "disentangled.position_buckets": "position_buckets",
+        "disentangled.relative_norm": Key("norm_rel_ebd", {"none": False, "layer_norm": True}),
+        "disentangled.share_projections": "share_att_key",
+        "convolution.kernel_size": "conv_kernel_size",
+        "convolution.groups": "conv_groups",
+        "convolution.activation": "conv_act",
     },
-    constants={"attention": "disentangled", "project_first": True},
+    constants={"attention.kind": "disentangled", "embeddings.project_first": True},
     defaults=_DEFAULTS,
     renames=(
         *_RENAMES,

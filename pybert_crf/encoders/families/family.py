@@ -109,9 +109,9 @@ class MlmHead:
 class Family:
     """The mapping of a family's ``config.json`` and tensors to ours: data only, no code.
 
-    ``constants`` and ``derived`` give the fields of `EncoderConfig` that have no key in the family's
-    config.json; ``defaults`` those whose key may be absent, if the family's default differs from that of
-    `EncoderConfig`.
+    Fields of `EncoderConfig` have the names of its `FIELDS`, as ``hidden_size`` and ``attention.dropout``.
+    ``constants`` and ``derived`` give those that have no key in the family's config.json; ``defaults`` those
+    whose key may be absent, if the family's default differs from that of `EncoderConfig`.
     """
 
     model_type: str  # in config.json

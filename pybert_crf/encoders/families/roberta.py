@@ -33,7 +33,7 @@ ROBERTA = Family(
     architecture="RobertaModel",
     prefix="roberta.",
     config_keys=CONFIG_KEYS,
-    constants={"positions": "after_padding"},
+    constants={"embeddings.positions": "after_padding"},
     defaults={"pad_id": 1},
     supported=SUPPORTED,
     renames=EMBEDDING_RENAMES + LAYER_RENAMES,
@@ -53,8 +53,8 @@ XLM_ROBERTA_XL = replace(
     ROBERTA,
     model_type="xlm-roberta-xl",
     architecture="XLMRobertaXLModel",
-    constants={"positions": "after_padding", "embedding_norm": False, "norm_first": True},
-    defaults={"pad_id": 1, "max_positions": 514, "num_segments": 1, "norm_eps": 1e-5},
+    constants={"embeddings.positions": "after_padding", "embeddings.norm": False, "norms.first": True},
+    defaults={"pad_id": 1, "max_positions": 514, "embeddings.num_segments": 1, "norms.eps": 1e-5},
     renames=EMBEDDING_RENAMES
     + ATTENTION_RENAMES
     + FEED_FORWARD_RENAMES

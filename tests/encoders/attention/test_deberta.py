@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -40,25 +39,28 @@ def test_terms_as_the_authors_write_them(family: str) -> None:
     values = their_config(family).to_dict()
     config = config_from_json(values | {"pos_att_type": "p2c| C2P"})
     assert config == config_from_json(values | {"pos_att_type": ["p2c", "c2p"]})
-    assert config.position_terms == ("p2c", "c2p")
+    assert config.disentangled.position_terms == ("p2c", "c2p")
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [
-    ({"position_terms": ("c2p", "c2p")}, "position_terms must be some of .* each once"),
-    ({"position_terms": ("p2p",)}, "position_terms must be some of"),
-    ({"max_distance": -2}, "max_distance must be at least -1"),
-    ({"position_buckets": 34}, "position_buckets must be 2 to 33, got 34"),
-    ({"conv_kernel_size": 4}, "conv_kernel_size must be odd"),
-    ({"conv_kernel_size": 3, "conv_groups": 2}, "not divisible by 2 conv_groups"),
-    ({"conv_kernel_size": 3, "attention": "dense"}, "needs disentangled attention, not dense"),
-    ({"attention": "sparse"}, "unknown attention 'sparse'"),
+    (
+        {"disentangled.position_terms": ("c2p", "c2p")},
+        "position_terms must be some of .* each once",
+    ),
+    ({"disentangled.position_terms": ("p2p",)}, "disentangled.position_terms must be some of"),
+    ({"disentangled.max_distance": -2}, "disentangled.max_distance must be at least -1"),
+    ({"disentangled.position_buckets": 34}, "disentangled.position_buckets must be 2 to 33, got 34"),
+    ({"convolution.kernel_size": 4}, "convolution.kernel_size must be odd"),
+    ({"convolution.kernel_size": 3, "convolution.groups": 2}, "not divisible by convolution.groups 2"),
+    ({"convolution.kernel_size": 3, "attention.kind": "dense"}, "needs disentangled attention, not dense"),
+    ({"attention.kind": "sparse"}, "unknown attention.kind 'sparse'"),
 ]
 
 
 @pytest.mark.parametrize(("change", "message"), WRONG)
 def test_wrong_values(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        replace(our_config("deberta-v2"), **change)
+        our_config("deberta-v2").with_fields(change)
 
 
 def test_a_wrong_type_of_terms() -> None:

@@ -1,0 +1,162 @@
+"""The groups of an encoder's options: each validates itself, and its defaults are those of BERT.
+
+Checks that concern several groups, or a group and a size, are those of `EncoderConfig`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pybert_crf.encoders.activations import ACTIVATIONS
+from pybert_crf.encoders.config.checks import MAX_LAYERS, MAX_POSITIONS, MAX_STD, Checked
+from pybert_crf.reading import quoted
+
+# Position embeddings. "learned": one vector for each position in the sequence. "after_padding": the same, but
+# padding is not counted and the count starts at pad_id + 1 (RoBERTa). "sinusoidal": fixed sines and cosines
+# (Vaswani et al., 2017), stored with the weights. "none": no position embeddings.
+POSITIONS = ("learned", "after_padding", "sinusoidal", "none")
+
+# Kinds of attention; their modules are listed in encoders/attention/__init__.py.
+ATTENTION_KINDS = ("dense", "disentangled", "block_sparse")
+
+# Position terms of the attention scores (He et al., 2021): content to position ("c2p", the query's content
+# and the key's distance) and position to content ("p2c", the key's content and the query's distance).
+POSITION_TERMS = ("c2p", "p2c")
+
+
+@dataclass(frozen=True)
+class EmbeddingsConfig(Checked):
+    """What is added to the word embeddings, and how the sum becomes the first layer's input."""
+
+    group = "embeddings."
+
+    size: int = 0  # width of the embeddings; 0: hidden_size
+    init_std: float | None = None  # None: that of all weights
+    positions: str = "learned"  # one of POSITIONS
+    num_segments: int = 2  # number of values of token_type_ids; 0: no segment embeddings
+    segments_are_words: bool = False  # look token_type_ids up in the word embeddings (XLM)
+    num_tasks: int = 1
+    tasks: bool = False  # add the embedding of the first pretraining task (ERNIE)
+    num_languages: int = 1
+    languages: bool = False  # add the embedding of the language if num_languages > 1
+    scale_words: bool = False  # multiply the word embeddings by the square root of their width
+    norm: bool = True  # LayerNorm after the sum
+    drop_first: bool = False  # dropout before the LayerNorm, not after it
+    always_project: bool = False  # project from `size` to hidden_size even if they are equal
+    project_first: bool = False  # project to hidden_size before the LayerNorm, without bias
+
+    def __post_init__(self) -> None:
+        self.check_switches()
+        self.check_integers("size", "num_segments", at_least=0)
+        self.check_integers("num_tasks", "num_languages", at_least=1)
+        self.check_choice("positions", POSITIONS)
+        if self.init_std is not None:
+            self.check_number("init_std", 0.0, MAX_STD)
+
+    @property
+    def has_languages(self) -> bool:
+        """Whether there are language embeddings."""
+        return self.languages and self.num_languages > 1
+
+
+@dataclass(frozen=True)
+class AttentionConfig(Checked):
+    """The attention of every layer; some kinds have a group of their own as well."""
+
+    group = "attention."
+
+    kind: str = "dense"  # one of ATTENTION_KINDS
+    dropout: float = 0.1  # on the attention weights
+    drop_output: bool = True  # hidden_dropout after attention
+    key_bias: bool = True  # false: no bias in the projection of the keys
+    query_bias: bool = True  # false: no bias in the projections of queries, keys and values
+    qkv_by_head: bool = False  # order of the projection's rows: query, key, value of the first head, …
+
+    def __post_init__(self) -> None:
+        self.check_switches()
+        self.check_choice("kind", ATTENTION_KINDS)
+        self.check_number("dropout", 0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class DisentangledConfig(Checked):
+    """Options of disentangled attention (encoders/attention/disentangled.py)."""
+
+    group = "disentangled."
+
+    relative_positions: bool = False  # embed the distances between pieces
+    position_terms: tuple[str, ...] = ()  # of POSITION_TERMS
+    max_distance: int = -1  # longer distances count as this one; below 1: max_positions
+    position_buckets: int = -1  # buckets: one distance each up to half of them, then wider; below 1: none
+    relative_norm: bool = False  # LayerNorm of the distances' embeddings
+    share_projections: bool = False  # project distances with the projections of the contents
+    talking_heads: bool = False  # mix the heads' scores and weights linearly
+
+    def __post_init__(self) -> None:
+        self.check_switches()
+        terms = self.position_terms
+        if any(term not in POSITION_TERMS for term in terms) or len(set(terms)) < len(terms):
+            raise ValueError(
+                f"{self.group}position_terms must be some of {POSITION_TERMS}, each once, got {quoted(terms)}"
+            )
+        self.check_integers("max_distance", "position_buckets", at_least=-1, at_most=MAX_POSITIONS)
+
+
+@dataclass(frozen=True)
+class BlockSparseConfig(Checked):
+    """Options of block-sparse attention (encoders/attention/block_sparse.py)."""
+
+    group = "block_sparse."
+
+    block_size: int = 64
+    num_random_blocks: int = 3
+
+    def __post_init__(self) -> None:
+        self.check_integers("block_size", at_least=1)
+        self.check_integers("num_random_blocks", at_least=0)
+
+
+@dataclass(frozen=True)
+class NormsConfig(Checked):
+    """The normalisations of embeddings and layers."""
+
+    group = "norms."
+
+    eps: float = 1e-12
+    first: bool = False  # before attention and feed-forward, not after them
+
+    def __post_init__(self) -> None:
+        self.check_switches()
+        self.check_number("eps", 1e-30, MAX_STD)  # of equal numbers the variance is 0
+
+
+@dataclass(frozen=True)
+class SharingConfig(Checked):
+    """Layers that share weights (Lan et al., 2020)."""
+
+    group = "sharing."
+
+    num_groups: int = 0  # of layers with shared weights, applied num_layers / num_groups times; 0: none
+    layers_per_group: int = 1
+
+    def __post_init__(self) -> None:
+        self.check_integers("num_groups", at_least=0, at_most=MAX_LAYERS)
+        self.check_integers("layers_per_group", at_least=1, at_most=MAX_LAYERS)
+
+
+@dataclass(frozen=True)
+class ConvolutionConfig(Checked):
+    """A convolution beside the first layer (encoders/convolution.py)."""
+
+    group = "convolution."
+
+    kernel_size: int = 0  # 0: no convolution
+    groups: int = 1
+    activation: str = "tanh"  # a key of ACTIVATIONS
+
+    def __post_init__(self) -> None:
+        self.check_integers("kernel_size", at_least=0)
+        self.check_integers("groups", at_least=1)
+        self.check_choice("activation", ACTIVATIONS)
+        if self.kernel_size and not self.kernel_size % 2:
+            raise ValueError(f"{self.group}kernel_size must be odd (or 0), got {self.kernel_size}")
