@@ -12,54 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
-from pybert_crf import PretrainOptions, Tagger, TrainOptions, backends
+from pybert_crf import PretrainOptions, TrainOptions, backends
 from pybert_crf.cli.app import VERBS
 from pybert_crf.cli.verb import Verb
 from pybert_crf.encoders import Encoder
-from pybert_crf.model import BertCRF
 from pybert_crf.options.option import default_words, help_line, option_of
-from pybert_crf.text.tokenizer import UnitTokenizer
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 TRAIN = "".join(
     f"{n} B-PER\n{g} I-PER\n在 O\n{p} B-LOC\n。 O\n\n" for n in "张王李" for g in "甲乙" for p in "京沪"
 )
-
-
-@pytest.fixture
-def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run the command line in this process; gives exit status, output and errors."""
-    from pybert_crf import cli
-
-    def call(*arguments: object) -> subprocess.CompletedProcess[str]:
-        words = [str(argument) for argument in arguments]
-        monkeypatch.setattr(sys, "argv", ["pybert-crf", *words])
-        monkeypatch.setenv("COLUMNS", "200")
-        status = 0
-        try:
-            cli.main()
-        except SystemExit as exit_:
-            status = exit_.code if isinstance(exit_.code, int) else int(exit_.code is not None)
-        out, err = capfd.readouterr()
-        return subprocess.CompletedProcess(words, status, out, err)
-
-    return call
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A saved tagger with random weights."""
-    directory = tmp_path_factory.mktemp("tagger")
-    tokenizer = UnitTokenizer.build([list("张三在北京工作。")], "char", min_count=1)
-    torch.manual_seed(3)
-    model = BertCRF(
-        Encoder.from_size("tiny", vocab_size=tokenizer.vocab_size), ["O", "B-PER", "I-PER", "B-LOC"], "BIO"
-    )
-    torch.nn.init.normal_(model.linear.weight, std=1.0)
-    Tagger(model, tokenizer, "char").save_pretrained(directory)
-    return directory
 
 
 @pytest.fixture
@@ -118,11 +81,9 @@ def test_predict_on_columns_gives_columns(run: Run, model: Path, train_file: Pat
     assert [line.split("\t")[0] for line in blocks[0].split("\n")] == list("张甲在京。")
 
 
-def test_predict_reads_a_pipe(model: Path) -> None:
-    text = "张三\u2028在北京\n工作\n"
-    command = [sys.executable, "-m", "pybert_crf", "predict", str(model), "-"]
-    done = subprocess.run(command, input=text.encode(), capture_output=True, check=True)
-    records = [json.loads(line) for line in done.stdout.decode().removesuffix("\n").split("\n")]
+def test_predict_reads_a_pipe(run: Run, model: Path) -> None:
+    done = run("predict", model, "-", given="张三\u2028在北京\n工作\n".encode())
+    records = [json.loads(line) for line in done.stdout.removesuffix("\n").split("\n")]
     assert [record["text"] for record in records] == ["张三\u2028在北京", "工作"]
 
 

@@ -10,34 +10,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
-from pybert_crf import Tagger
 from pybert_crf.cli.predict import work
-from pybert_crf.encoders import Encoder
-from pybert_crf.model import BertCRF
 from pybert_crf.options import PredictOptions
-from pybert_crf.text.tokenizer import UnitTokenizer
 
+Run = Callable[..., subprocess.CompletedProcess[str]]
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and select on pipes")
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A saved tagger with random weights."""
-    directory = tmp_path_factory.mktemp("tagger")
-    tokenizer = UnitTokenizer.build([list("张三在北京工作。")], "char", min_count=1)
-    torch.manual_seed(3)
-    encoder = Encoder.from_size("tiny", vocab_size=tokenizer.vocab_size)
-    labels = ["O", "B-PER", "I-PER", "B-LOC"]
-    Tagger(BertCRF(encoder, labels, "BIO"), tokenizer, "char").save_pretrained(directory)
-    return directory
 
 
 @contextmanager
@@ -131,44 +115,39 @@ def test_a_closed_output_ends_it_quietly(model: Path) -> None:
 BAD = "张三\n".encode() + b"\xff\n" + "在\n".encode() + b"x" * 21 + b"\n" + "北京".encode()
 
 
-def test_a_bad_line_stops_after_the_answers_before_it(model: Path) -> None:
-    with predicting(model) as process:
-        out, err = process.communicate(BAD, timeout=60)
-    assert texts(out.decode().splitlines()) == ["张三"]
+def test_a_bad_line_stops_after_the_answers_before_it(run: Run, model: Path) -> None:
+    done = run("predict", model, "-", given=BAD)
+    assert texts(done.stdout.splitlines()) == ["张三"]
     place = "<stdin>:2: not UTF-8 (byte 1 of the line is ff): b'\\xff'"
     told = (
         f"error: {place}; --encoding names another encoding, such as cp1252; --errors skip goes on after it\n"
     )
-    assert (process.returncode, err.decode()) == (1, told)
+    assert (done.returncode, done.stderr) == (1, told)
 
 
-def test_skipped_lines_keep_their_place(model: Path) -> None:
-    with predicting(model, "--errors", "skip", "--max-line", "20") as process:
-        out, err = process.communicate(BAD, timeout=60)
-    assert process.returncode == 0
-    records = [json.loads(line) for line in out.decode().splitlines()]
+def test_skipped_lines_keep_their_place(run: Run, model: Path) -> None:
+    done = run("predict", model, "-", "--errors", "skip", "--max-line", "20", given=BAD)
+    assert done.returncode == 0
+    records = [json.loads(line) for line in done.stdout.splitlines()]
     assert [record["text"] for record in records] == ["张三", None, "在", None, "北京"]
     assert [record.get("error", "")[:9] for record in records] == ["", "<stdin>:2", "", "<stdin>:4", ""]
     assert "more than 20 characters; --max-line" in records[3]["error"]
-    assert err.decode().splitlines()[-1] == "skipped in all: 2; the answers hold the errors"
+    assert done.stderr.splitlines()[-1] == "skipped in all: 2; the answers hold the errors"
 
 
-def test_a_sentence_with_a_bad_line_is_skipped_once(model: Path) -> None:
+def test_a_sentence_with_a_bad_line_is_skipped_once(run: Run, model: Path) -> None:
     rows = "张\n三\n\n在\n\t北\n京\r。\n\n工\n".encode()
-    with predicting(model, "--columns", "--errors", "skip") as process:
-        out, err = process.communicate(rows, timeout=60)
-    assert texts(out.decode().splitlines()) == ["张三", None, "工"]
-    assert err.decode().splitlines() == [
+    done = run("predict", model, "-", "--columns", "--errors", "skip", given=rows)
+    assert texts(done.stdout.splitlines()) == ["张三", None, "工"]
+    assert done.stderr.splitlines() == [
         "skipped: <stdin>:5: the token column is empty (expected a token): '\\t北'",
         "skipped in all: 1; the answers hold the errors",
     ]
 
 
 @pytest.mark.parametrize("to", ["words", "conllu"])
-def test_other_outputs(model: Path, to: str) -> None:
-    command = [sys.executable, "-m", "pybert_crf", "predict", str(model), "-", "--to", to]
-    done = subprocess.run(command, input="张三在北京。\n".encode(), capture_output=True, check=True)
-    answer = done.stdout.decode()
+def test_other_outputs(run: Run, model: Path, to: str) -> None:
+    answer = run("predict", model, "-", "--to", to, given="张三在北京。\n".encode()).stdout
     if to == "conllu":
         rows = [line.split("\t") for line in answer.splitlines()[1:] if line]
         assert "".join(row[1] for row in rows) == "张三在北京。"
@@ -177,33 +156,29 @@ def test_other_outputs(model: Path, to: str) -> None:
         assert "".join(word.partition("/")[0] for word in answer.split()) == "张三在北京。"
 
 
-def test_columns_given_as_text_are_noticed(model: Path) -> None:
-    with predicting(model) as process:
-        _, err = process.communicate("张 B-PER\n三 I-PER\n\n".encode(), timeout=60)
-    assert err.decode().startswith("note: the input looks like a column file but is read as text")
+def test_columns_given_as_text_are_noticed(run: Run, model: Path) -> None:
+    done = run("predict", model, "-", given="张 B-PER\n三 I-PER\n\n".encode())
+    assert done.stderr.startswith("note: the input looks like a column file but is read as text")
 
 
-def test_no_input_has_no_answer(model: Path) -> None:
-    with predicting(model) as process:
-        assert process.communicate(b"", timeout=60) == (b"", b"")
-    assert process.returncode == 0
+def test_no_input_has_no_answer(run: Run, model: Path) -> None:
+    done = run("predict", model, "-")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_a_compressed_file_is_read(model: Path, tmp_path: Path) -> None:
+def test_a_compressed_file_is_read(run: Run, model: Path, tmp_path: Path) -> None:
     path = tmp_path / "text.gz"
     path.write_bytes(gzip.compress("张三\n在北京".encode()))
-    command = [sys.executable, "-m", "pybert_crf", "predict", str(model)]
-    done = subprocess.run([*command, str(path)], capture_output=True, check=True)
-    assert texts(done.stdout.decode().splitlines()) == ["张三", "在北京"]
-    piped = subprocess.run([*command, "-"], input=path.read_bytes(), capture_output=True, check=False)
+    assert texts(run("predict", model, path).stdout.splitlines()) == ["张三", "在北京"]
+    piped = run("predict", model, "-", given=path.read_bytes())
     assert piped.returncode == 1
-    assert b"looks compressed: give the file by its name" in piped.stderr
+    assert "looks compressed: give the file by its name" in piped.stderr
 
 
-def test_a_skipped_sentence_is_a_comment_in_columns(model: Path) -> None:
-    with predicting(model, "--columns", "--to", "columns", "--errors", "skip") as process:
-        out, _ = process.communicate("张\n\n\t北\n\n三\n".encode(), timeout=60)
-    blocks = out.decode().split("\n\n")
+def test_a_skipped_sentence_is_a_comment_in_columns(run: Run, model: Path) -> None:
+    options = ("--columns", "--to", "columns", "--errors", "skip")
+    done = run("predict", model, "-", *options, given="张\n\n\t北\n\n三\n".encode())
+    blocks = done.stdout.split("\n\n")
     assert blocks[0].startswith("张\t")
     assert blocks[1].startswith("# <stdin>:3: the token column is empty")
     assert blocks[2].startswith("三\t")
