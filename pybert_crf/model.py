@@ -15,12 +15,15 @@ from pybert_crf.batches import Batch
 from pybert_crf.crf import CRF
 from pybert_crf.encoders import (
     AnyEncoder,
+    Base,
     CheckpointError,
     ConfigError,
+    Lora,
     is_finite,
     load_encoder,
     naming,
     read_config,
+    write_lora,
     write_tensors,
 )
 from pybert_crf.files import write_json
@@ -115,32 +118,40 @@ class BertCRF(nn.Module):
             likelihood: Tensor = self.crf(emissions.float(), batch.tags, batch.mask, reduction="token_mean")
         return -likelihood
 
-    def save_pretrained(self, directory: str | Path, extra: dict[str, Any] | None = None) -> None:
+    def save_pretrained(
+        self, directory: str | Path, extra: dict[str, Any] | None = None, over: Base | None = None
+    ) -> None:
         """Write ``config.json``, with `extra` in our section, and ``model.safetensors``, all weights.
 
         The encoder's tensors carry their Hugging Face names and prefix, so ``transformers`` opens the
-        directory as the encoder that it is.
+        directory as the encoder that it is. With `over`, the checkpoint that LoRA's factors were trained
+        over, only the factors and the head are written, in the files of the package peft.
         """
         directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
-        tensors = self.encoder.to_checkpoint(prefix=self.encoder.checkpoint_prefix)
-        head = {name: value for name, value in self.state_dict().items() if not name.startswith("encoder.")}
-        tensors |= {_outside(name): value for name, value in head.items()}
+        own = {name: value for name, value in self.state_dict().items() if not name.startswith("encoder.")}
+        head = {_outside(name): value for name, value in own.items()}
         config = self.encoder.config_to_json() | {
             "id2label": {str(number): label for number, label in enumerate(self.labels)},
             "label2id": {label: number for number, label in enumerate(self.labels)},
             "classifier_dropout": self.dropout.p,
             SECTION: {"format": FORMAT, "labels": list(self.labels), "scheme": self.scheme, **(extra or {})},
         }
-        write_tensors(directory, tensors)
+        if over is None:
+            prefix = self.encoder.checkpoint_prefix
+            write_tensors(directory, self.encoder.to_checkpoint(prefix=prefix) | head)
+        else:
+            write_lora(directory, Lora(over, self.encoder.factors(), head))
         write_json(directory / "config.json", config)
 
     @classmethod
-    def from_pretrained(cls, directory: str | Path) -> BertCRF:
-        """Load what `save_pretrained` wrote.
+    def from_pretrained(cls, directory: str | Path, *, local_files_only: bool = False) -> BertCRF:
+        """Load what `save_pretrained` wrote; LoRA's factors are added to the weights of their base.
+
+        `local_files_only` forbids the network, where the base is a hub's model.
 
         Raises:
-            FileNotFoundError: a file is missing.
+            FileNotFoundError: a file, or the base, is missing.
             ConfigError: ``config.json`` is not of a saved tagger, or has an invalid value.
             CheckpointError: a tensor is missing, unexpected, of another shape or not finite; each is named.
             ImportError: the encoder needs transformers, which is not installed.
@@ -149,7 +160,7 @@ class BertCRF(nn.Module):
         with naming(directory):
             config = read_tagger_config(directory)
             own = config[SECTION]
-            encoder, tensors = load_encoder(directory, config)
+            encoder, tensors = load_encoder(directory, config, local_files_only=local_files_only)
             head = _head_tensors(tensors, len(own["labels"]), encoder.config.hidden_size)
             try:
                 model = cls(encoder, own["labels"], own["scheme"], config["classifier_dropout"])

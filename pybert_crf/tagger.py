@@ -11,7 +11,7 @@ import torch
 
 from pybert_crf.batches import WindowLayout, by_length, collate, make_example
 from pybert_crf.decoding import EntityDecoder
-from pybert_crf.encoders import ConfigError, resolve
+from pybert_crf.encoders import Base, ConfigError, resolve
 from pybert_crf.entities import Annotation, Entity, Tagging
 from pybert_crf.files import write_text
 from pybert_crf.model import SECTION, BertCRF, read_tagger_config
@@ -90,7 +90,7 @@ class Tagger:
             if name not in own:
                 raise ConfigError(f"{directory / 'config.json'}: {SECTION}.{name} is missing: no entities")
         tokenizer = UnitTokenizer.from_directory(directory, own["unit"])
-        model = BertCRF.from_pretrained(directory)
+        model = BertCRF.from_pretrained(directory, local_files_only=local_files_only)
         if tokenizer.vocab_size > model.encoder.config.vocab_size:
             raise ConfigError(
                 f"{directory}: its tokenizer has {tokenizer.vocab_size} pieces, "
@@ -101,9 +101,13 @@ class Tagger:
         alike = own.get("cut_alike", 1.0)
         return cls(model.to(device), tokenizer, own["unit"], cut_alike=alike, words=words)
 
-    def save_pretrained(self, directory: str | Path) -> None:
-        """Write one directory that `from_pretrained` opens: configuration, all weights, tokenizer files."""
-        self.model.save_pretrained(directory, {"unit": self.unit, "cut_alike": self.cut_alike})
+    def save_pretrained(self, directory: str | Path, *, over: Base | None = None) -> None:
+        """Write one directory that `from_pretrained` opens: configuration, all weights, tokenizer files.
+
+        With `over`, the checkpoint that LoRA's factors were trained over, it holds the factors instead of the
+        encoder's weights, and opens only where that checkpoint is.
+        """
+        self.model.save_pretrained(directory, {"unit": self.unit, "cut_alike": self.cut_alike}, over)
         self.tokenizer.save(directory)
         words = Path(directory) / WORDS
         if self.words:

@@ -9,7 +9,7 @@ import pytest
 
 # torch._dynamo takes as long to import as torch itself.
 NEVER = ["torch._dynamo", "numba", "onnx", "transformers", "accelerate", "typer", "rich"]
-NEVER += ["pyarrow", "datasets", "spacy"]
+NEVER += ["pyarrow", "datasets", "spacy", "peft"]
 CRF_ONLY = ["tokenizers", "safetensors", "huggingface_hub"]
 
 

@@ -11,8 +11,11 @@ from pybert_crf.encoders.adapted import (
     open_encoder,
 )
 from pybert_crf.encoders.checkpoint import (
+    Base,
     CheckpointError,
     ConfigError,
+    Lora,
+    checksum,
     config_from_json,
     config_to_json,
     is_finite,
@@ -20,10 +23,12 @@ from pybert_crf.encoders.checkpoint import (
     read_config,
     read_tensors,
     resolve,
+    write_lora,
     write_tensors,
 )
 from pybert_crf.encoders.config import ENCODER_SIZES, EncoderConfig
 from pybert_crf.encoders.encoder import Encoder
+from pybert_crf.encoders.low_rank import Plan, adapt
 from pybert_crf.encoders.masked_lm import MaskedLM
 
 __all__ = [
@@ -31,11 +36,16 @@ __all__ = [
     "AdaptedConfig",
     "AdaptedEncoder",
     "AnyEncoder",
+    "Base",
     "CheckpointError",
     "ConfigError",
     "Encoder",
     "EncoderConfig",
+    "Lora",
     "MaskedLM",
+    "Plan",
+    "adapt",
+    "checksum",
     "config_from_json",
     "config_to_json",
     "is_finite",
@@ -46,5 +56,6 @@ __all__ = [
     "read_config",
     "read_tensors",
     "resolve",
+    "write_lora",
     "write_tensors",
 ]

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from pybert_crf.encoders.checkpoint import (
+    add_delta,
     check_number_of_layers,
     config_from_json,
     config_to_json,
@@ -24,6 +25,7 @@ from pybert_crf.encoders.checkpoint import (
 )
 from pybert_crf.encoders.config import EncoderConfig
 from pybert_crf.encoders.families import family_of
+from pybert_crf.encoders.low_rank import Factors, adapted_layers, factors, plain_state
 from pybert_crf.encoders.transformer import Transformer
 from pybert_crf.files import write_json
 
@@ -92,8 +94,36 @@ class Encoder(Transformer):
 
     def to_checkpoint(self, prefix: str = "") -> dict[str, Tensor]:
         """Return copies of all weights under the family's Hugging Face names, preceded by ``prefix``."""
-        exported = export_tensors(family_of(self.config.model_type), self.state_dict())
+        exported = export_tensors(family_of(self.config.model_type), plain_state(self))
         return {prefix + name: tensor for name, tensor in exported.items()}
+
+    def factors(self) -> dict[str, Factors]:
+        """The factors of the low-rank layers, by their modules' names in the family's checkpoints.
+
+        Our query, key and value are one layer: they share A.
+        """
+        family, found = family_of(self.config.model_type), {}
+        for name, layer in adapted_layers(self):
+            own = factors(layer)
+            rename, names = family.their_names(f"{name}.weight")
+            for their_name, B in zip(names, rename.split(own.B), strict=True):
+                found[their_name.removesuffix(".weight")] = own._replace(B=B)
+        return found
+
+    @torch.no_grad()
+    def add_factors(self, given: Mapping[str, Factors]) -> None:
+        """Add to the weights what low-rank layers have learnt; names as `factors` gives them.
+
+        Raises:
+            CheckpointError: a name is not of a layer here, or its factors do not fit.
+        """
+        tensors = self.to_checkpoint()
+        for name, own in given.items():
+            add_delta(name, tensors.get(f"{name}.weight"), own)
+        family = family_of(self.config.model_type)
+        self.load_state_dict(
+            import_tensors(family, self.state_dict(), tensors, self.embeddings.word.weight.dtype)
+        )
 
     @property
     def checkpoint_prefix(self) -> str:

@@ -32,8 +32,7 @@ class _Words(NamedTuple):
     introduction: str
     columns: tuple[str, ...]
     required: str
-    scratch: str
-    encoders: str
+    phrases: dict[str, str]  # of defaults told in words
 
 
 _WORDS = {
@@ -49,8 +48,7 @@ _WORDS = {
         "with the name here.",
         ("option", "default", "meaning", "elsewhere"),
         "required",
-        "from scratch",
-        "the encoder's",
+        {},
     ),
     "zh": _Words(
         "选项",
@@ -63,8 +61,12 @@ _WORDS = {
         "用了别的工具的名称（最后一列）时，程序会提示这里的名称。",
         ("选项", "默认值", "含义", "别处的名称"),
         "必需",
-        "从零训练",
-        "编码器的上限",
+        {
+            "from scratch": "从零训练",
+            "the encoder's": "编码器的上限",
+            "twice LORA-RANK": "LORA-RANK 的两倍",
+            "all": "全部",
+        },
     ),
 }
 
@@ -93,7 +95,9 @@ def _default(known: Field[Any], language: str) -> str:
     words = _WORDS[language]
     shown = words.required if known.default is MISSING else default_words(known)
     if option_of(known).default_text is not None:
-        return shown.replace("from scratch", words.scratch).replace("the encoder's", words.encoders)
+        for english, translated in words.phrases.items():
+            shown = shown.replace(english, translated)
+        return shown
     return f"`{shown}`" if shown and known.default is not MISSING else shown
 
 

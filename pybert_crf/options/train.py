@@ -7,13 +7,14 @@ from typing import ClassVar
 
 from pybert_crf.options.base import Files
 from pybert_crf.options.corpus import CorpusOptions
+from pybert_crf.options.levers import LeverOptions
 from pybert_crf.options.option import ABOVE_0, BELOW_1, FRACTION, documented, option
 from pybert_crf.options.run import RunOptions
 
 
 @documented
 @dataclass(frozen=True)
-class TrainOptions(RunOptions, CorpusOptions):
+class TrainOptions(LeverOptions, RunOptions, CorpusOptions):
     """The options of `pybert_crf.train`. One file may be given as a string instead of a tuple.
 
     Raises:
@@ -111,6 +112,7 @@ class TrainOptions(RunOptions, CorpusOptions):
             raise ValueError("dev and dev_share exclude each other")
         if self.from_scratch:
             self._check("attention", self.attention != "causal", f"be both from scratch (model {self.model})")
+        self._check("lora_rank", not (self.lora_rank and self.from_scratch), "be 0 for a model from scratch")
 
     @property
     def bidirectional(self) -> bool | None:
@@ -120,4 +122,5 @@ class TrainOptions(RunOptions, CorpusOptions):
     def rates(self) -> tuple[float, float]:
         """Peak learning rates of the encoder and of the linear and CRF layers."""
         encoder, head = (5e-4, 5e-3) if self.from_scratch else (5e-5, 1e-3)
+        encoder = 5e-4 if self.lora_rank else encoder
         return self.learning_rate or encoder, self.head_learning_rate or head

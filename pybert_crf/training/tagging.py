@@ -28,6 +28,7 @@ from pybert_crf.training.corpora import (
 )
 from pybert_crf.training.directory import reserve
 from pybert_crf.training.events import Finished, Observer, TaggingStarted
+from pybert_crf.training.levers.lora import add_lora, lora_base
 from pybert_crf.training.loop import TrainingLoop, build_accelerator
 from pybert_crf.training.mean_loss import mean_loss
 from pybert_crf.training.optimizer import build_optimizer
@@ -129,6 +130,8 @@ class TaggingTask(TrainingLoop[Batch, Report]):
         tagger: Tagger,
     ) -> None:
         self.corpora, self.tagger = corpora, tagger
+        self.lever_notes = add_lora(tagger, options)
+        self.base = lora_base(options)
         self.examples = encode_corpus(corpora.train, tagger)
         lengths = [example.positions for example in self.examples]
         optimizer = build_optimizer(tagger.model, *options.rates(), options.weight_decay)
@@ -146,7 +149,11 @@ class TaggingTask(TrainingLoop[Batch, Report]):
             device=str(self.accelerator.device),
             epoch=epoch,
             epochs=self.options.epochs,
-            notes=self.corpora.notes() + unknown + self.tagger.model.encoder.notes + self._head_note(),
+            notes=self.corpora.notes()
+            + unknown
+            + self.tagger.model.encoder.notes
+            + self._head_note()
+            + self.lever_notes,
         )
 
     def collate(self, rows: list[int], epoch: int) -> tuple[Batch, int]:
@@ -183,7 +190,7 @@ class TaggingTask(TrainingLoop[Batch, Report]):
         return float(row["dev_f1"]) >= LEARNT
 
     def save(self) -> None:
-        self.tagger.save_pretrained(self.out)
+        self.tagger.save_pretrained(self.out, over=self.base)
 
     def evaluate_saved(self) -> tuple[Report, Report | None]:
         saved = Tagger.from_pretrained(self.out, device=self.accelerator.device)

@@ -107,6 +107,15 @@ def test_the_bert4torch_pages_command_runs(place: Path) -> None:
     assert Tagger.from_pretrained(place / "ner").unit == "char"
 
 
+def test_the_training_pages_commands_run(place: Path) -> None:
+    pytest.importorskip("peft")
+    for line in commands("docs/training.md"):
+        run_line(line, place)
+        (out,) = re.findall(r"--out (\S+)", line)
+        code = f"from pybert_crf import Tagger; Tagger.from_pretrained({out!r})"
+        run([sys.executable, "-c", code], place)
+
+
 def test_the_corpora_pages_command_runs(place: Path) -> None:
     (line,) = commands("docs/corpora.md")
     assert "train.txt" in run_line(line, place)

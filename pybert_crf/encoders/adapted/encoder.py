@@ -26,7 +26,8 @@ from pybert_crf.encoders.adapted.their_models import (
     prefix_of,
     read_their_config,
 )
-from pybert_crf.encoders.checkpoint import ConfigError, write_tensors
+from pybert_crf.encoders.checkpoint import ConfigError, add_delta, write_tensors
+from pybert_crf.encoders.low_rank import Factors, adapted_layers, factors, is_transposed, plain_state
 from pybert_crf.files import write_json
 from pybert_crf.reading import quoted, shortened
 
@@ -153,9 +154,25 @@ class AdaptedEncoder(nn.Module):
 
     def to_checkpoint(self, prefix: str = "") -> dict[str, Tensor]:
         """Return copies of all weights under their transformers names, preceded by ``prefix``."""
-        tensors = self.model.state_dict()
+        tensors = plain_state(self.model)
         named = {_outside(self.part, name): tensor.detach().clone() for name, tensor in tensors.items()}
         return {prefix + name: tensor for name, tensor in named.items()}
+
+    def factors(self) -> dict[str, Factors]:
+        """The factors of the low-rank layers, by their modules' names in checkpoints."""
+        return {_outside(self.part, name): factors(layer) for name, layer in adapted_layers(self.model)}
+
+    @torch.no_grad()
+    def add_factors(self, given: Mapping[str, Factors]) -> None:
+        """Add to the weights what low-rank layers have learnt; names as `factors` gives them.
+
+        Raises:
+            CheckpointError: a name is not of a layer here, or its factors do not fit.
+        """
+        layers = {_outside(self.part, name): layer for name, layer in self.model.named_modules()}
+        for name, own in given.items():
+            layer: Any = layers.get(name)
+            add_delta(name, getattr(layer, "weight", None), own, is_transposed(layer))
 
     def save_pretrained(self, directory: str | Path) -> None:
         """Write ``config.json`` and ``model.safetensors``, which `open_encoder` and transformers open."""

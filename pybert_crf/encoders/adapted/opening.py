@@ -16,6 +16,7 @@ from pybert_crf.encoders.checkpoint import (
     config_from_json,
     naming,
     read_config,
+    read_lora,
     read_tensors,
     resolve,
 )
@@ -48,7 +49,13 @@ def open_encoder(
     """
     directory = resolve(name_or_dir, revision=revision, local_files_only=local_files_only)
     with naming(directory):
-        encoder, _ = load_encoder(directory, read_config(directory), dtype=dtype, bidirectional=bidirectional)
+        encoder, _ = load_encoder(
+            directory,
+            read_config(directory),
+            dtype=dtype,
+            bidirectional=bidirectional,
+            local_files_only=local_files_only,
+        )
     return encoder
 
 
@@ -58,8 +65,25 @@ def load_encoder(
     *,
     dtype: torch.dtype = torch.float32,
     bidirectional: bool | None = None,
+    local_files_only: bool = False,
 ) -> tuple[AnyEncoder, dict[str, Tensor]]:
-    """The encoder of a directory with this config.json, and all tensors there; raises as `open_encoder`."""
+    """The encoder of a directory with this config.json, and all tensors there; raises as `open_encoder`.
+
+    If the directory holds LoRA's factors alone, they are added to the weights of their base.
+    """
+    lora = read_lora(directory)
+    if lora is None:
+        return _load_whole(directory, values, dtype, bidirectional)
+    base = lora.base.directory(directory, local_files_only)
+    encoder, tensors = _load_whole(base, values, dtype, bidirectional)
+    lora.base.check(tensors)
+    encoder.add_factors(lora.factors)
+    return encoder, lora.others
+
+
+def _load_whole(
+    directory: Path, values: Mapping[str, Any], dtype: torch.dtype, bidirectional: bool | None
+) -> tuple[AnyEncoder, dict[str, Tensor]]:
     if not is_adapted(values):
         config = config_from_json(values)
         tensors = read_tensors(directory)

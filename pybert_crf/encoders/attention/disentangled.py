@@ -23,6 +23,7 @@ from pybert_crf.encoders.attention.distances import position_scores
 from pybert_crf.encoders.config import EncoderConfig
 from pybert_crf.encoders.dropout import Dropout, dropout
 from pybert_crf.encoders.linear import Linear, linear
+from pybert_crf.encoders.low_rank import weight_of
 
 # On the CPU this many scores are computed at once, in groups of heads, so that they stay in the cache.
 CHUNK = 1 << 21
@@ -130,7 +131,7 @@ class DisentangledAttention(nn.Module):
             biases = torch.stack([self.q_bias, torch.zeros_like(self.q_bias), self.v_bias])  # (3, D)
             if self.qkv_by_head:
                 biases = biases.view(3, self.num_heads, -1).transpose(0, 1)  # (H, 3, d)
-            qkv = linear(x, self.qkv.weight, biases.flatten())
+            qkv = linear(x, weight_of(self.qkv), biases.flatten())
         if self.qkv_by_head:
             qkv = qkv.view(B, L, self.num_heads, 3, self.head_size).permute(3, 2, 0, 1, 4)
         else:
@@ -147,13 +148,13 @@ class DisentangledAttention(nn.Module):
         key = query = None
         if self.by_query:
             if self.position_key is None:
-                key = linear(embeddings, self.qkv.weight[D : 2 * D], self.qkv.bias[D : 2 * D])
+                key = linear(embeddings, weight_of(self.qkv)[D : 2 * D], self.qkv.bias[D : 2 * D])
             else:
                 key = self.position_key(embeddings)
             key = self._by_distance(key, relations.rows[1:])
         if self.by_key:
             if self.position_query is None:
-                query = linear(embeddings, self.qkv.weight[:D], self.qkv.bias[:D])
+                query = linear(embeddings, weight_of(self.qkv)[:D], self.qkv.bias[:D])
             else:
                 query = self.position_query(embeddings)
             query = self._by_distance(query, relations.rows.flip(0)[1:])

@@ -9,6 +9,7 @@ from pybert_crf.encoders.checkpoint.config_json import (
     read_config,
 )
 from pybert_crf.encoders.checkpoint.hub import resolve
+from pybert_crf.encoders.checkpoint.lora import Base, Lora, add_delta, checksum, read_lora, write_lora
 from pybert_crf.encoders.checkpoint.renaming import (
     check_number_of_layers,
     export_tensors,
@@ -20,9 +21,13 @@ from pybert_crf.reading import ConfigError
 
 __all__ = [
     "CONFIG_FILES",
+    "Base",
     "CheckpointError",
     "ConfigError",
+    "Lora",
+    "add_delta",
     "check_number_of_layers",
+    "checksum",
     "config_from_json",
     "config_to_json",
     "export_tensors",
@@ -30,7 +35,9 @@ __all__ = [
     "is_finite",
     "naming",
     "read_config",
+    "read_lora",
     "read_tensors",
     "resolve",
+    "write_lora",
     "write_tensors",
 ]

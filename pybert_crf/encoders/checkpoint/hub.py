@@ -10,10 +10,11 @@ from pathlib import Path
 from pybert_crf.encoders.checkpoint.config_json import CONFIG_FILES
 from pybert_crf.encoders.checkpoint.modelscope import PREFIX as MODELSCOPE
 from pybert_crf.encoders.checkpoint.modelscope import from_modelscope
-from pybert_crf.encoders.checkpoint.tensors import WEIGHT_FILES
+from pybert_crf.encoders.checkpoint.tensors import ADAPTER_CONFIG, ADAPTER_WEIGHTS, WEIGHT_FILES
 
 CONFIG_AND_TOKENIZER = (
     *CONFIG_FILES,
+    ADAPTER_CONFIG,
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
@@ -29,6 +30,7 @@ CONFIG_AND_TOKENIZER = (
 _WEIGHTS = (
     re.compile(r"model(-\d+-of-\d+)?\.safetensors|model\.safetensors\.index\.json"),
     re.compile(r"pytorch_model(-\d+-of-\d+)?\.bin|pytorch_model\.bin\.index\.json"),
+    re.compile(re.escape(ADAPTER_WEIGHTS)),
 )
 
 # "name" or "owner/name", as on both hubs; everything else is a path.
@@ -61,7 +63,7 @@ def resolve(name_or_dir: str | Path, *, revision: str | None = None, local_files
             raise FileNotFoundError(f"{name} is neither a directory nor a valid name of a model")
         directory = _from_hub(name, revision, local_files_only)
     missing = [] if any((directory / name).is_file() for name in CONFIG_FILES) else ["config.json"]
-    if not any((directory / name).is_file() for name in WEIGHT_FILES):
+    if not any((directory / name).is_file() for name in (*WEIGHT_FILES, ADAPTER_WEIGHTS)):
         missing.append(f"weights ({' or '.join(WEIGHT_FILES)})")
     if missing:
         raise FileNotFoundError(f"{directory} is not a checkpoint: it has no {' and no '.join(missing)}")

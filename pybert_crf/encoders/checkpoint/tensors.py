@@ -19,6 +19,9 @@ WEIGHTS = "model.safetensors"
 # In order of preference, as in transformers; an index file lists the tensors of each shard.
 WEIGHT_FILES = (WEIGHTS, "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 
+ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+"""The files of LoRA's factors, beside no weights."""
+
 
 class CheckpointError(ValueError):
     """A weight file that cannot be read, or tensors that do not fit the model."""
@@ -46,7 +49,11 @@ def read_tensors(directory: str | Path) -> dict[str, Tensor]:
     for name in WEIGHT_FILES:
         path = directory / name
         if path.is_file():
-            return _read_shards(path) if name.endswith(".index.json") else _read_file(path)
+            return _read_shards(path) if name.endswith(".index.json") else read_file(path)
+    if (directory / ADAPTER_WEIGHTS).is_file():
+        raise FileNotFoundError(
+            f"{directory} holds LoRA's weights alone: open it by Tagger.from_pretrained or open_encoder"
+        )
     raise FileNotFoundError(f"{directory} holds none of {', '.join(WEIGHT_FILES)}")
 
 
@@ -64,6 +71,8 @@ def write_tensors(directory: str | Path, tensors: Mapping[str, Tensor]) -> None:
         memories.add(memory)
     with replacing(Path(directory) / WEIGHTS) as path:
         save_file(owned, path, metadata={"format": "pt"})
+    for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS):  # of LoRA's factors that were saved here before
+        (Path(directory) / name).unlink(missing_ok=True)
 
 
 def _read_shards(index: Path) -> dict[str, Tensor]:
@@ -87,7 +96,7 @@ def _read_shards(index: Path) -> dict[str, Tensor]:
         raise FileNotFoundError(f"{index.parent} lacks the shards {listed(absent)}, named in {index.name}")
     tensors: dict[str, Tensor] = {}
     for file in files:
-        shard = _read_file(index.parent / file)
+        shard = read_file(index.parent / file)
         twice = sorted(set(shard) & set(tensors))
         if twice:
             raise CheckpointError(
@@ -107,7 +116,7 @@ def _is_beside(file: object, suffix: str) -> bool:
     )
 
 
-def _read_file(path: Path) -> dict[str, Tensor]:
+def read_file(path: Path) -> dict[str, Tensor]:
     """Read one weight file, in the format of its suffix."""
     try:
         tensors = load_file(path) if path.suffix == ".safetensors" else _unpickle(path)
