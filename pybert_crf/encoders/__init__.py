@@ -5,10 +5,13 @@ from __future__ import annotations
 from pybert_crf.encoders.adapted import (
     AdaptedConfig,
     AdaptedEncoder,
+    AdaptedMaskedLM,
     AnyEncoder,
+    AnyMaskedLM,
     load_encoder,
     longest_input,
     open_encoder,
+    open_masked_lm,
 )
 from pybert_crf.encoders.checkpoint import (
     Base,
@@ -35,7 +38,9 @@ __all__ = [
     "ENCODER_SIZES",
     "AdaptedConfig",
     "AdaptedEncoder",
+    "AdaptedMaskedLM",
     "AnyEncoder",
+    "AnyMaskedLM",
     "Base",
     "CheckpointError",
     "ConfigError",
@@ -53,6 +58,7 @@ __all__ = [
     "longest_input",
     "naming",
     "open_encoder",
+    "open_masked_lm",
     "read_config",
     "read_tensors",
     "resolve",

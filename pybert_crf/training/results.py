@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import torch
 
 import pybert_crf
-from pybert_crf.encoders import EncoderConfig
+from pybert_crf.encoders import AdaptedConfig, EncoderConfig
 from pybert_crf.files import write_json, write_text
 from pybert_crf.options import PretrainOptions, RunOptions, TrainOptions
 from pybert_crf.tagger import Tagger
@@ -80,7 +80,7 @@ for entity in tagger("…"):
 
 def masked_lm_card(
     result: Finished[Any],
-    config: EncoderConfig,
+    config: EncoderConfig | AdaptedConfig,
     options: PretrainOptions,
     *,
     pieces: int,

@@ -87,17 +87,28 @@ NEEDS_IDS = {"modernbert", "eurobert", "rembert", *ENCODER_DECODERS, "ctrl", "op
 each_type = pytest.mark.parametrize("name", CASES)
 
 
-def their_model(name: str, seed: int = 0, **changes: Any) -> Any:
-    """The tiny model of a type, with random weights, in evaluation mode."""
+def their_config(name: str, **changes: Any) -> Any:
+    """The configuration of the tiny model of a type."""
     settings: dict[str, Any] = {"vocab_size": VOCAB, "bos_token_id": 1, "eos_token_id": 2}
     settings |= IDS if name in NEEDS_IDS else {}
     if name == "modernbert":
         settings |= {"cls_token_id": 1, "sep_token_id": 2}
     if name in ENCODER_DECODERS:
         settings |= {"decoder_start_token_id": 2, "forced_eos_token_id": None}
-    config = transformers.AutoConfig.for_model(name, **(settings | ALL[name] | changes))
+    return transformers.AutoConfig.for_model(name, **(settings | ALL[name] | changes))
+
+
+def their_model(name: str, seed: int = 0, **changes: Any) -> Any:
+    """The tiny model of a type, with random weights, in evaluation mode."""
+    config = their_config(name, **changes)
     torch.manual_seed(seed)
     return transformers.AutoModel.from_config(config).eval()
+
+
+def their_masked_lm(name: str) -> Any:
+    """The tiny model of a type with its head for masked pieces, with random weights, in evaluation mode."""
+    torch.manual_seed(0)
+    return transformers.AutoModelForMaskedLM.from_config(their_config(name)).eval()
 
 
 def their_states(model: Any, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -123,6 +134,7 @@ def write_tokenizer(directory: Path, kind: str, texts: Sequence[str]) -> None:
     ``both``: sentencepiece with a piece on either side, as BART's.
     """
     special = ["<pad>", "<s>", "</s>", "<unk>"] if kind in ("last", "both") else ["<|begin|>", "<|end|>"]
+    special += ["<mask>"] if kind == "both" else []
     if kind in ("last", "both"):
         tokenizer = Tokenizer(models.Unigram())
         tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pybert_crf.encoders.adapted.encoder import AdaptedConfig, AdaptedEncoder
+from pybert_crf.encoders.adapted.masked_lm import AdaptedMaskedLM, AnyMaskedLM, open_masked_lm
 from pybert_crf.encoders.adapted.opening import (
     AnyEncoder,
     is_adapted,
@@ -14,9 +15,12 @@ from pybert_crf.encoders.adapted.opening import (
 __all__ = [
     "AdaptedConfig",
     "AdaptedEncoder",
+    "AdaptedMaskedLM",
     "AnyEncoder",
+    "AnyMaskedLM",
     "is_adapted",
     "load_encoder",
     "longest_input",
     "open_encoder",
+    "open_masked_lm",
 ]

@@ -26,10 +26,10 @@ from pybert_crf.encoders.adapted.their_models import (
     prefix_of,
     read_their_config,
 )
-from pybert_crf.encoders.checkpoint import ConfigError, add_delta, write_tensors
+from pybert_crf.encoders.checkpoint import CheckpointError, ConfigError, add_delta, write_tensors
 from pybert_crf.encoders.low_rank import Factors, adapted_layers, factors, is_transposed, plain_state
 from pybert_crf.files import write_json
-from pybert_crf.reading import quoted, shortened
+from pybert_crf.reading import listed, quoted, shortened
 
 LONGEST = 2048
 """Pieces read at once, however many positions a model has: memory grows with their square."""
@@ -130,7 +130,11 @@ class AdaptedEncoder(nn.Module):
         given = body_of(whole, empty, part, tensors)
         check_tensors(str(values["model_type"]), empty, given, dtype)
         described["architectures"] = [type(whole).__name__]
-        encoder = cls(fill(empty, given, dtype), described, part, bidirectional)
+        model, told = fill(empty, given, dtype)
+        lost = sorted(told["missing_keys"] + told["unexpected_keys"])
+        if lost:
+            raise CheckpointError(f"transformers does not load {listed(lost)}")
+        encoder = cls(model, described, part, bidirectional)
         return encoder.train()
 
     @property
@@ -228,11 +232,15 @@ class AdaptedEncoder(nn.Module):
             )
         return self._states(input_ids, attention_mask)
 
-    def _states(self, input_ids: Tensor, attention_mask: Tensor | None) -> Tensor:
+    def inputs(self, input_ids: Tensor, attention_mask: Tensor | None) -> dict[str, Tensor]:
+        """What the class of transformers is called with, of the arguments of ``forward``."""
         seen = torch.ones_like(input_ids) if attention_mask is None else attention_mask.long()
         if self._pad_id is not None:  # some models find the positions by counting what is not this id
             input_ids = input_ids.masked_fill(seen == 0, self._pad_id)
-        states: Tensor = self.model(input_ids=input_ids, attention_mask=seen).last_hidden_state
+        return {"input_ids": input_ids, "attention_mask": seen}
+
+    def _states(self, input_ids: Tensor, attention_mask: Tensor | None) -> Tensor:
+        states: Tensor = self.model(**self.inputs(input_ids, attention_mask)).last_hidden_state
         return states
 
     @torch.no_grad()

@@ -88,14 +88,24 @@ def _load_whole(
         config = config_from_json(values)
         tensors = read_tensors(directory)
         return Encoder.from_checkpoint(config, tensors, dtype=dtype), tensors
+    tensors = read_adapted(directory, values)
+    encoder = AdaptedEncoder.from_checkpoint(values, tensors, dtype=dtype, bidirectional=bidirectional)
+    return encoder, tensors
+
+
+def read_adapted(directory: Path, values: Mapping[str, Any]) -> dict[str, Tensor]:
+    """All tensors of a directory whose type has no table here.
+
+    Raises:
+        ImportError: transformers is not installed, or too old.
+        CheckpointError: there is only a pickle.
+    """
     library(str(values["model_type"]))  # what is missing is said before anything is read
     if not any((directory / f"model.safetensors{end}").is_file() for end in ("", ".index.json")):
         raise CheckpointError(
             f"it has no model.safetensors: of type {quoted(values['model_type'])} no pickle is read"
         )
-    tensors = read_tensors(directory)
-    encoder = AdaptedEncoder.from_checkpoint(values, tensors, dtype=dtype, bidirectional=bidirectional)
-    return encoder, tensors
+    return read_tensors(directory)
 
 
 def longest_input(values: Mapping[str, Any]) -> int:

@@ -43,6 +43,9 @@ _HEADS = {
     "cls",
     "pooler",
     "lm_loss",
+    "generator_predictions",
+    "discriminator_predictions",
+    "entity_predictions",
 }
 _HEADS |= {"final_logits_bias", "classification_head", "multiple_choice_head", "projection", "out_proj"}
 _TABLES = re.compile(r".*\b(attn\.bias|attention\.bias|masked_bias|inv_freq|position_ids|embed_positions)")
@@ -145,6 +148,22 @@ def empty_model(config: Any) -> tuple[Any, Any, str]:
     return whole, empty, part
 
 
+def empty_masked_lm(config: Any) -> Any:
+    """The model with its head for masked pieces, without memory; raises ``ValueError`` if it has none."""
+    transformers = library(config.model_type)
+    kinds = transformers.MODEL_FOR_MASKED_LM_MAPPING
+    if config.is_encoder_decoder or type(config) not in kinds:
+        raise ValueError(
+            f"model must be an encoder with a head for masked pieces; {config.model_type} of transformers is "
+            f"{'an encoder-decoder' if config.is_encoder_decoder else 'none'}, which pretrain does not train"
+        )
+    try:
+        with torch.device("meta"):
+            return kinds[type(config)](config)
+    except Exception as error:
+        raise ConfigError(f"config.json: transformers builds no MLM of it: {_reason(error)}") from error
+
+
 def body_of(whole: Any, empty: Any, part: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The tensors of the encoder by its own names; those of heads and decoders are left out."""
     prefix = prefix_of(whole)
@@ -199,29 +218,42 @@ def _are_renamed(model_type: str, expected: Mapping[str, Tensor], given: Mapping
     return needed <= found and renames(model_type) is not None
 
 
-def fill(empty: Any, given: Mapping[str, Tensor], dtype: torch.dtype) -> nn.Module:
-    """The model with these weights; transformers itself computes the tables that no file holds."""
+def fill(
+    empty: Any, given: Mapping[str, Tensor], dtype: torch.dtype
+) -> tuple[nn.Module, dict[str, list[str]]]:
+    """The model with these weights, in evaluation mode, and the names that are missing or unexpected.
+
+    transformers itself computes the tables that no file holds.
+    """
     logging = library(empty.config.model_type).utils.logging
-    bars = logging.is_progress_bar_enabled()
+    bars, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()
+    logging.set_verbosity_error()  # what is missing is for the caller to tell
     options = inspect.signature(type(empty).__init__).parameters
     pooler = {"add_pooling_layer": False} if "add_pooling_layer" in options else {}
     try:
         model, told = type(empty).from_pretrained(
-            None, config=empty.config, state_dict=dict(given), dtype=dtype, output_loading_info=True, **pooler
+            None,
+            config=empty.config,
+            state_dict=dict(given),
+            dtype=dtype,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
+            **pooler,
         )
     except Exception as error:
         raise CheckpointError(f"transformers cannot load the tensors: {_reason(error)}") from error
     finally:
+        logging.set_verbosity(level)
         if bars:
             logging.enable_progress_bar()
-    lost = [
-        str(name) for kind in ("missing_keys", "unexpected_keys", "mismatched_keys") for name in told[kind]
-    ]
-    if lost:
-        raise CheckpointError(f"transformers does not load {listed(sorted(lost))}")
-    filled: nn.Module = model.eval()
-    return filled
+    if told["mismatched_keys"]:
+        wrong = [
+            f"{name} is {tuple(found)}, not {tuple(ours)}" for name, found, ours in told["mismatched_keys"]
+        ]
+        raise CheckpointError(f"the tensors do not fit; wrong: {listed(sorted(wrong))}")
+    names = {kind: sorted(map(str, told[kind])) for kind in ("missing_keys", "unexpected_keys")}
+    return model.eval(), names
 
 
 def embeddings_of(model: nn.Module) -> nn.Embedding:

@@ -117,7 +117,7 @@ def _found(pieces: LibraryPieces, stated: Mapping[str, str], model: Mapping[str,
     """
     vocab = pieces.vocab()
     found = {name: each for name, each in BRACKETED.items() if each in vocab}
-    for name, each in (("unk", "<unk>"), ("pad", "<pad>")):
+    for name, each in (("unk", "<unk>"), ("pad", "<pad>"), ("mask", "<mask>")):
         if name not in found and each in vocab:
             found[name] = each
     if "pad" not in found and type(pad := model.get("pad_token_id")) is int:

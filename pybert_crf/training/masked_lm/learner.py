@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from pybert_crf.batches import WindowLayout
-from pybert_crf.encoders import MaskedLM, resolve
+from pybert_crf.encoders import AnyMaskedLM, MaskedLM, open_masked_lm, resolve
 from pybert_crf.options import PretrainOptions
 from pybert_crf.text.tokenizer import UnitTokenizer
 from pybert_crf.training.masked_lm.masking import Masking
@@ -18,7 +18,7 @@ from pybert_crf.training.start import check_vocabulary, new_encoder, new_tokeniz
 class Learner(NamedTuple):
     """Model, tokenizer and encoded text, with the masking and the layout of a window."""
 
-    model: MaskedLM
+    model: AnyMaskedLM
     tokenizer: UnitTokenizer
     layout: WindowLayout
     masking: Masking
@@ -39,6 +39,7 @@ def build_learner(source: Source) -> tuple[Learner, tuple[str, ...]]:
         ValueError: checkpoint, tokenizer and options do not fit together.
     """
     options = source.options
+    model: AnyMaskedLM
     model, tokenizer = _new(source) if options.from_scratch else _open(source)
     longest = model.encoder.config.max_length
     if options.max_length is not None and options.max_length > longest:
@@ -60,18 +61,16 @@ def _new(source: Source) -> tuple[MaskedLM, UnitTokenizer]:
     return MaskedLM(new_encoder(tokenizer, options)), tokenizer
 
 
-def _open(source: Source) -> tuple[MaskedLM, UnitTokenizer]:
+def _open(source: Source) -> tuple[AnyMaskedLM, UnitTokenizer]:
     options = source.options
     directory = resolve(options.model, revision=options.revision)
     tokenizer = UnitTokenizer.from_directory(directory, source.unit)
-    model = MaskedLM.from_pretrained(directory, new_head=True)
+    model = open_masked_lm(directory, new_head=True)
     check_vocabulary(tokenizer, model.encoder.config, options)
     return model, tokenizer
 
 
 def _masking(options: PretrainOptions, tokenizer: UnitTokenizer) -> Masking:
-    if tokenizer.cls_id is None or tokenizer.sep_id is None:
-        raise ValueError(f"the tokenizer of {options.model} puts no piece before and after a text")
     if tokenizer.mask_id is None:
         raise ValueError(f"the vocabulary of {options.model} has no mask piece ([MASK])")
     return Masking(
@@ -85,7 +84,7 @@ def _masking(options: PretrainOptions, tokenizer: UnitTokenizer) -> Masking:
     )
 
 
-def _model_notes(model: MaskedLM, options: PretrainOptions) -> Iterator[str]:
+def _model_notes(model: AnyMaskedLM, options: PretrainOptions) -> Iterator[str]:
     if model.head_is_new and not options.from_scratch:
         yield f"{options.model} holds no MLM head; a new one is trained"
     if model.left_out:

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from pybert_crf.batches import WindowLayout, by_length
-from pybert_crf.encoders import MaskedLM
+from pybert_crf.encoders import AnyMaskedLM
 from pybert_crf.training.masked_lm.collation import collate_masked
 from pybert_crf.training.masked_lm.masking import HELD_OUT, Masking
 from pybert_crf.training.masked_lm.texts import EncodedText
@@ -42,12 +42,12 @@ class MaskedReport:
 
 @torch.inference_mode()
 def evaluate_masked(
-    model: MaskedLM, text: EncodedText, layout: WindowLayout, masking: Masking, batch_tokens: int
+    model: AnyMaskedLM, text: EncodedText, layout: WindowLayout, masking: Masking, batch_tokens: int
 ) -> MaskedReport:
     """Predict the masked pieces of `text`, `batch_tokens` encoder positions at a time; the model is left in
     evaluation mode. The masks are those of the seed, whatever the epoch."""
     model.eval()
-    device = model.head.bias.device
+    device = next(model.parameters()).device
     loss = torch.zeros((), dtype=torch.float64)
     right = pieces = 0
     for rows in by_length(text.lengths, batch_tokens):

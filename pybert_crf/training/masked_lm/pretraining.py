@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from pybert_crf.encoders import MaskedLM
+from pybert_crf.encoders import AnyMaskedLM, open_masked_lm
 from pybert_crf.options import PretrainOptions
 from pybert_crf.training.checkpoints import check_out
 from pybert_crf.training.directory import reserve
@@ -109,7 +109,7 @@ class PretrainingTask(TrainingLoop[MaskedBatch, MaskedReport]):
     def evaluate(self) -> MaskedReport:
         return self._evaluate(self.learner.model)
 
-    def _evaluate(self, model: MaskedLM) -> MaskedReport:
+    def _evaluate(self, model: AnyMaskedLM) -> MaskedReport:
         learner = self.learner
         return evaluate_masked(model, learner.dev, learner.layout, learner.masking, self.options.batch_tokens)
 
@@ -124,7 +124,7 @@ class PretrainingTask(TrainingLoop[MaskedBatch, MaskedReport]):
         self.learner.tokenizer.save(self.out)
 
     def evaluate_saved(self) -> tuple[MaskedReport, None]:
-        return self._evaluate(MaskedLM.from_pretrained(self.out).to(self.accelerator.device)), None
+        return self._evaluate(open_masked_lm(self.out).to(self.accelerator.device)), None
 
     def write_results(self, result: Finished[MaskedReport]) -> None:
         learner, source = self.learner, self.source

@@ -34,7 +34,7 @@ def test_the_template_says_what_stands_around(
     ids = vocab if isinstance(vocab, dict) else {piece: index for index, (piece, _) in enumerate(vocab)}
     assert tokenizer.cls_id == (None if before is None else ids[before])
     assert tokenizer.sep_id == (None if after is None else ids[after])
-    assert tokenizer.mask_id is None
+    assert tokenizer.mask_id == ids.get("<mask>")
     assert tokenizer.pad_id == ids.get("<pad>", 0)
     assert tokenizer.unk_id == ids.get("<unk>", 0)
 
