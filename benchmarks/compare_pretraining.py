@@ -41,7 +41,7 @@ def pretrained(data: Path, encoder: Path, epochs: int, batch_tokens: int) -> dic
     if not (encoder / "metrics.json").is_file():
         text = tuple(str(data / name) for name in TEXT if name)
         sizes = {"model": SIZE, "epochs": epochs, "batch_tokens": batch_tokens}
-        pretrain(PretrainOptions(text=text, out=str(encoder), columns=True, resume=True, **sizes), _show)
+        pretrain(PretrainOptions(text=text, out=str(encoder), format="columns", resume=True, **sizes), _show)
     metrics: dict[str, Any] = json.loads((encoder / "metrics.json").read_text(encoding="utf-8"))
     for name in ("text", "out", "resume"):
         metrics["options"].pop(name)

@@ -113,7 +113,6 @@ def test_what_is_missing_is_named() -> None:
         ("text", ("a", 1)),
         ("dev", 3),
         ("held_out", 0.0),
-        ("columns", 1),
         ("masking", "often"),
         ("mask_unit", "sentence"),
         ("mask_rate", 1.0),

@@ -51,12 +51,11 @@ class _Prediction:
         self.characters = 0
         writers = {"jsonl": _jsonl, "columns": _columns, "conllu": self._conllu, "words": self._words}
         self.write = writers[options.to]
-        habits = replace(Habits.of(options), unit=tagger.unit)
-        self.habits = replace(habits, format="columns") if options.columns else habits
+        self.habits = replace(Habits.of(options), unit=tagger.unit)
         self.note_due = self.habits.format == "auto"
         if self.note_due and tagger.cut_alike < CUT_ALIKE:
             told = f"raw text of {1 - tagger.cut_alike:.1%} of the training sentences is not cut into their"
-            print(f"note: {told} {tagger.unit}s; tokens can be given by --columns", file=sys.stderr)
+            print(f"note: {told} {tagger.unit}s; tokens can be given by --format columns", file=sys.stderr)
         self.skipped = 0
 
     def run(self, source: Arriving) -> None:

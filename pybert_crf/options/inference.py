@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import MISSING, dataclass
+from typing import ClassVar
 
 from pybert_crf.options.base import Options
 from pybert_crf.options.corpus import CorpusOptions
@@ -63,18 +64,17 @@ class EvaluateOptions(InferenceOptions, CorpusOptions):
 class PredictOptions(InferenceOptions, CorpusOptions):
     """The options of ``pybert-crf predict``."""
 
+    absent: ClassVar[dict[str, str]] = {"columns": "a column file is given by --format columns"}
+
     file: str = option(
         "-",
-        "Text, one per line; - for standard input. Other formats by --format, whose tags are left out.",
-        "文本，一行一条；- 表示标准输入。其他格式用 --format 指明，其中的标签不读。",
+        "Text, one per line; - for standard input. Other formats by --format, whose tags are left out: of "
+        "columns the tokens are tagged, a blank line ends a sentence.",
+        "文本，一行一条；- 表示标准输入。其他格式用 --format 指明，其中的标签不读："
+        "列文件（columns）标注其中的词或字，句子之间空一行。",
         kw_only=False,
         argument=True,
         elsewhere="input input-file test-file predict-file text",
-    )
-    columns: bool = option(
-        False,
-        "FILE is a column file, as by --format columns: its tokens are tagged, a blank line ends a sentence.",
-        "FILE 是列文件，同 --format columns：标注其中的词或字，句子之间空一行。",
     )
     to: str = option(
         "jsonl",

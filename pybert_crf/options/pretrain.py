@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import MISSING, dataclass
+from typing import ClassVar
 
 from pybert_crf.options.base import Files
 from pybert_crf.options.corpus import CorpusOptions
@@ -19,10 +20,16 @@ class PretrainOptions(RunOptions, CorpusOptions):
         ValueError: a value of the wrong type, or out of range; by name.
     """
 
+    absent: ClassVar[dict[str, str]] = {
+        **RunOptions.absent,
+        "columns": "a column file is given by --format columns",
+    }
+
     text: Files = option(
         MISSING,
-        "Files of plain text, one passage (a sentence, a paragraph) a line, or column files.",
-        "纯文本文件，一行一段（一句或一个段落）；或列文件。",
+        "Files of plain text, one passage (a sentence, a paragraph) a line; other formats by --format, whose "
+        "tags are left out.",
+        "纯文本文件，一行一段（一句或一个段落）；其他格式用 --format 指明，其中的标签不读。",
         kw_only=False,
         argument=True,
         elsewhere="train-file train-data train-path train-data-file data data-dir corpus",
@@ -46,11 +53,6 @@ class PretrainOptions(RunOptions, CorpusOptions):
         "没有 DEV 时从 TEXT 中按 SEED 抽出留作评估的行的比例。",
         bound=FRACTION,
         elsewhere="validation-split validation-split-percentage",
-    )
-    columns: bool = option(
-        False,
-        "The files are column files; only the tokens of their sentences are read.",
-        "文件是列文件；只读其中句子的词或字。",
     )
     batch_tokens: int = with_default(RunOptions, "batch_tokens", 4096)
     learning_rate: float | None = option(

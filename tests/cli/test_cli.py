@@ -74,7 +74,7 @@ def test_train_evaluate_predict(run: Run, train_file: Path, tmp_path: Path) -> N
 
 
 def test_predict_on_columns_gives_columns(run: Run, model: Path, train_file: Path) -> None:
-    done = run("predict", model, train_file, "--columns", "--to", "columns")
+    done = run("predict", model, train_file, "--format", "columns", "--to", "columns")
     assert done.returncode == 0, done.stderr
     blocks = done.stdout.strip("\n").split("\n\n")
     assert len(blocks) == 12
@@ -244,6 +244,8 @@ def test_a_name_of_another_tool_means_one_thing(verb: Verb) -> None:
     [
         (["train", "--epoch", "3"], "no such option: --epoch; did you mean --epochs?"),
         (["train", "--learning_rate", "1"], "it is --learning-rate here"),
+        (["predict", "--columns"], "no such option: --columns; a column file is given by --format columns"),
+        (["pretrain", "--columns"], "no such option: --columns; a column file is given by --format columns"),
         (["train", "--abracadabra"], "no such option: --abracadabra"),
         (["train", "--epochs", "many"], "Invalid value for '--epochs'"),
         (["tarin"], "No such command 'tarin'"),
@@ -284,7 +286,7 @@ def test_help_and_wrong_options_are_answered_without_torch(arguments: list[str])
 def test_pretrain_then_train(run: Run, train_file: Path, tmp_path: Path) -> None:
     out, options = tmp_path / "encoder", tmp_path / "options.toml"
     options.write_text(
-        f'text = ["{train_file}"]\nmodel = "tiny"\ncolumns = true\nmin-count = 1\nepochs = 2\n',
+        f'text = ["{train_file}"]\nmodel = "tiny"\nformat = "columns"\nmin-count = 1\nepochs = 2\n',
         encoding="utf-8",
     )
     done = run("pretrain", "--out", out, "--options", options, "--epochs", 1, "--held-out", 0.25)

@@ -77,7 +77,7 @@ def test_a_pipe_that_pauses_gets_its_answers(model: Path) -> None:
 
 @posix
 def test_sentences_in_columns_are_answered_at_their_blank_line(model: Path) -> None:
-    with predicting(model, "--columns", "--to", "columns") as process:
+    with predicting(model, "--format", "columns", "--to", "columns") as process:
         give(process, "张\n三\n\n在")
         assert [line.split("\t")[0] for line in answers(process, 3)] == ["张", "三", ""]
         give(process, "\n")
@@ -137,7 +137,7 @@ def test_skipped_lines_keep_their_place(run: Run, model: Path) -> None:
 
 def test_a_sentence_with_a_bad_line_is_skipped_once(run: Run, model: Path) -> None:
     rows = "张\n三\n\n在\n\t北\n京\r。\n\n工\n".encode()
-    done = run("predict", model, "-", "--columns", "--errors", "skip", given=rows)
+    done = run("predict", model, "-", "--format", "columns", "--errors", "skip", given=rows)
     assert texts(done.stdout.splitlines()) == ["张三", None, "工"]
     assert done.stderr.splitlines() == [
         "skipped: <stdin>:5: the token column is empty (expected a token): '\\t北'",
@@ -176,7 +176,7 @@ def test_a_compressed_file_is_read(run: Run, model: Path, tmp_path: Path) -> Non
 
 
 def test_a_skipped_sentence_is_a_comment_in_columns(run: Run, model: Path) -> None:
-    options = ("--columns", "--to", "columns", "--errors", "skip")
+    options = ("--format", "columns", "--to", "columns", "--errors", "skip")
     done = run("predict", model, "-", *options, given="张\n\n\t北\n\n三\n".encode())
     blocks = done.stdout.split("\n\n")
     assert blocks[0].startswith("张\t")

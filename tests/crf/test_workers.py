@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.distributed as dist
-from cases import USABLE, each_backend, layer, problem
+from cases import COMPILED, USABLE, each_backend, layer, problem
 from torch import Tensor
 from torch.multiprocessing.spawn import spawn
 from torch.nn.parallel import DistributedDataParallel
@@ -41,6 +42,29 @@ class Losses(Dataset[Tensor]):
 
     def __getitem__(self, index: int) -> Tensor:
         return torch.cat([part.flatten() for part in results(self.backend)])
+
+
+FORKED = """
+import importlib, os, sys, torch
+from pybert_crf.crf.problem import Chain
+backend = importlib.import_module(f"pybert_crf.crf.backends.{sys.argv[1]}")
+torch.set_num_threads(2)
+scores = map(torch.randn, ((24,), (24, 24), (24,)))
+chain = Chain(torch.randn(64, 64, 24), torch.ones(64, 64, dtype=torch.bool), *scores)
+log_z = backend.log_partition(chain)[0].tolist()
+child = os.fork()
+if child == 0:
+    os._exit(0 if backend.log_partition(chain)[0].tolist() == log_z else 1)
+assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no fork")
+@pytest.mark.parametrize("backend", COMPILED)
+def test_a_forked_child_after_a_parallel_call(backend: str) -> None:
+    command = [sys.executable, "-W", "ignore", "-c", FORKED, backend]
+    done = subprocess.run(command, timeout=240, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 @each_backend

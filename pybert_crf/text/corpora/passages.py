@@ -35,23 +35,19 @@ class Passage(NamedTuple):
     words: list[int]
 
 
-def read_passages(
-    path: str | os.PathLike[str], unit: str, *, columns: bool = False, habits: Habits = UNKNOWN
-) -> Iterator[Passage]:
+def read_passages(path: str | os.PathLike[str], unit: str, habits: Habits = UNKNOWN) -> Iterator[Passage]:
     """The passages of a file, as they are read: its non-blank lines, or the sentences of a column file.
 
     Args:
         path: the file; it may be compressed by gzip, xz or zstd.
         unit: ``"char"`` or ``"word"``, the units of a line (see `split_units`); not used for column files.
-        columns: whether the file is a column file, of which only the tokens are read.
-        habits: what is known about the file.
+        habits: what is known about the file; of its format only text and tokens are read.
 
     Raises:
         CorpusError: not UTF-8, or not a column file, with file and line.
         OSError: the file cannot be read.
     """
-    format = "columns" if columns else habits.format
-    for text in read_texts(path, replace(habits, format=format, unit=unit)):
+    for text in read_texts(path, replace(habits, unit=unit)):
         if isinstance(text, list):
             yield Passage(text, list(range(len(text))))
         elif text and not text.isspace():
@@ -63,19 +59,13 @@ def count_empty_lines(path: str | os.PathLike[str], habits: Habits = UNKNOWN) ->
     return sum(not line or line.isspace() for _, line in numbered_lines(path, encoding=habits.encoding))
 
 
-def detect_text_unit(
-    paths: Iterable[str | os.PathLike[str]], *, columns: bool = False, habits: Habits = UNKNOWN
-) -> str:
+def detect_text_unit(paths: Iterable[str | os.PathLike[str]], habits: Habits = UNKNOWN) -> str:
     """``"char"`` or ``"word"``, by the first passages of each file; see `detect_unit`.
 
     In plain text each Chinese character counts as a token, as in `split_units`.
     """
-    passages = (
-        p.units
-        for path in paths
-        for p in islice(read_passages(path, "word", columns=columns, habits=habits), _UNIT_SAMPLE)
-    )
-    return detect_unit(passages)
+    passages = (islice(read_passages(path, "word", habits), _UNIT_SAMPLE) for path in paths)
+    return detect_unit(passage.units for of_file in passages for passage in of_file)
 
 
 def mistaken_format(lines: Iterable[str]) -> str:

@@ -49,8 +49,7 @@ class Source:
 
     def _read(self, paths: Iterable[str]) -> Iterator[Passage]:
         for path in paths:
-            habits = Habits.of(self.options)
-            yield from read_passages(path, self.unit, columns=self.options.columns, habits=habits)
+            yield from read_passages(path, self.unit, Habits.of(self.options))
 
 
 def open_source(options: PretrainOptions) -> Source:
@@ -65,9 +64,9 @@ def open_source(options: PretrainOptions) -> Source:
     habits = Habits.of(options)
     unit = options.unit
     if unit == "auto":
-        unit = detect_text_unit(options.files("text"), columns=options.columns, habits=habits)
+        unit = detect_text_unit(options.files("text"), habits)
     mask_unit = _mask_unit(options, unit)
-    surveys = {path: _survey(path, unit, options.columns, habits) for path in files}
+    surveys = {path: _survey(path, unit, habits) for path in files}
     lines = sum(surveys[path].lines for path in options.files("text"))
     held_out: frozenset[int] = frozenset()
     if not options.files("dev"):
@@ -90,9 +89,9 @@ class _Survey(NamedTuple):
     undivided: int
 
 
-def _survey(path: str, unit: str, columns: bool, habits: Habits) -> _Survey:
+def _survey(path: str, unit: str, habits: Habits) -> _Survey:
     lines = undivided = 0
-    for passage in read_passages(path, unit, columns=columns, habits=habits):
+    for passage in read_passages(path, unit, habits):
         lines += 1
         undivided += len(passage.units) > 1 and passage.words[-1] == 0
     if not lines:
@@ -113,8 +112,7 @@ def _mask_unit(options: PretrainOptions, unit: str) -> str:
         return unit
     if options.mask_unit == "char" and unit == "word":
         raise ValueError("mask_unit must be word or piece, got 'char': the text is read by word")
-    in_columns = options.columns or options.format == "columns"
-    if options.mask_unit == "word" and unit == "char" and in_columns:
+    if options.mask_unit == "word" and unit == "char" and options.format == "columns":
         raise ValueError(
             "mask_unit must be char or piece, got 'word': a column file of characters has no words"
         )
@@ -122,7 +120,7 @@ def _mask_unit(options: PretrainOptions, unit: str) -> str:
 
 
 def _notes(options: PretrainOptions, files: tuple[str, ...], habits: Habits) -> Iterator[str]:
-    if options.columns or options.format != "auto":
+    if options.format != "auto":
         return
     empty = sum(count_empty_lines(path, habits) for path in files)
     if empty:

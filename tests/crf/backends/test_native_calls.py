@@ -131,26 +131,6 @@ def test_peak_memory_of_loss_and_backward() -> None:
     assert 0.9 < float(done.stdout) < 3  # the gradient alone is 1
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no fork")
-def test_a_forked_child_after_a_parallel_call() -> None:
-    program = """
-import os, torch
-from pybert_crf.crf.backends import native
-from pybert_crf.crf.problem import Chain
-torch.set_num_threads(2)
-scores = map(torch.randn, ((24,), (24, 24), (24,)))
-chain = Chain(torch.randn(64, 64, 24), torch.ones(64, 64, dtype=torch.bool), *scores)
-log_z = native.log_partition(chain)[0].tolist()
-child = os.fork()
-if child == 0:
-    os._exit(0 if native.log_partition(chain)[0].tolist() == log_z else 1)
-assert os.waitpid(child, 0)[1] == 0
-"""
-    command = [sys.executable, "-W", "ignore", "-c", program]
-    done = subprocess.run(command, timeout=240, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-
-
 @pytest.mark.parametrize(
     ("name", "wrong", "message"),
     [

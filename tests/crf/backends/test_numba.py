@@ -4,8 +4,6 @@ kept."""
 from __future__ import annotations
 
 import math
-import subprocess
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -186,26 +184,6 @@ def test_memory_is_not_read_as_it_was() -> None:
         ops.value_and_gradient(torch.ones(2).double(), None, *chain, "numba")
     with pytest.raises(ValueError, match="messages must be"):
         ops.gradient(torch.ones_like(log_z), None, *chain, messages[:2], log_z, "numba")
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="no fork")
-def test_a_forked_child_after_a_parallel_call() -> None:
-    program = """
-import os, torch
-from pybert_crf.crf.backends import numba
-from pybert_crf.crf.problem import Chain
-torch.set_num_threads(2)
-scores = map(torch.randn, ((24,), (24, 24), (24,)))
-chain = Chain(torch.randn(64, 64, 24), torch.ones(64, 64, dtype=torch.bool), *scores)
-log_z = numba.log_partition(chain)[0].tolist()
-child = os.fork()
-if child == 0:
-    os._exit(0 if numba.log_partition(chain)[0].tolist() == log_z else 1)
-assert os.waitpid(child, 0)[1] == 0
-"""
-    command = [sys.executable, "-W", "ignore", "-c", program]
-    done = subprocess.run(command, timeout=120, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
 
 
 def test_without_a_folder_for_machine_code_it_still_compiles(monkeypatch: pytest.MonkeyPatch) -> None:

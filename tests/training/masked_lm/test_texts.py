@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ import torch
 
 from pybert_crf.batches import WindowLayout
 from pybert_crf.options import PretrainOptions
-from pybert_crf.text.corpora import CorpusError
+from pybert_crf.text.corpora import CorpusError, Habits
 from pybert_crf.text.corpora.passages import Passage, read_passages
 from pybert_crf.text.tokenizer import UnitTokenizer
 from pybert_crf.training.masked_lm.collation import collate_masked
@@ -49,7 +48,7 @@ def test_lines_are_cut_into_units_and_words(write: Callable[[str], str]) -> None
 
 def test_columns_give_their_tokens(write: Callable[[str], str]) -> None:
     path = write("北 B-LOC\n京 I-LOC\n\n好 O\n")
-    assert list(read_passages(path, "char", columns=True)) == [
+    assert list(read_passages(path, "char", Habits(format="columns"))) == [
         Passage(["北", "京"], [0, 1]),
         Passage(["好"], [0]),
     ]
@@ -69,7 +68,7 @@ def test_the_unit_is_found(options: Make, write: Callable[[str], str]) -> None:
         ("one line\n", {}, "none can be held out"),
         ("\n \n", {}, "no text in this file"),
         ("a word\nand more\n", {"mask_unit": "char"}, "mask_unit must be word or piece"),
-        ("北 O\n\n京 O\n", {"mask_unit": "word", "columns": True}, "mask_unit must be char or piece"),
+        ("北 O\n\n京 O\n", {"mask_unit": "word", "format": "columns"}, "mask_unit must be char or piece"),
         ("北京的天气\n很好\n", {"mask_unit": "word"}, "no line has spaces between words"),
     ],
 )
@@ -186,9 +185,8 @@ def test_a_dev_part_of_unknown_pieces_is_refused(options: Make, write: Callable[
         build_learner(open_source(options(dev=write("外\n"))))
 
 
-@pytest.mark.parametrize("given", [{"columns": True}, {"format": "columns"}])
-def test_columns_of_characters_have_no_words(options: Make, tmp_path: Path, given: dict[str, Any]) -> None:
+def test_columns_of_characters_have_no_words(options: Make, tmp_path: Path) -> None:
     path = tmp_path / "columns.txt"
     path.write_text("北\n京\n\n上\n海\n", encoding="utf-8")
     with pytest.raises(ValueError, match="a column file of characters has no words"):
-        open_source(options(text=str(path), mask_unit="word", **given))
+        open_source(options(text=str(path), mask_unit="word", format="columns"))
