@@ -48,6 +48,12 @@ class Options:
             if isinstance(value, str | list):
                 object.__setattr__(self, name, (value,) if isinstance(value, str) else tuple(value))
 
+    def _as_text(self, name: str) -> None:
+        """Make a string of an option that is a word or a number, which comes as a number from TOML."""
+        value = getattr(self, name)
+        if isinstance(value, int) and not isinstance(value, bool):
+            object.__setattr__(self, name, str(value))
+
     def files(self, name: str) -> tuple[str, ...]:
         """The files that an option names."""
         named: tuple[str, ...] = getattr(self, name)

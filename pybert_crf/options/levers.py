@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pybert_crf.options.base import Files, Options
-from pybert_crf.options.option import ABOVE_0, BELOW_1, NOT_NEGATIVE, documented, option
+from pybert_crf.options.option import ABOVE_0, BELOW_1, NOT_NEGATIVE, UP_TO_1, documented, option
 
 
 @documented
@@ -51,10 +51,58 @@ class LeverOptions(Options):
         choices=("merged", "adapter"),
     )
 
+    transitions: str = option(
+        "random",
+        "The CRF's scores at first: random (or those of a tagger to go on with); counts, log-probabilities "
+        "counted in TRAIN, each count plus 1; frozen, the same and never trained.",
+        "CRF 分数的初值：random 为随机（或沿用要继续训练的标注器的）；counts 为 TRAIN 中计数（各加 1）的"
+        "对数概率；frozen 同 counts，但不再训练。",
+        choices=("random", "counts", "frozen"),
+        elsewhere="init-transitions transition-init",
+    )
+    freeze: str | None = option(
+        None,
+        "What of the encoder is not trained: embeddings, a number N for them and N layers, or encoder.",
+        "编码器中不训练的部分：embeddings 为嵌入；数字 N 为嵌入和前 N 层；encoder 为全部。",
+        elsewhere="freeze-layers freeze-encoder freeze-bert freeze-embeddings num-frozen-layers",
+    )
+    frozen_epochs: int = option(
+        0,
+        "Epochs after which FREEZE ends; 0 for never.",
+        "FREEZE 持续的轮数；0 表示始终冻结。",
+        bound=NOT_NEGATIVE,
+        elsewhere="freeze-epochs unfreeze-epoch",
+    )
+    layer_decay: float = option(
+        1.0,
+        "The learning rate of each layer of the encoder, as a part of that of the layer above.",
+        "编码器每层的学习率与上一层的比。",
+        bound=UP_TO_1,
+        elsewhere="layerwise-lr-decay llrd layer-wise-lr-decay lr-layer-decay",
+    )
+    average: float = option(
+        0.0,
+        "Evaluate and save moving averages of the weights, of which each step keeps this part, as 0.999; 0 "
+        "for the weights themselves.",
+        "评估和保存权重的滑动平均，每步保留其中这一部分，如 0.999；0 表示用权重本身。",
+        bound=BELOW_1,
+        elsewhere="ema ema-decay use-ema swa",
+    )
+
     def __post_init__(self) -> None:
         self._as_tuples("lora_target")
+        self._as_text("freeze")
         super().__post_init__()
         if not self.lora_rank:
             for name in ("lora_alpha", "lora_dropout", "lora_target"):
                 self._check(name, not getattr(self, name), "come with lora_rank")
             self._check("lora_save", self.lora_save == "merged", "come with lora_rank")
+        self._check("freeze", _can_be_frozen(self.freeze), "be embeddings, encoder or a number of layers")
+        self._check("frozen_epochs", not self.frozen_epochs or self.freeze is not None, "come with freeze")
+        self._check("freeze", not (self.freeze == "encoder" and self.lora_rank), "leave lora_rank layers")
+
+
+def _can_be_frozen(freeze: str | None) -> bool:
+    if freeze in (None, "embeddings", "encoder"):
+        return True
+    return freeze.isascii() and freeze.isdigit() and int(freeze[:9]) > 0

@@ -24,6 +24,7 @@ NOT_NEGATIVE = Bound("not be negative", lambda value: value >= 0)
 ABOVE_0 = Bound("be above 0", lambda value: value > 0)
 FRACTION = Bound("be in (0, 1)", lambda value: 0 < value < 1)
 BELOW_1 = Bound("be in [0, 1)", lambda value: 0 <= value < 1)
+UP_TO_1 = Bound("be in (0, 1]", lambda value: 0 < value <= 1)
 SEED = Bound("be in 0 .. 2^63 - 1", lambda value: 0 <= value < 1 << 63)
 SHARE = Bound("be in [0, 1]", lambda value: 0 <= value <= 1)
 

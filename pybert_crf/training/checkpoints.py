@@ -58,7 +58,7 @@ class TrainingState:
         self.accelerator = accelerator
         self.model, self.optimizer, self.schedule = accelerator.unwrap_model(model), optimizer, schedule
 
-    def save(self, directory: Path) -> dict[str, Any]:
+    def save(self, directory: Path, averaging: nn.Module | None) -> dict[str, Any]:
         """Write the tensors into `directory`; the numbers. Every process writes its random generators."""
         state = self.optimizer.state_dict()
         random = self._own_random(directory)
@@ -66,7 +66,10 @@ class TrainingState:
         write_tensors(random, {"cpu": torch.get_rng_state(), **self._device_random()})
         if self.accelerator.is_main_process:
             moments = {f"{i}.{name}": v for i, own in state["state"].items() for name, v in own.items()}
-            for name, tensors in (("weights", self.model.state_dict()), ("optimizer", moments)):
+            parts = {"weights": self.model.state_dict(), "optimizer": moments}
+            if averaging is not None:
+                parts["averages"] = averaging.state_dict()
+            for name, tensors in parts.items():
                 (directory / name).mkdir()
                 write_tensors(directory / name, tensors)
         scaler = self.accelerator.scaler
@@ -76,9 +79,11 @@ class TrainingState:
             "scaler": scaler.state_dict() if scaler else None,
         }
 
-    def load(self, directory: Path, numbers: Mapping[str, Any]) -> None:
+    def load(self, directory: Path, numbers: Mapping[str, Any], averaging: nn.Module | None) -> None:
         """Load what `save` wrote, and returned as `numbers`."""
         self.model.load_state_dict(read_tensors(directory / "weights"))
+        if averaging is not None:
+            averaging.load_state_dict(read_tensors(directory / "averages"))
         state: dict[int, dict[str, Tensor]] = {}
         for key, value in read_tensors(directory / "optimizer").items():
             index, _, name = key.partition(".")
@@ -105,8 +110,10 @@ class TrainingState:
         return str(self.accelerator.device).startswith("cuda")
 
 
-def save_checkpoint(state: TrainingState, out: Path, progress: dict[str, Any]) -> None:
-    """Write `state` and `progress` to ``out/checkpoint``.
+def save_checkpoint(
+    state: TrainingState, out: Path, progress: dict[str, Any], averaging: nn.Module | None = None
+) -> None:
+    """Write `state`, the averages of its weights, and `progress` to ``out/checkpoint``.
 
     The new checkpoint is complete before it takes the old one's name; a kill in between leaves one of them.
     """
@@ -117,7 +124,7 @@ def save_checkpoint(state: TrainingState, out: Path, progress: dict[str, Any]) -
         fresh.mkdir(parents=True)
     accelerator.wait_for_everyone()
     try:
-        numbers = state.save(fresh)
+        numbers = state.save(fresh, averaging)
     except OSError:
         shutil.rmtree(fresh, ignore_errors=True)  # what is left of it may be what fills the disk
         raise
@@ -164,14 +171,19 @@ def load_progress(checkpoint: Path, options: RunOptions) -> dict[str, Any]:
     return progress
 
 
-def load_state(state: TrainingState, checkpoint: Path, progress: Mapping[str, Any]) -> None:
-    """Load the `state` that `save_checkpoint` wrote.
+def load_state(
+    state: TrainingState,
+    checkpoint: Path,
+    progress: Mapping[str, Any],
+    averaging: nn.Module | None = None,
+) -> None:
+    """Load the `state`, and the averages of its weights, that `save_checkpoint` wrote.
 
     Raises:
         CheckpointError: the files do not fit this run.
     """
     try:
-        state.load(checkpoint, progress["state"])
+        state.load(checkpoint, progress["state"], averaging)
     except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, FileNotFoundError) as error:
         reason = str(error).partition("\n")[0][:100]
         raise CheckpointError(f"{checkpoint} does not fit this run: {reason}") from error

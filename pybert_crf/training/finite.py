@@ -29,7 +29,10 @@ class Place(NamedTuple):
     name: Callable[[int], str]
 
     def __str__(self) -> str:
-        rates = " and ".join(f"{rate:.3g}" for rate in sorted(set(self.rates)))
+        several = sorted(set(self.rates))
+        rates = " and ".join(f"{rate:.3g}" for rate in several)
+        if len(several) > 2:  # one for each layer
+            rates = f"from {several[0]:.3g} to {several[-1]:.3g}"
         shown = [self.name(row) for row in self.batch[:_SHOWN]] + ["…"] * (len(self.batch) > _SHOWN)
         return (
             f"at step {self.step} of epoch {self.epoch}, learning rate {rates}, "

@@ -31,6 +31,7 @@ from pybert_crf.training.checkpoints import (
 from pybert_crf.training.events import EpochDone, Event, Finished, Observer, ReportT, Started, Stepped
 from pybert_crf.training.finite import Place, check_figures, check_step, check_weights
 from pybert_crf.training.interruption import Interruption
+from pybert_crf.training.levers.averaging import Averaging
 from pybert_crf.training.optimizer import build_scheduler
 
 if TYPE_CHECKING:
@@ -115,6 +116,7 @@ class TrainingLoop(ABC, Generic[BatchT, ReportT]):
         self.model, self.optimizer = accelerator.prepare(model, optimizer)
         self.scheduler = build_scheduler(self.optimizer.optimizer, self._steps(), options.warmup)
         self.state = TrainingState(accelerator, self.model, self.optimizer, self.scheduler)
+        self.averaging: Averaging | None = None
         self.interruption = Interruption(accelerator)
         self.history: list[dict[str, Any]] = []
         self._position = _Position()
@@ -139,6 +141,9 @@ class TrainingLoop(ABC, Generic[BatchT, ReportT]):
     @abstractmethod
     def loss(self, batch: BatchT) -> Tensor:
         """The mean loss of a batch, which is brought to the device."""
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Called before the first step of `epoch` that this process does."""
 
     @abstractmethod
     def evaluate(self) -> ReportT:
@@ -197,13 +202,14 @@ class TrainingLoop(ABC, Generic[BatchT, ReportT]):
         done, self._position = self._position, _Position()
         loss = done.loss / max(1, done.step)
         check_weights(self.model, self._place)
-        dev = self.evaluate()
-        figures = self.figures(dev)
-        check_figures(figures, self._place)
-        self.history.append({"epoch": epoch, "loss": loss, "seconds": done.seconds, **figures})
-        best = self.best_epoch() == epoch
-        if (best or self.keeps_last) and self.accelerator.is_main_process:
-            self.save()
+        with self.averaging.applied() if self.averaging else nullcontext():
+            dev = self.evaluate()
+            figures = self.figures(dev)
+            check_figures(figures, self._place)
+            self.history.append({"epoch": epoch, "loss": loss, "seconds": done.seconds, **figures})
+            best = self.best_epoch() == epoch
+            if (best or self.keeps_last) and self.accelerator.is_main_process:
+                self.save()
         self.tell(EpochDone(epoch, loss, done.seconds, dev, best))
 
     def _finish(self) -> Finished[ReportT]:
@@ -240,7 +246,7 @@ class TrainingLoop(ABC, Generic[BatchT, ReportT]):
             self.history = progress["history"]
             self._position = _Position(**progress["position"])
             self._check_same(progress["fingerprint"])
-            load_state(self.state, checkpoint, progress)
+            load_state(self.state, checkpoint, progress, self.averaging)
 
     @cached_property
     def _fingerprint(self) -> dict[str, Any]:
@@ -262,7 +268,7 @@ class TrainingLoop(ABC, Generic[BatchT, ReportT]):
             "fingerprint": self._fingerprint,
             "options": self.options.to_dict(),
         }
-        save_checkpoint(self.state, self.out, progress)
+        save_checkpoint(self.state, self.out, progress, self.averaging)
 
     def _patience_is_over(self) -> bool:
         patience, best = self.options.patience, self.best_epoch()
@@ -279,6 +285,7 @@ class TrainingLoop(ABC, Generic[BatchT, ReportT]):
 
     def _train_epoch(self, epoch: int) -> None:
         self.model.train()
+        self.begin_epoch(epoch)
         batches = self.order.epoch(epoch)
         size = self.options.accumulate
         groups = [batches[i : i + size] for i in range(0, len(batches), size)]
@@ -321,6 +328,8 @@ class TrainingLoop(ABC, Generic[BatchT, ReportT]):
         self.optimizer.step()
         self.scheduler.step()
         self.optimizer.zero_grad()
+        if self.averaging:
+            self.averaging.update()
         return total
 
 

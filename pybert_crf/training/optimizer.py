@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from torch import nn
-from torch.optim import AdamW
+from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 
-def build_optimizer(model: nn.Module, rate: float, head_rate: float, weight_decay: float) -> AdamW:
+def build_optimizer(
+    model: nn.Module,
+    rate: float,
+    head_rate: float,
+    weight_decay: float,
+    factors: Mapping[str, float] | None = None,
+) -> AdamW:
     """AdamW (Loshchilov and Hutter, 2019) over every trainable parameter of `model`.
 
     Parameters outside ``model.encoder`` have `head_rate`: linear layer and CRF need a larger rate than a
     pretrained encoder, at whose rate the transitions barely move. Biases, norms and the CRF's scores, which
-    have no reason to be small, do not decay.
+    have no reason to be small, do not decay. `factors` multiply the rates of parameters by their names in
+    ``model.encoder``.
     """
+    factors = factors or {}
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
-        own_rate = rate if name.startswith("encoder.") else head_rate
+        inside = name.startswith("encoder.")
+        own_rate = rate * factors.get(name.removeprefix("encoder."), 1.0) if inside else head_rate
         decay = weight_decay if parameter.ndim > 1 and not name.startswith("crf.") else 0.0
         groups.setdefault((own_rate, decay), []).append(parameter)
     return AdamW(
@@ -37,3 +48,8 @@ def build_scheduler(optimizer: AdamW, steps: int, warmup: float) -> LambdaLR:
         return max(0.0, (steps - step) / max(1, steps - rise))
 
     return LambdaLR(optimizer, factor)
+
+
+def trained_parameters(optimizer: Optimizer) -> list[nn.Parameter]:
+    """All parameters of an optimiser, in its order."""
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]

@@ -28,10 +28,13 @@ from pybert_crf.training.corpora import (
 )
 from pybert_crf.training.directory import reserve
 from pybert_crf.training.events import Finished, Observer, TaggingStarted
-from pybert_crf.training.levers.lora import add_lora, lora_base
+from pybert_crf.training.levers import prepare
+from pybert_crf.training.levers.averaging import Averaging
+from pybert_crf.training.levers.freezing import Freezing, rate_factors
+from pybert_crf.training.levers.lora import lora_base
 from pybert_crf.training.loop import TrainingLoop, build_accelerator
 from pybert_crf.training.mean_loss import mean_loss
-from pybert_crf.training.optimizer import build_optimizer
+from pybert_crf.training.optimizer import build_optimizer, trained_parameters
 from pybert_crf.training.results import tagger_card, write_results
 from pybert_crf.training.start import check_attention, check_vocabulary, new_encoder, new_tokenizer, read_head
 
@@ -130,12 +133,18 @@ class TaggingTask(TrainingLoop[Batch, Report]):
         tagger: Tagger,
     ) -> None:
         self.corpora, self.tagger = corpora, tagger
-        self.lever_notes = add_lora(tagger, options)
-        self.base = lora_base(options)
         self.examples = encode_corpus(corpora.train, tagger)
+        self.lever_notes = prepare(tagger, self.examples, options)
+        self.base = lora_base(options)
+        self.freezing = Freezing(tagger.model.encoder, options)
+        if options.frozen_epochs and accelerator.num_processes > 1:
+            raise ValueError("frozen_epochs must be 0 with several processes, which agree on what is trained")
         lengths = [example.positions for example in self.examples]
-        optimizer = build_optimizer(tagger.model, *options.rates(), options.weight_decay)
+        factors = rate_factors(tagger.model.encoder, options.layer_decay)
+        optimizer = build_optimizer(tagger.model, *options.rates(), options.weight_decay, factors)
         super().__init__(options, Path(options.out), observer, accelerator, tagger.model, optimizer, lengths)
+        if options.average:
+            self.averaging = Averaging(trained_parameters(optimizer), options.average)
 
     def started(self, epoch: int) -> TaggingStarted:
         unknown = unknown_note(self.examples, self.tagger.tokenizer, self.tagger.unit)
@@ -171,6 +180,9 @@ class TaggingTask(TrainingLoop[Batch, Report]):
 
     def name_example(self, row: int) -> str:
         return self.corpora.train.place(self.corpora.train.sentences[row])
+
+    def begin_epoch(self, epoch: int) -> None:
+        self.freezing.begin(epoch)
 
     def loss(self, batch: Batch) -> Tensor:
         loss: Tensor = self.model(batch.to(self.accelerator.device))

@@ -53,15 +53,15 @@ def tokens_of(corpus: Path) -> list[list[str]]:
 def test_only_factors_and_head_move(base: str, options: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     before: dict[str, torch.Tensor] = {}
     models = []
-    add = tagging.add_lora
+    add = tagging.prepare
 
-    def spy(tagger: Tagger, options: TrainOptions) -> Any:
-        notes = add(tagger, options)
+    def spy(tagger: Tagger, *rest: Any) -> Any:
+        notes = add(tagger, *rest)
         models.append(tagger.model)
         before.update({name: value.clone() for name, value in tagger.model.named_parameters()})
         return notes
 
-    monkeypatch.setattr(tagging, "add_lora", spy)
+    monkeypatch.setattr(tagging, "prepare", spy)
     events: list[Any] = []
     train(options(model=base, epochs=2, **RATES), events.append)
     moved = {name for name, value in models[0].named_parameters() if not value.equal(before[name])}

@@ -1,1 +1,22 @@
 """What can be changed about a tagger's training, one lever a file; docs/training.md describes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pybert_crf.batches import Example
+from pybert_crf.options import TrainOptions
+from pybert_crf.tagger import Tagger
+from pybert_crf.training.levers.lora import add_lora
+from pybert_crf.training.levers.transitions import set_transitions
+
+
+def prepare(tagger: Tagger, examples: Sequence[Example], options: TrainOptions) -> tuple[str, ...]:
+    """Change the model as the options say, before it has an optimiser; notes on what was changed.
+
+    Raises:
+        ImportError: a package that is needed is not installed.
+        ValueError: an option that does not fit the model; by name.
+    """
+    tags = (example.tags or [] for example in examples)
+    return add_lora(tagger, options) + set_transitions(tagger.model, tags, options)
