@@ -35,10 +35,17 @@ def test_each_language_links_to_the_other(english: str, chinese: str) -> None:
         assert other.rpartition("/")[2] in [file for file, _ in links(page)]
 
 
-def test_the_index_lists_every_page_of_the_folder() -> None:
-    listed = {file for file, _ in links("docs/README.md")}
-    pages = {page.removeprefix("docs/") for page in PAGES if page.startswith("docs/")} - {"README.md"}
-    assert pages <= listed
+@pytest.mark.parametrize("language", ["", ".zh-CN"])
+def test_the_index_lists_every_page_of_the_folder(language: str) -> None:
+    listed = {file for file, _ in links(f"docs/README{language}.md")}
+    pages = {page.removeprefix("docs/") for page, _ in PAIRS} - {"README.md"}
+    wanted = {page.replace(".md", f"{language}.md") for page in pages if (ROOT / "docs" / page).exists()}
+    assert wanted <= listed
+
+
+def test_every_page_of_the_folder_is_in_both_languages() -> None:
+    pages = {page for page in PAGES if page.startswith("docs/")}
+    assert pages == {page for pair in PAIRS for page in pair if page.startswith("docs/")}
 
 
 def test_pages_end_with_one_line_break_and_have_no_tabs() -> None:
