@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
 
-from pybert_crf.debug_data.part import Hashes, Part, Repetition
+from pybert_crf.debug_data.part import Hashes, Part, Place, Repetition
 from pybert_crf.debug_data.pieces import Pieces
 from pybert_crf.reading import listed
 from pybert_crf.text.corpora.corpus import CUT_ALIKE
@@ -61,7 +62,7 @@ def _alone(part: Part) -> Iterator[Finding]:
         told = f"{_many(part.several, 'token')} of several characters, as emoji sequences"
         yield Finding(NOTE, part.name, f"{told}: raw text is cut into single ones")
     if part.sizes.longest >= _LONG:
-        told = f"a sentence of {part.sizes.longest:,} units at line {part.longest_line}"
+        told = f"a sentence of {part.sizes.longest:,} units at {_named([part.longest])}"
         yield Finding(WARNING, part.name, f"{told}: is what ends a sentence missing?")
 
 
@@ -121,11 +122,18 @@ def _pieces(part: Part, pieces: Pieces) -> Iterator[Finding]:
 def _many(repetition: Repetition, what: str) -> str:
     """``3 tags (lines 5, 9, 12) are``."""
     several = repetition.count != 1
-    shown = ", ".join(map(str, repetition.lines)) + (
-        ", …" if repetition.count > len(repetition.lines) else ""
-    )
-    lines = f" (line{'s' if several else ''} {shown})" if any(repetition.lines) else ""
-    return f"{repetition.count:,} {what}{'s' if several else ''}{lines} {'are' if several else 'is'}"
+    more = ", …" if repetition.count > len(repetition.places) else ""
+    places = f" ({_named(repetition.places)}{more})" if any(p.line for p in repetition.places) else ""
+    return f"{repetition.count:,} {what}{'s' if several else ''}{places} {'are' if several else 'is'}"
+
+
+def _named(places: Sequence[Place]) -> str:
+    """``lines 5, 9, 12``, or by file where there are several: ``a.txt: lines 5, 9; b.txt: line 12``."""
+    told = []
+    for file, group in groupby(places, key=lambda place: place.file):
+        lines = [str(place.line) for place in group]
+        told.append(f"{file}: " * (file is not None) + f"line{'s' * (len(lines) > 1)} {', '.join(lines)}")
+    return "; ".join(told)
 
 
 def worst(found: Iterable[Finding]) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,23 +26,30 @@ SAMPLE = 20_000
 SHORT = 4
 """Units of a sentence that may well occur twice ("Yes ."): such are not counted as repeated."""
 
-_LISTED = 5  # lines that are named of each kind of fault
+_LISTED = 5  # places that are named of each kind of fault
 
 Hashes = NDArray[np.uint64]
 
 
+class Place(NamedTuple):
+    """A line, and the file in which it is if that is not the part's own (see `Sentence.file`)."""
+
+    file: str | None
+    line: int
+
+
 @dataclass
 class Repetition:
-    """How many sentences there are of a kind, and the lines of the first."""
+    """How many sentences there are of a kind, and the places of the first."""
 
     count: int = 0
-    lines: list[int] = field(default_factory=list)
+    places: list[Place] = field(default_factory=list)
 
-    def add(self, line: int) -> None:
-        """Count one more."""
+    def add(self, sentence: Sentence, position: int) -> None:
+        """Count one more, at a position in a sentence."""
         self.count += 1
-        if len(self.lines) < _LISTED:
-            self.lines.append(line)
+        if len(self.places) < _LISTED:
+            self.places.append(Place(sentence.file, sentence.line_of(position)))
 
 
 @dataclass
@@ -58,7 +66,7 @@ class Part:
         repeated, contradictory: sentences that occur before, with the same tags or with others.
         cut_alike: of the first sentences, the share whose raw text is cut into just their units.
         several: of a corpus by character, tokens of several code points, as emoji sequences are.
-        longest_line: of the longest sentence.
+        longest: where the longest sentence begins.
         sentences: distinct hashes of all sentences that are not short, sorted.
         mentions: hashes of the surfaces and types of all entities, as often as they occur.
     """
@@ -76,7 +84,7 @@ class Part:
     contradictory: Repetition
     cut_alike: float
     several: Repetition
-    longest_line: int
+    longest: Place
     sentences: Hashes
     mentions: Hashes
 
@@ -106,7 +114,7 @@ class Part:
             contradictory=contradictory,
             cut_alike=cut_alike(islice(corpus.sentences, SAMPLE), unit),
             several=gathered.several,
-            longest_line=gathered.longest_line,
+            longest=gathered.longest,
             sentences=distinct,
             mentions=np.frombuffer(gathered.entities, np.uint64),
         )
@@ -117,17 +125,18 @@ def _hash(parts: Iterable[str]) -> int:
 
 
 class _Gathered:
-    """What is kept of sentences that pass by: counts, 16 bytes a sentence that is not short, 8 an entity."""
+    """What is kept of sentences that pass by: counts, 20 bytes a sentence that is not short, 8 an entity."""
 
     def __init__(self, scheme: str, unit: str) -> None:
         self.scheme, self.unit = scheme, unit
         self.several = Repetition()
-        self.longest_line = self._longest = 0
+        self.longest, self._most_units = Place(None, 0), 0
         self.lengths: Counter[int] = Counter()
         self.tags: Counter[str] = Counter()
         self.faults = Repetition()
         self.entities = array("Q")
-        self._tokens, self._tags, self._lines = array("Q"), array("I"), array("I")
+        self._tokens, self._tags, self._lines, self._files = array("Q"), array("I"), array("I"), array("I")
+        self._file_numbers: dict[str | None, int] = {}
 
     def passing(self, corpus: Corpus | CorpusStream, scheme: str) -> Iterator[Sentence]:
         """The sentences in `scheme`, noted as they pass; faults are those of the tags as written."""
@@ -138,19 +147,20 @@ class _Gathered:
 
     def _note(self, sentence: Sentence, original: Sentence) -> None:
         self.lengths[len(sentence.tokens)] += 1
-        if len(sentence.tokens) > self._longest:
-            self._longest, self.longest_line = len(sentence.tokens), original.line
+        if len(sentence.tokens) > self._most_units:
+            self._most_units, self.longest = len(sentence.tokens), Place(original.file, original.line)
         self.tags.update(sentence.tags)
         for position in illegal_positions(original.tags, self.scheme):
-            self.faults.add(original.line_of(position))
+            self.faults.add(original, position)
         if self.unit == "char":
             for position, token in enumerate(sentence.tokens):
                 if len(token) > 1:
-                    self.several.add(original.line_of(position))
+                    self.several.add(original, position)
         if len(sentence.tokens) > SHORT:
             self._tokens.append(_hash(sentence.tokens))
             self._tags.append(_hash(sentence.tags) & 0xFFFF_FFFF)
             self._lines.append(sentence.line)
+            self._files.append(self._file_numbers.setdefault(original.file, len(self._file_numbers)))
         if self.scheme != PLAIN:
             for start, end, label in spans(original.tags, self.scheme):
                 self.entities.append(_hash([*sentence.tokens[start:end], type_name(label)]))
@@ -165,11 +175,13 @@ class _Gathered:
         tokens = tokens[order]
         is_same = tokens[1:] == tokens[:-1]
         same = np.flatnonzero(is_same) + 1
-        tags, lines = (np.frombuffer(each, np.uint32) for each in (self._tags, self._lines))
+        tags = np.frombuffer(self._tags, np.uint32)
         alike = tags[order[same]] == tags[order[same - 1]]
         distinct = tokens[np.concatenate([np.ones(min(1, len(tokens)), bool), ~is_same])]
-        return distinct, _repetition(lines[order[same[alike]]]), _repetition(lines[order[same[~alike]]])
+        return distinct, self._repetition(order[same[alike]]), self._repetition(order[same[~alike]])
 
-
-def _repetition(lines: NDArray[np.uint32]) -> Repetition:
-    return Repetition(len(lines), np.sort(lines)[:_LISTED].tolist())
+    def _repetition(self, numbers: NDArray[np.intp]) -> Repetition:
+        """Of sentences by their numbers, among those that are not short."""
+        files = list(self._file_numbers)
+        first = np.sort(numbers)[:_LISTED].tolist()
+        return Repetition(len(numbers), [Place(files[self._files[n]], self._lines[n]) for n in first])

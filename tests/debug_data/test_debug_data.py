@@ -13,11 +13,14 @@ from xml.etree import ElementTree
 import pytest
 
 from pybert_crf.debug_data import examine
+from pybert_crf.debug_data.findings import findings
 from pybert_crf.debug_data.page import html_page
+from pybert_crf.debug_data.part import Part
 from pybert_crf.demo.grammar import make_corpus
 from pybert_crf.encoders import Encoder, EncoderConfig
 from pybert_crf.reading import ConfigError
 from pybert_crf.text.corpora import CorpusError, Habits, Sentence, read_corpus, write_columns
+from pybert_crf.text.corpora.reading import joined
 from pybert_crf.text.tokenizer import UnitTokenizer
 
 sys.path.append(str(Path(__file__).parents[1] / "encoders"))
@@ -45,6 +48,16 @@ def found(tmp_path: Path):  # type: ignore[no-untyped-def]
 def many(times: int) -> str:
     """Sentences that differ."""
     return "".join(GOOD.replace("new", f"word{i}") for i in range(times))
+
+
+def test_places_in_several_files_are_named_by_file_and_line(tmp_path: Path) -> None:
+    first, second = tmp_path / "1.txt", tmp_path / "2.txt"
+    first.write_text(GOOD + "a O\nb I-X\n", encoding="utf-8")
+    second.write_text("c I-X\n\n" + GOOD.replace("B-LOC", "B-PER"), encoding="utf-8")
+    corpus = joined([read_corpus(first, "BIO"), read_corpus(second, "BIO")])
+    told = [finding.text for finding in findings([Part.of("train", corpus, "BIO")], {})]
+    assert f"2 tags ({first}: line 8; {second}: line 1) are illegal in BIO" in told
+    assert any(text.startswith(f"1 sentence ({second}: line 3) is repeated with other tags") for text in told)
 
 
 @pytest.mark.parametrize(
