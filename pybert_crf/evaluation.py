@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from pybert_crf.annotator import BATCH_TOKENS, Annotator
 from pybert_crf.reading import listed
-from pybert_crf.tagger import BATCH_TOKENS, Tagger
 from pybert_crf.text.corpora import Corpus, Habits, converted, read_corpus
 from pybert_crf.text.corpora.habits import UNKNOWN
 from pybert_crf.text.tagging.entity_spans import spans
@@ -16,7 +16,7 @@ from pybert_crf.text.tagging.schemes import OUTSIDE
 
 
 def evaluate_file(
-    tagger: Tagger,
+    tagger: Annotator,
     path: str | Path,
     batch_tokens: int = BATCH_TOKENS,
     habits: Habits = UNKNOWN,
@@ -40,7 +40,7 @@ def evaluate_file(
     return evaluate_corpus(tagger, corpus, batch_tokens)
 
 
-def evaluate_corpus(tagger: Tagger, corpus: Corpus, batch_tokens: int = BATCH_TOKENS) -> Report:
+def evaluate_corpus(tagger: Annotator, corpus: Corpus, batch_tokens: int = BATCH_TOKENS) -> Report:
     """Entity metrics of `tagger` on `corpus`, whose tags are converted to the tagger's scheme.
 
     Raises:
@@ -65,6 +65,6 @@ def _unseen(corpus: Corpus, predicted: Sequence[Sequence[str]], known: frozenset
     return words, found
 
 
-def unknown_labels(tagger: Tagger, corpus: Corpus) -> list[str]:
+def unknown_labels(tagger: Annotator, corpus: Corpus) -> list[str]:
     """The tags of a corpus, in the tagger's scheme, that the tagger cannot find."""
-    return sorted(set(converted(corpus, tagger.scheme).labels) - set(tagger.model.labels) - {OUTSIDE})
+    return sorted(set(converted(corpus, tagger.scheme).labels) - set(tagger.labels) - {OUTSIDE})

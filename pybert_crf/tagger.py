@@ -1,39 +1,29 @@
-"""Text in, entities out: the tokenizer, the model and the tag scheme as one object."""
+"""The tagger: a model, its tokenizer and its tag scheme as one object."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeAlias, TypeVar
 
 import torch
 
-from pybert_crf.batches import WindowLayout, by_length, collate, make_example
+from pybert_crf.annotator import Annotator
+from pybert_crf.batches import collate
 from pybert_crf.decoding import EntityDecoder
 from pybert_crf.encoders import Base, ConfigError, resolve
-from pybert_crf.entities import Annotation, Entity, Tagging
+from pybert_crf.entities import Tagging
+from pybert_crf.examples import Example
 from pybert_crf.files import write_text
 from pybert_crf.model import SECTION, BertCRF, read_tagger_config
 from pybert_crf.reading import quoted, read_text, shortened
-from pybert_crf.text.tagging.schemes import PLAIN, type_name
+from pybert_crf.text.tagging.schemes import PLAIN
 from pybert_crf.text.tokenizer import UnitTokenizer
-from pybert_crf.text.units import join_units, split_units
-
-BATCH_TOKENS = 4096
-"""Positions encoded at once in prediction, padding counted."""
 
 WORDS = "words.txt"
 """The file of a saved word segmenter that holds the words it was trained on, one a line."""
 
-LOOK_AHEAD = 512
-"""Texts read ahead, so that those of similar length are encoded together."""
 
-_Offsets: TypeAlias = tuple[str, list[tuple[int, int]]]  # a text, and the characters of each unit
-_Item = TypeVar("_Item")
-
-
-class Tagger:
+class Tagger(Annotator):
     """Finds entities in text.
 
     An entity's score is the exact posterior probability, under the CRF, that its units carry just these
@@ -57,14 +47,9 @@ class Tagger:
         cut_alike: float = 1.0,
         words: frozenset[str] = frozenset(),
     ) -> None:
+        scheme, length = model.scheme or PLAIN, model.encoder.config.max_length
+        super().__init__(tokenizer, unit, model.labels, scheme, length, cut_alike=cut_alike, words=words)
         self.model = model.eval()
-        self.tokenizer = tokenizer
-        self.scheme = model.scheme or PLAIN
-        self.unit = unit
-        self.cut_alike, self.words = cut_alike, words
-        self.layout = WindowLayout(
-            tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id, model.encoder.config.max_length
-        )
         self._decoder = EntityDecoder(model.labels, self.scheme)
 
     @classmethod
@@ -115,156 +100,12 @@ class Tagger:
         else:
             words.unlink(missing_ok=True)  # of a segmenter that was saved here before
 
-    def __call__(self, text: str) -> list[Entity]:
-        """The entities of one text, in order of appearance.
-
-        Raises:
-            TypeError: `text` is not a str.
-        """
-        if not isinstance(text, str):
-            raise TypeError(
-                f"tagger(text) takes one str, got {_told(text)}; for several texts call tagger.tag(texts)"
-            )
-        return next(self.tag([text]))
-
-    def tag(self, texts: Iterable[str], batch_tokens: int = BATCH_TOKENS) -> Iterator[list[Entity]]:
-        """The entities of each text, in the order of the texts; see `annotate`."""
-        return (annotation.entities for annotation in self.annotate(texts, batch_tokens))
-
-    def annotate(
-        self, texts: Iterable[str], batch_tokens: int = BATCH_TOKENS, *, look_ahead: int = LOOK_AHEAD
-    ) -> Iterator[Annotation]:
-        """Units, tags and entities of each text, in the order of the texts.
-
-        Reads `look_ahead` texts ahead and encodes those of similar length together, `batch_tokens` positions
-        at a time. A text of any length is covered whole: the encoder sees it in overlapping windows, the
-        CRF decodes it in one pass.
-
-        Raises:
-            TypeError: `texts` is one str or a whole table, or one of the texts is not a str, such as a
-                missing value; the message names its row.
-            ValueError: `batch_tokens` or `look_ahead` is not positive.
-        """
-        cut = ((text, split_units(text, self.unit)) for text in _each_text(texts))
-        return self._annotate(cut, batch_tokens, look_ahead)
-
-    def annotate_units(
-        self, sequences: Iterable[Sequence[str]], batch_tokens: int = BATCH_TOKENS
-    ) -> Iterator[Annotation]:
-        """As `annotate`, for sequences already cut into units, such as a column file's tokens."""
-        joined = (join_units(units, self.unit) for units in _each_sequence(sequences))
-        return self._annotate(joined, batch_tokens, LOOK_AHEAD)
-
-    def annotate_any(
-        self, items: Iterable[str | Sequence[str]], batch_tokens: int = BATCH_TOKENS
-    ) -> Iterator[Annotation]:
-        """As `annotate` for texts among them, and as `annotate_units` for those already cut into units."""
-        cut = (
-            (item, split_units(item, self.unit)) if isinstance(item, str) else join_units(item, self.unit)
-            for item in items
-        )
-        return self._annotate(cut, batch_tokens, LOOK_AHEAD)
-
-    def _annotate(
-        self, texts: Iterable[_Offsets], batch_tokens: int, look_ahead: int
-    ) -> Iterator[Annotation]:
-        for chunk in _chunks(texts, batch_tokens, look_ahead):
-            sequences = [[text[a:b] for a, b in offsets] for text, offsets in chunk]
-            taggings = self._tag_chunk(sequences, batch_tokens, scores=True)
-            for (text, offsets), tagging in zip(chunk, taggings, strict=True):
-                yield Annotation(text, offsets, tagging.tags, _entities(text, offsets, tagging))
-
-    def tag_units(
-        self,
-        sequences: Iterable[Sequence[str]],
-        batch_tokens: int = BATCH_TOKENS,
-        *,
-        look_ahead: int = LOOK_AHEAD,
-        scores: bool = True,
-    ) -> Iterator[Tagging]:
-        """Tags and spans of sequences already cut into units, such as a column file's tokens.
-
-        Args:
-            sequences: the units (characters or words, as in training) of each sequence.
-            batch_tokens: positions encoded at once.
-            look_ahead: sequences read ahead.
-            scores: whether to compute the entities' probabilities; without, `Tagging.scores` is empty.
-
-        Raises:
-            TypeError: a sequence is no sequence of str; by its row and unit.
-            ValueError: `batch_tokens` or `look_ahead` is not positive.
-        """
-        for chunk in _chunks(_each_sequence(sequences), batch_tokens, look_ahead):
-            yield from self._tag_chunk(chunk, batch_tokens, scores)
-
     @torch.inference_mode()
-    def _tag_chunk(
-        self, sequences: Sequence[Sequence[str]], batch_tokens: int, scores: bool
-    ) -> list[Tagging]:
+    def tag_examples(self, examples: Sequence[Example], *, scores: bool) -> list[Tagging]:
+        """The tags and entities of a batch of examples, each of at least one unit."""
         self.model.eval()
-        answers = [Tagging([], [], [])] * len(sequences)
-        filled = [row for row, units in enumerate(sequences) if units]
-        examples = [make_example(self.tokenizer.encode(sequences[row]), self.layout) for row in filled]
-        for rows in by_length([example.positions for example in examples], batch_tokens):
-            batch = collate([examples[row] for row in rows], self.layout)
-            batch = batch.to(self.model.linear.weight.device)
-            taggings = self._decoder(self.model.crf, self.model(batch), batch.mask, scores=scores)
-            for row, tagging in zip(rows, taggings, strict=True):
-                answers[filled[row]] = tagging
-        return answers
-
-
-def _chunks(items: Iterable[_Item], batch_tokens: int, look_ahead: int) -> Iterator[list[_Item]]:
-    """Lists of `look_ahead` items, read when they are asked for."""
-    if batch_tokens < 1 or look_ahead < 1:
-        raise ValueError(f"batch_tokens ({batch_tokens}) and look_ahead ({look_ahead}) must be positive")
-    iterator = iter(items)
-    while chunk := list(islice(iterator, look_ahead)):
-        yield chunk
-
-
-def _each_text(texts: Iterable[str]) -> Iterator[str]:
-    _check_rows(texts, "several texts are expected", "for one text call tagger(text) or give [text]")
-    return (_checked_text(row, text) for row, text in enumerate(texts))
-
-
-def _checked_text(row: int, text: str) -> str:
-    if isinstance(text, str):
-        return text
-    if isinstance(text, list | tuple):
-        cure = "for texts cut into units call tagger.tag_units or tagger.annotate_units"
-    else:
-        cure = 'fill or drop missing values first, as by fillna("") of a data frame\'s column'
-    raise TypeError(f"row {row} of the texts is {_told(text)} instead of a str: {cure}")
-
-
-def _each_sequence(sequences: Iterable[Sequence[str]]) -> Iterator[Sequence[str]]:
-    uncut = "for uncut texts call tagger.tag or tagger.annotate"
-    _check_rows(sequences, "several lists of units are expected", uncut)
-    for row, units in enumerate(sequences):
-        if isinstance(units, str) or not isinstance(units, Sequence):
-            raise TypeError(f"row {row} is {_told(units)} instead of a list of units, each a str; {uncut}")
-        for place, unit in enumerate(units):
-            if not isinstance(unit, str):
-                raise TypeError(f"row {row}: unit {place} is {_told(unit)} instead of a str")
-        yield units
-
-
-def _check_rows(rows: object, expected: str, cure: str) -> None:
-    """Refuse what is no iterable of rows, and what iterates over its names instead of its rows."""
-    if isinstance(rows, str | bytes) or not isinstance(rows, Iterable):
-        raise TypeError(f"{expected}, got {_told(rows)}; {cure}")
-    if isinstance(rows, Mapping) or hasattr(rows, "columns"):
-        raise TypeError(f"{expected}, got {_told(rows)}; give one column of it, such as table['text']")
-
-
-def _told(value: object) -> str:
-    """A value's type, and the value itself if it is short."""
-    if value is None:
-        return "None"
-    name = type(value).__name__
-    kind = f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
-    return f"{value} ({kind})" if isinstance(value, int | float) else kind
+        batch = collate(examples, self.layout).to(self.model.linear.weight.device)
+        return self._decoder(self.model.crf, self.model(batch), batch.mask, scores=scores)
 
 
 def _usable(device: str | torch.device) -> torch.device:
@@ -273,11 +114,3 @@ def _usable(device: str | torch.device) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         reason = shortened(str(error).partition("\n")[0])
         raise ValueError(f"device {quoted(str(device))} cannot be used here: {reason}") from error
-
-
-def _entities(text: str, offsets: list[tuple[int, int]], tagging: Tagging) -> list[Entity]:
-    places = [(offsets[start][0], offsets[end - 1][1], label) for start, end, label in tagging.spans]
-    return [
-        Entity(start, end, type_name(label), text[start:end], score)
-        for (start, end, label), score in zip(places, tagging.scores, strict=True)
-    ]

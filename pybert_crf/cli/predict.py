@@ -43,7 +43,7 @@ class _Prediction:
     """What was read and waits for its answers: texts (or lists of units) and, in their place, errors."""
 
     def __init__(self, tagger: Tagger, options: PredictOptions) -> None:
-        from pybert_crf.tagger import LOOK_AHEAD
+        from pybert_crf.annotator import LOOK_AHEAD
 
         self.tagger, self.options = tagger, options
         self.most_lines = LOOK_AHEAD

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import torch
 
-from pybert_crf.batches import Example, by_length, collate, make_example
-from pybert_crf.tagger import BATCH_TOKENS, Tagger
+from pybert_crf.annotator import BATCH_TOKENS
+from pybert_crf.batches import collate
+from pybert_crf.examples import Example, by_length, make_example
+from pybert_crf.tagger import Tagger
 from pybert_crf.text.corpora import Corpus, converted
 
 
