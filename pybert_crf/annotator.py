@@ -50,7 +50,7 @@ class Annotator(ABC):
         self.tokenizer, self.unit = tokenizer, unit
         self.labels, self.scheme = tuple(labels), scheme
         self.cut_alike, self.words = cut_alike, words
-        self.layout = WindowLayout(tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id, max_length)
+        self.layout = WindowLayout(tokenizer.before, tokenizer.after, tokenizer.pad_id, max_length)
 
     @abstractmethod
     def tag_examples(self, examples: Sequence[Example], *, scores: bool) -> list[Tagging]:

@@ -58,11 +58,11 @@ class Arrays(NamedTuple):
 class WindowLayout(NamedTuple):
     """The special pieces around a window and its padding, and how many positions the encoder has.
 
-    `cls_id` and `sep_id` are None where nothing precedes or follows a window.
+    `before` and `after` are empty where nothing precedes or follows a window.
     """
 
-    cls_id: int | None
-    sep_id: int | None
+    before: tuple[int, ...]
+    after: tuple[int, ...]
     pad_id: int
     max_positions: int
 
@@ -70,16 +70,6 @@ class WindowLayout(NamedTuple):
     def capacity(self) -> int:
         """Pieces that fit between ``[CLS]`` and ``[SEP]``."""
         return self.max_positions - len(self.before) - len(self.after)
-
-    @property
-    def before(self) -> list[int]:
-        """The special piece before each window, if there is one."""
-        return [] if self.cls_id is None else [self.cls_id]
-
-    @property
-    def after(self) -> list[int]:
-        """The special piece after each window, if there is one."""
-        return [] if self.sep_id is None else [self.sep_id]
 
     @property
     def overlap(self) -> int:

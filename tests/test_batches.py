@@ -11,7 +11,7 @@ from pybert_crf.batches import collate
 from pybert_crf.examples import Example, WindowLayout, by_length, cut, make_example
 from pybert_crf.text.tokenizer import Encoded
 
-LAYOUT = WindowLayout(cls_id=101, sep_id=102, pad_id=0, max_positions=13)  # 11 pieces fit
+LAYOUT = WindowLayout(before=(101,), after=(102,), pad_id=0, max_positions=13)  # 11 pieces fit
 
 
 def example(pieces: int, tags: bool = True) -> Example:

@@ -40,7 +40,7 @@ def count_pieces(
     """The counts of these sentences, with an encoder of so many positions."""
     units = pieces = longest = windowed = split = 0
     unknown: Counter[str] = Counter()
-    capacity = positions - sum(each is not None for each in (tokenizer.cls_id, tokenizer.sep_id))
+    capacity = positions - len(tokenizer.before) - len(tokenizer.after)
     for sentence in sentences:
         encoded = tokenizer.encode(sentence.tokens)
         units += len(sentence.tokens)

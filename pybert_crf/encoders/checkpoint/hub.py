@@ -24,6 +24,8 @@ CONFIG_AND_TOKENIZER = (
     "merges.txt",
     "sentencepiece.bpe.model",
     "spiece.model",
+    "sentencepiece.model",
+    "tokenizer.model",
     "spm.model",
 )
 # Many repositories have the weights in both formats: only one is downloaded, safetensors if available.

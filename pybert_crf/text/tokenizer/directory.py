@@ -6,6 +6,7 @@ family; ``tokenizer.json`` has precedence over the vocabulary files.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,8 @@ from pybert_crf.text.tokenizer.pieces import (
     library_tokenizer,
     set_space_before,
 )
-from pybert_crf.text.tokenizer.wordpiece import WordPieces, set_options
+from pybert_crf.text.tokenizer.theirs import PythonPieces, open_theirs, set_unknown
+from pybert_crf.text.tokenizer.wordpiece import WordPieces, read_vocab, set_options
 
 WHOLE = "tokenizer.json"
 
@@ -30,10 +32,14 @@ WHOLE = "tokenizer.json"
 _GENERIC = ("PreTrainedTokenizer", "TokenizersBackend", "PythonBackend")
 
 
-def open_directory(directory: Path, space_before: bool) -> tuple[Pieces, dict[str, str]]:
-    """The tokenizer's rules, and its special pieces unk, cls, sep, pad, mask and, if known, bos and eos.
+Around = tuple[tuple[str, ...], tuple[str, ...]]
+"""The special pieces before and after a text."""
 
-    A ``tokenizer.json`` of no known family may lack some of the first four.
+
+def open_directory(directory: Path, space_before: bool) -> tuple[Pieces, dict[str, str], Around | None]:
+    """The tokenizer's rules, its special pieces unk, cls, sep, pad, mask, bos, eos, and those around a text.
+
+    Tokenizers of no known family may lack some of them. The last result is None for cls and sep.
 
     Args:
         directory: of a checkpoint.
@@ -41,6 +47,7 @@ def open_directory(directory: Path, space_before: bool) -> tuple[Pieces, dict[st
 
     Raises:
         FileNotFoundError: a vocabulary file is missing.
+        ImportError: a package that reads the files is not installed.
         ConfigError: a file cannot be read or has an invalid value, or the family cannot be determined.
     """
     try:
@@ -50,12 +57,12 @@ def open_directory(directory: Path, space_before: bool) -> tuple[Pieces, dict[st
         raise ConfigError(str(error) if named else f"{directory}: {error}") from error
 
 
-def _open(directory: Path, space_before: bool) -> tuple[Pieces, dict[str, str]]:
+def _open(directory: Path, space_before: bool) -> tuple[Pieces, dict[str, str], Around | None]:
     config = _read_object(directory / "tokenizer_config.json")
     if "added_tokens_decoder" not in config:  # present in newer files, of which this one is only a copy
         config |= _read_object(directory / "special_tokens_map.json")
     whole = directory / WHOLE
-    family = _family(directory, config, whole.is_file())
+    family = _family(directory, config, whole.is_file(), space_before)
     names = dict(family.names if family else BRACKETED)
     stated = {
         name: spelling
@@ -64,16 +71,31 @@ def _open(directory: Path, space_before: bool) -> tuple[Pieces, dict[str, str]]:
     }
     names |= stated
     if family is None:
-        whole_pieces = _from_whole(whole, family, config, space_before)
-        return whole_pieces, _found(whole_pieces, stated, _read_object(directory / "config.json"))
+        model = _read_object(directory / "config.json")
+        found: LibraryPieces | PythonPieces
+        if whole.is_file():
+            found = _from_state(read_object(whole), whole, space_before)
+        else:
+            theirs = open_theirs(directory, str(config.get("tokenizer_class") or model.get("model_type")))
+            stated |= {name: str(each) for name in (*names, "bos", "eos") if (each := _theirs(theirs, name))}
+            backend = getattr(theirs, "backend_tokenizer", None)
+            if backend is None:
+                found = PythonPieces(theirs, space_before)
+            else:
+                state = json.loads(backend.to_str())
+                set_unknown(state["model"], stated.get("unk"))
+                found = _from_state(state, directory, space_before)
+        return _found(found, stated, model)
     if family.library and whole.is_file():
-        return _from_whole(whole, family, config, space_before), names
+        return _from_whole(whole, family, config, space_before), names, None
     pieces = _from_files(directory, family, names, config, space_before)
-    return pieces, {**names, "cls": names["bos"]} if family.bos_first else names
+    return pieces, {**names, "cls": names["bos"]} if family.bos_first else names, None
 
 
-def _family(directory: Path, config: Mapping[str, Any], has_whole: bool) -> TokenizerFamily | None:
-    """The tokenizer's family; None if `tokenizer.json` alone determines it."""
+def _family(
+    directory: Path, config: Mapping[str, Any], has_whole: bool, space_before: bool
+) -> TokenizerFamily | None:
+    """The tokenizer's family; None if `tokenizer.json` alone determines it, or transformers."""
     stated = config.get("tokenizer_class") or ""
     if not isinstance(stated, str):
         raise ConfigError(f"tokenizer_config.json: tokenizer_class must be a string, got {quoted(stated)}")
@@ -83,20 +105,20 @@ def _family(directory: Path, config: Mapping[str, Any], has_whole: bool) -> Toke
             return family
     if stated and has_whole:
         return None
-    if stated and stated not in _GENERIC:
-        known = ", ".join(name for family in TOKENIZER_FAMILIES for name in family.tokenizer_classes)
-        raise ValueError(
-            f"{directory / 'tokenizer_config.json'}: tokenizer_class {quoted(stated)} can be opened only "
-            f"with a {WHOLE}; without one: {known}"
-        )
     model_type = _read_object(directory / "config.json").get("model_type")
+    if stated and stated not in _GENERIC:
+        return None
     for family in TOKENIZER_FAMILIES:
         if model_type in family.model_types:
             return family
     if has_whole:
         return None
-    if (directory / "vocab.txt").is_file() and model_type is None:
+    if (directory / "vocab.txt").is_file() and (
+        model_type is None or _is_wordpiece(directory, str(model_type), space_before)
+    ):
         return BERT_TOKENIZER
+    if isinstance(model_type, str) and _has_vocabulary(directory):
+        return None
     files = dict.fromkeys(file for family in TOKENIZER_FAMILIES for file in family.files)
     if any((directory / file).is_file() for file in files):
         raise ValueError(
@@ -106,10 +128,35 @@ def _family(directory: Path, config: Mapping[str, Any], has_whole: bool) -> Toke
     raise FileNotFoundError(f"no tokenizer in {directory}: looked for {WHOLE}, {', '.join(files)}")
 
 
-def _found(pieces: LibraryPieces, stated: Mapping[str, str], model: Mapping[str, Any]) -> dict[str, str]:
+def _has_vocabulary(directory: Path) -> bool:
+    """Whether there is a file that some class of transformers may read."""
+    return any(any(directory.glob(name)) for name in ("*.model", "vocab.*", "*.tiktoken"))
+
+
+def _is_wordpiece(directory: Path, model_type: str, space_before: bool) -> bool:
+    """Whether a vocab.txt of another type is BERT's, as Chinese GPT-2, T5 and BART have it."""
+    if (directory / "vocab.json").is_file() or any(directory.glob("*.model")):
+        return False
+    if model_type == "roformer" and space_before:
+        told = f"{directory}: words of a roformer vocabulary are cut by jieba, which is not done here"
+        raise ValueError(f"{told}; its vocab.txt is read by character (unit char)")
+    vocab = read_vocab(directory / "vocab.txt")
+    return all(piece in vocab for piece in BRACKETED.values())
+
+
+def _theirs(tokenizer: Any, name: str) -> object:
+    """A special piece of a tokenizer of transformers; None if it has none."""
+    return getattr(tokenizer, f"{name}_token", None)
+
+
+def _found(
+    pieces: LibraryPieces | PythonPieces, stated: Mapping[str, str], model: Mapping[str, Any]
+) -> tuple[LibraryPieces | PythonPieces, dict[str, str], Around | None]:
     """The special pieces of a vocabulary of no known family: those stated, and those found in it.
 
-    Before and after a text stands what the tokenizer's own template puts there, which may be nothing.
+    Before and after a text stands what the tokenizer's own template puts there, which may be nothing; if it
+    has no template, cls and sep. Padding without a piece of its own is a special one, which no text contains,
+    if there is any.
 
     Args:
         stated: in ``tokenizer_config.json``; the vocabulary must have them.
@@ -122,23 +169,33 @@ def _found(pieces: LibraryPieces, stated: Mapping[str, str], model: Mapping[str,
             found[name] = each
     if "pad" not in found and type(pad := model.get("pad_token_id")) is int:
         found |= [("pad", each) for each, index in vocab.items() if index == pad]
-    around = dict(zip(("cls", "sep"), pieces.around(), strict=True))
-    found |= {name: each for name, each in around.items() if each is not None and name not in found}
-    return found | dict(stated)
+    found |= stated
+    if "pad" not in found and "eos" not in found and (special := pieces.special()):
+        found["pad"] = special[0]
+    around = pieces.around()
+    if not any(around):
+        return pieces, found, None
+    kept = {name: each for name, each in found.items() if name in stated or name not in ("cls", "sep")}
+    return pieces, kept, around
 
 
 def _from_whole(
-    path: Path, family: TokenizerFamily | None, config: Mapping[str, Any], space_before: bool
+    path: Path, family: TokenizerFamily, config: Mapping[str, Any], space_before: bool
 ) -> LibraryPieces:
     state = read_object(path)
-    set_space_before(state.get("pre_tokenizer"), space_before)
-    wordpiece = family is not None and family.files == BERT_TOKENIZER.files
+    wordpiece = family.files == BERT_TOKENIZER.files
     if wordpiece:
         set_options(state.get("normalizer"), config)
-    tokenizer = library_tokenizer(state, path)
-    if family is not None and wordpiece and isinstance(tokenizer.model, models.WordPiece):
-        return WordPieces(tokenizer, family.saved_as)
-    return LibraryPieces(tokenizer)
+    pieces = _from_state(state, path, space_before)
+    if wordpiece and isinstance(pieces.tokenizer.model, models.WordPiece):
+        return WordPieces(pieces.tokenizer, family.saved_as)
+    return pieces
+
+
+def _from_state(state: dict[str, Any], path: Path, space_before: bool) -> LibraryPieces:
+    """The tokenizer of a ``tokenizer.json`` with this content."""
+    set_space_before(state, space_before)
+    return LibraryPieces(library_tokenizer(state, path))
 
 
 def _from_files(

@@ -27,7 +27,8 @@ SPACE = "▁"
 _RARE = "\U00013000"
 """A letter that no vocabulary is expected to have, an Egyptian hieroglyph."""
 
-_SURROGATES = re.compile("[\ud800-\udfff]")
+SURROGATES = re.compile("[\ud800-\udfff]")
+"""Lone surrogates, which libraries refuse."""
 
 
 class Pieces(Protocol):
@@ -102,20 +103,24 @@ class LibraryPieces:
 
     def ids(self, unit: str) -> list[int]:
         with library_errors(f"the tokenizer's rules fail on {quoted(unit)}"):
-            # The library refuses lone surrogates.
-            text = _SURROGATES.sub("\ufffd", unit)
+            text = SURROGATES.sub("\ufffd", unit)
             ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False).ids
         return [] if ids == self._nothing else ids
 
-    def around(self) -> tuple[str | None, str | None]:
-        """The special pieces that the tokenizer's template puts first and last; None where there is none."""
+    def around(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The special pieces that the tokenizer's template puts before and after a text, in order."""
         with library_errors("the tokenizer's template fails"):
             encoding = self.tokenizer.encode("a", add_special_tokens=True)
         special = [bool(each) for each in encoding.special_tokens_mask]
         if not special or all(special):
-            return None, None
-        tokens: list[str] = encoding.tokens
-        return tokens[0] if special[0] else None, tokens[-1] if special[-1] else None
+            return (), ()
+        first, last = special.index(False), len(special) - special[::-1].index(False)
+        return tuple(encoding.tokens[:first]), tuple(encoding.tokens[last:])
+
+    def special(self) -> list[str]:
+        """The added pieces that are marked as special, by their ids."""
+        added: dict[int, Any] = self.tokenizer.get_added_tokens_decoder()
+        return [each.content for _, each in sorted(added.items()) if each.special]
 
     def save(self, directory: Path) -> dict[str, Any]:
         write_text(directory / "tokenizer.json", self.tokenizer.to_str(pretty=True))
@@ -126,18 +131,51 @@ class LibraryPieces:
         }
 
 
-def set_space_before(pre_tokenizer: object, before: bool) -> None:
-    """Make the pre-tokenizer of a ``tokenizer.json`` read texts as if a space preceded them, or none."""
+def set_space_before(state: dict[str, Any], before: bool) -> None:
+    """Make the rules of a ``tokenizer.json`` read texts as if a space preceded them, or none.
+
+    The space stands in the normaliser if the pre-tokenizer has split the text before it comes to spaces, as
+    Qwen's does, or if there is none, as in Llama 2.
+    """
+    kinds = _set_in_pre_tokenizer(state.get("pre_tokenizer"), before)
+    steps = _steps(state.get("normalizer"))
+    spaces = [each for each in steps if each.get("type") == "Prepend" and each.get("prepend") in (" ", SPACE)]
+    if before and kinds[:1] == ["Split"] and kinds[-1:] == ["ByteLevel"] and not spaces:
+        _set_normalizer(state, [*steps, {"type": "Prepend", "prepend": " "}])
+    elif before and not kinds and not spaces and any(each.get("content") == SPACE for each in steps):
+        _set_normalizer(state, [{"type": "Prepend", "prepend": SPACE}, *steps])
+    elif not before and spaces:
+        _set_normalizer(state, [each for each in steps if each not in spaces])
+
+
+def _set_in_pre_tokenizer(pre_tokenizer: object, before: bool) -> list[str]:
+    """Set the options for the space in a pre-tokenizer; the types of its steps."""
     if not isinstance(pre_tokenizer, dict):  # no pre-tokenizer, or none that the library reads
-        return
+        return []
     inside = pre_tokenizer.get("pretokenizers")
-    for inner in inside if isinstance(inside, list) else ():
-        set_space_before(inner, before)
+    if isinstance(inside, list):
+        kinds = [kind for inner in inside for kind in _set_in_pre_tokenizer(inner, before)]
+        if kinds[:1] == ["Split"] and isinstance(inside[-1], dict) and inside[-1].get("type") == "ByteLevel":
+            inside[-1]["add_prefix_space"] = False  # it would put a space before each part of a text
+        return kinds
     if pre_tokenizer.get("type") == "ByteLevel":
         pre_tokenizer["add_prefix_space"] = before
     elif pre_tokenizer.get("type") == "Metaspace":
         pre_tokenizer.pop("add_prefix_space", None)  # the same option in older files
         pre_tokenizer["prepend_scheme"] = "always" if before else "never"
+    return [str(pre_tokenizer.get("type"))]
+
+
+def _steps(normalizer: object) -> list[dict[str, Any]]:
+    """The steps of a normaliser."""
+    if not isinstance(normalizer, dict):
+        return []
+    inside = normalizer.get("normalizers")
+    return [each for each in inside if isinstance(each, dict)] if isinstance(inside, list) else [normalizer]
+
+
+def _set_normalizer(state: dict[str, Any], steps: list[dict[str, Any]]) -> None:
+    state["normalizer"] = {"type": "Sequence", "normalizers": steps} if steps else None
 
 
 def library_tokenizer(state: dict[str, Any], path: Path) -> Tokenizer:

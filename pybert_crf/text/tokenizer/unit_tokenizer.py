@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from pybert_crf.files import write_json
 from pybert_crf.reading import ConfigError, listed, quoted
-from pybert_crf.text.tokenizer.directory import open_directory
+from pybert_crf.text.tokenizer.directory import Around, open_directory
 from pybert_crf.text.tokenizer.families import BRACKETED
 from pybert_crf.text.tokenizer.pieces import MAX_PIECES, Pieces
 from pybert_crf.text.tokenizer.vocabulary import SPECIAL, character_vocabulary, wordpiece_vocabulary
@@ -40,15 +40,20 @@ class UnitTokenizer:
     """Maps units to ids of vocabulary pieces. Create one with `from_directory` or `build`.
 
     Attributes:
-        cls_id, sep_id: ids of the pieces before and after a text; None where its template has none.
+        before, after: ids of the special pieces before and after a text; empty where its template has none.
+        cls_id, sep_id: the first and the last of them; None where there is none.
         pad_id, unk_id: ids of the padding and the unknown piece; any valid id stands for one that the
             vocabulary lacks: padding is masked, and a vocabulary of bytes leaves nothing unknown.
         mask_id: id of the mask; None if the vocabulary has none.
         vocab_size: rows required of an embedding table: the highest id plus one.
     """
 
-    def __init__(self, pieces: Pieces, names: Mapping[str, str], origin: str = "") -> None:
+    def __init__(
+        self, pieces: Pieces, names: Mapping[str, str], origin: str = "", around: Around | None = None
+    ) -> None:
         """Wrap `pieces`; `names` maps unk, cls, sep, pad, mask to the special pieces, if there are any.
+
+        `around` are the pieces before and after a text, by default cls and sep.
 
         Raises:
             ConfigError: the vocabulary lacks one of the special pieces named as unk, cls, sep and pad, is
@@ -65,10 +70,14 @@ class UnitTokenizer:
         self._pieces = pieces
         self._memo: dict[str, list[int]] = {}
         ids = {name: vocab[piece] for name, piece in self._names.items()}
-        stand_in = ids.get("eos", min(vocab.values()))
+        stand_in = ids.get("eos", ids.get("pad", min(vocab.values())))
         self.unk_id = ids.get("unk", stand_in)
         self.pad_id = ids.get("pad", stand_in)
-        self.cls_id, self.sep_id, self.mask_id = ids.get("cls"), ids.get("sep"), ids.get("mask")
+        self.mask_id = ids.get("mask")
+        usual = [[self._names[name]] if name in self._names else [] for name in ("cls", "sep")]
+        self.before, self.after = (tuple(vocab[piece] for piece in side) for side in around or usual)
+        self.cls_id = self.before[0] if self.before else None
+        self.sep_id = self.after[-1] if self.after else None
         self.vocab_size = max(vocab.values()) + 1
         if len(set(vocab.values())) < len(vocab):  # the library would save one of them, now this, now that
             raise ConfigError(f"the vocabulary{origin and f' of {origin}'} has two pieces with the same id")
@@ -80,7 +89,8 @@ class UnitTokenizer:
         """Open the tokenizer of a Hugging Face checkpoint of any family.
 
         Reads ``tokenizer.json``, or else the family's own files: WordPiece ``vocab.txt``, ``vocab.json``
-        with ``merges.txt``, or a sentencepiece ``.model``. The family, the special pieces and the options
+        with ``merges.txt``, or a sentencepiece ``.model``; those of other families are read by transformers,
+        if it is installed. The family, the special pieces and the options
         come from ``tokenizer_config.json`` and ``config.json`` if they exist, as in transformers.
 
         Args:
@@ -89,14 +99,14 @@ class UnitTokenizer:
 
         Raises:
             FileNotFoundError: a file is missing.
-            ImportError: XLM's rules need a package that is not installed.
+            ImportError: XLM's rules, or files that transformers reads, need a package that is not installed.
             ConfigError: a file cannot be read, the family cannot be determined, or the vocabulary lacks a
                 special piece.
             ValueError: `unit` is neither.
         """
         _check_unit(unit)
-        pieces, names = open_directory(Path(directory), space_before=unit == "word")
-        return cls(pieces, names, str(directory))
+        pieces, names, around = open_directory(Path(directory), space_before=unit == "word")
+        return cls(pieces, names, str(directory), around)
 
     @classmethod
     def build(

@@ -44,19 +44,18 @@ def collate_masked(
     stream: int = TRAINING,
 ) -> MaskedBatch:
     """Mask and pad the windows of `text` whose numbers are `rows`; see `Masking.draw`."""
-    length = max(stop - start for start, stop in (text.windows[row] for row in rows)) + 2
+    first, around = len(layout.before), len(layout.before) + len(layout.after)
+    length = max(stop - start for start, stop in (text.windows[row] for row in rows)) + around
     input_ids = np.full((len(rows), length), layout.pad_id, np.int64)
     attention_mask = np.zeros((len(rows), length), np.bool_)
     places, targets = [], []
     for line, row in enumerate(rows):
         start, stop = text.windows[row]
         masked = masking.draw(text.ids[start:stop], text.groups[start:stop], row, epoch, stream)
-        size = stop - start
-        input_ids[line, 0] = layout.before[0]
-        input_ids[line, 1 : size + 1] = masked.ids
-        input_ids[line, size + 1] = layout.after[0]
-        attention_mask[line, : size + 2] = True
-        places.append(masked.places + line * length + 1)
+        size = stop - start + around
+        input_ids[line, :size] = [*layout.before, *masked.ids, *layout.after]
+        attention_mask[line, :size] = True
+        places.append(masked.places + line * length + first)
         targets.append(masked.targets.astype(np.int64))
     return MaskedBatch(
         torch.from_numpy(input_ids),

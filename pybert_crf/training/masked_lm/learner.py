@@ -44,7 +44,7 @@ def build_learner(source: Source) -> tuple[Learner, tuple[str, ...]]:
     longest = model.encoder.config.max_length
     if options.max_length is not None and options.max_length > longest:
         raise ValueError(f"max_length is {options.max_length}, but the encoder has {longest} positions")
-    layout = WindowLayout(tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id, options.max_length or longest)
+    layout = WindowLayout(tokenizer.before, tokenizer.after, tokenizer.pad_id, options.max_length or longest)
     masking = _masking(options, tokenizer)
     train = encode_text(source.train(), tokenizer, source.mask_unit, layout)
     dev = encode_text(source.dev(), tokenizer, source.mask_unit, layout)

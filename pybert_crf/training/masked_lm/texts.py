@@ -95,7 +95,8 @@ def hash_text(passages: Iterable[Passage], *parts: EncodedText) -> str:
 
 
 def _special(tokenizer: UnitTokenizer) -> list[int]:
-    known = (tokenizer.unk_id, tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id, tokenizer.mask_id)
+    around = (*tokenizer.before, *tokenizer.after)
+    known = (tokenizer.unk_id, *around, tokenizer.pad_id, tokenizer.mask_id)
     return [number for number in known if number is not None]
 
 

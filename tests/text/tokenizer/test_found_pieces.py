@@ -42,7 +42,7 @@ def test_the_template_says_what_stands_around(
     encoded = tokenizer.encode(UNITS)
     assert len(encoded.first) == len(UNITS) == len(set(encoded.first))
     assert max(encoded.ids) < tokenizer.vocab_size
-    layout = WindowLayout(tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id, 9)
+    layout = WindowLayout(tokenizer.before, tokenizer.after, tokenizer.pad_id, 9)
     batch = collate([make_example(encoded, layout), make_example(tokenizer.encode(["王"]), layout)], layout)
     around = [each for each in (tokenizer.cls_id, tokenizer.sep_id) if each is not None]
     assert layout.capacity == 9 - len(around)

@@ -101,7 +101,7 @@ def test_windows_cover_every_piece_once(mask_unit: str, expected: int) -> None:
     units = ["北", "京", "xy", "的", "天", "气", "很", "好"]
     passage = Passage(units, [0, 0, 0, 1, 2, 2, 2, 2])
     tokenizer = UnitTokenizer.build([units], "char", min_count=1)
-    layout = WindowLayout(tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id, 6)
+    layout = WindowLayout(tokenizer.before, tokenizer.after, tokenizer.pad_id, 6)
     text = encode_text([passage] * 3, tokenizer, mask_unit, layout)
     assert (text.lines, text.split, text.unknown, len(text.ids)) == (3, 3, 0, 27)
     assert text.ids[:9].tolist() == tokenizer.encode(units).ids
@@ -115,7 +115,7 @@ def test_windows_cover_every_piece_once(mask_unit: str, expected: int) -> None:
 
 def test_special_and_unknown_pieces_are_seen_but_not_masked() -> None:
     tokenizer = UnitTokenizer.build([list("甲乙丙")], "char", min_count=1)
-    layout = WindowLayout(tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id, 512)
+    layout = WindowLayout(tokenizer.before, tokenizer.after, tokenizer.pad_id, 512)
     passages = [Passage([*"甲外乙"], [0, 1, 2]), Passage([*"外"], [0]), Passage(["[MASK]", "丙"], [0, 1])]
     text = encode_text(passages, tokenizer, "char", layout)
     assert text.groups.tolist() == [0, -1, 2, -1, -1, 1]
@@ -126,7 +126,7 @@ def test_special_and_unknown_pieces_are_seen_but_not_masked() -> None:
 
 def test_a_batch_holds_the_windows_and_where_to_predict() -> None:
     tokenizer = UnitTokenizer.build([list("甲乙丙")], "char", min_count=1)
-    layout = WindowLayout(tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id, 512)
+    layout = WindowLayout(tokenizer.before, tokenizer.after, tokenizer.pad_id, 512)
     text = encode_text(
         [Passage([*"甲乙丙丙"], [0, 1, 2, 3]), Passage([*"乙"], [0])], tokenizer, "char", layout
     )
