@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,7 @@ class BertCRF(nn.Module):
             raise ValueError(f"labels must be distinct and at least one, got {list(labels)}")
         self.labels = tuple(labels)
         self.scheme = scheme
+        self.objective: Callable[[BertCRF, Batch], Tensor] | None = None  # the loss of a batch, in training
         self.encoder = encoder
         encoder.freeze_unused()
         self.dropout = nn.Dropout(dropout)
@@ -101,18 +102,21 @@ class BertCRF(nn.Module):
     def forward(self, batch: Batch) -> Tensor:
         """The loss in training, emissions (batch, time, tags) otherwise.
 
-        The loss is the negative log-likelihood per unit: batches are cut by a token budget, so a mean over
-        units weighs every unit of the corpus alike, whatever the length of its sentence. It is computed
-        here, inside ``forward``, so that DistributedDataParallel sees the CRF's parameters.
+        The loss is that of `objective`, or the negative log-likelihood per unit: batches are cut by a token
+        budget, so a mean over units weighs every unit of the corpus alike, whatever the length of its
+        sentence. It is computed here, inside ``forward``, so that DistributedDataParallel sees the CRF's
+        parameters.
 
         Raises:
             ValueError: a training batch without tags.
         """
-        emissions = self.emissions(batch)
         if not self.training:
-            return emissions
+            return self.emissions(batch)
         if batch.tags is None:
             raise ValueError("a batch without tags in training: call model.eval() to get emissions")
+        if self.objective is not None:
+            return self.objective(self, batch)
+        emissions = self.emissions(batch)
         # Outside autocast: log-sums need float32 whatever the encoder's precision is.
         with torch.autocast(emissions.device.type, enabled=False):
             likelihood: Tensor = self.crf(emissions.float(), batch.tags, batch.mask, reduction="token_mean")

@@ -126,6 +126,11 @@ class Encoder(Transformer):
         )
 
     @property
+    def piece_embeddings(self) -> nn.Embedding:
+        """The table of embeddings of pieces."""
+        return self.embeddings.word
+
+    @property
     def checkpoint_prefix(self) -> str:
         """What precedes the encoder's names in the checkpoint of a larger model, as "bert."."""
         return family_of(self.config.model_type).prefix

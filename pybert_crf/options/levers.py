@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from pybert_crf.options.base import Files, Options
-from pybert_crf.options.option import ABOVE_0, BELOW_1, NOT_NEGATIVE, UP_TO_1, documented, option
+from pybert_crf.options.option import ABOVE_0, AT_LEAST_2, BELOW_1, NOT_NEGATIVE, UP_TO_1, documented, option
 
 
 @documented
@@ -89,8 +90,61 @@ class LeverOptions(Options):
         elsewhere="ema ema-decay use-ema swa",
     )
 
+    class_weight: Files = option(
+        (),
+        "Weight of a tag or of a type's tags in the loss, as O=0.5 or PER=2 (may be repeated); or inverse, "
+        "which weighs each tag inversely to its frequency in TRAIN.",
+        "某个标签或某类型全部标签在损失中的权重，如 O=0.5、PER=2（可重复给出）；"
+        "inverse 按标签在 TRAIN 中频率的倒数。",
+        elsewhere="class-weights loss-weights weight-dict",
+    )
+    label_smoothing: float = option(
+        0.0,
+        "Part of the loss that asks for all tags alike instead of the right ones.",
+        "损失中要求所有标签均等（而非正确标签）的部分。",
+        bound=BELOW_1,
+        elsewhere="label-smoothing-factor smoothing",
+    )
+    focal: float = option(
+        0.0,
+        "Exponent of focal weights, by which sentences that are right already count less; 0 for none.",
+        "focal 权重的指数，使已经正确的句子权重变小；0 表示不用。",
+        bound=NOT_NEGATIVE,
+        elsewhere="focal-gamma gamma focal-loss",
+    )
+    rdrop: float = option(
+        0.0,
+        "Weight of R-Drop (Wu et al., 2021): each batch is encoded twice, and the divergence of the two "
+        "distributions is added to the loss; 0 for none.",
+        "R-Drop（Wu 等，2021）的权重：每批编码两次，两个分布的散度加进损失；0 表示不用。",
+        bound=NOT_NEGATIVE,
+        elsewhere="r-drop rdrop-alpha",
+    )
+    adversarial: str = option(
+        "none",
+        "Learn each batch once more with moved embeddings: fgm in one step (Miyato et al., 2017), pgd in "
+        "several (Madry et al., 2018).",
+        "每批再以扰动的嵌入学一次：fgm 为一步（Miyato 等，2017），pgd 为多步（Madry 等，2018）。",
+        choices=("none", "fgm", "pgd"),
+        elsewhere="fgm pgd adv adv-train use-fgm use-pgd adversarial-training",
+    )
+    adversarial_radius: float = option(
+        1.0,
+        "ADVERSARIAL: how far the table of embeddings moves, in the Euclidean norm.",
+        "ADVERSARIAL：嵌入表移动的欧氏距离。",
+        bound=ABOVE_0,
+        elsewhere="adv-epsilon epsilon fgm-epsilon pgd-epsilon",
+    )
+    adversarial_steps: int = option(
+        3,
+        "Steps of pgd.",
+        "pgd 的步数。",
+        bound=AT_LEAST_2,
+        elsewhere="pgd-k pgd-steps adv-steps",
+    )
+
     def __post_init__(self) -> None:
-        self._as_tuples("lora_target")
+        self._as_tuples("lora_target", "class_weight")
         self._as_text("freeze")
         super().__post_init__()
         if not self.lora_rank:
@@ -100,6 +154,20 @@ class LeverOptions(Options):
         self._check("freeze", _can_be_frozen(self.freeze), "be embeddings, encoder or a number of layers")
         self._check("frozen_epochs", not self.frozen_epochs or self.freeze is not None, "come with freeze")
         self._check("freeze", not (self.freeze == "encoder" and self.lora_rank), "leave lora_rank layers")
+        fixed = bool(self.lora_rank) or self.freeze is not None
+        self._check(
+            "adversarial", self.adversarial == "none" or not fixed, "be none if embeddings are frozen"
+        )
+        good = self.class_weight == ("inverse",) or all(map(_is_weight, self.files("class_weight")))
+        self._check("class_weight", good, "be inverse alone, or TAG=WEIGHT with weights from 0 up")
+
+
+def _is_weight(entry: str) -> bool:
+    name, _, weight = entry.rpartition("=")
+    try:
+        return bool(name) and 0 <= float(weight) < math.inf
+    except ValueError:
+        return False
 
 
 def _can_be_frozen(freeze: str | None) -> bool:

@@ -19,6 +19,7 @@ class Bound(NamedTuple):
 
 
 AT_LEAST_1 = Bound("be at least 1", lambda value: value >= 1)
+AT_LEAST_2 = Bound("be at least 2", lambda value: value >= 2)
 AT_LEAST_3 = Bound("be at least 3", lambda value: value >= 3)
 NOT_NEGATIVE = Bound("not be negative", lambda value: value >= 0)
 ABOVE_0 = Bound("be above 0", lambda value: value > 0)

@@ -145,6 +145,12 @@ class TrainingLoop(ABC, Generic[BatchT, ReportT]):
     def begin_epoch(self, epoch: int) -> None:
         """Called before the first step of `epoch` that this process does."""
 
+    def backward(self, batch: BatchT, share: float) -> Tensor:
+        """Add up the gradient of `share` of a batch's loss; that part of the loss, detached."""
+        loss = self.loss(batch) * share
+        self.accelerator.backward(loss)
+        return loss.detach()
+
     @abstractmethod
     def evaluate(self) -> ReportT:
         """Figures on dev of the model as it is."""
@@ -318,9 +324,7 @@ class TrainingLoop(ABC, Generic[BatchT, ReportT]):
         for i, (batch, count) in enumerate(batches):
             last = i == len(batches) - 1
             with nullcontext() if last else self.accelerator.no_sync(self.model):
-                loss = self.loss(batch) * (count / terms)
-                self.accelerator.backward(loss)
-            total += loss.detach()
+                total += self.backward(batch, count / terms)
         limit = self.options.clip or math.inf
         norm = self.accelerator.clip_grad_norm_(self.model.parameters(), limit)
         scaler = self.accelerator.scaler

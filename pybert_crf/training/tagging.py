@@ -29,6 +29,7 @@ from pybert_crf.training.corpora import (
 from pybert_crf.training.directory import reserve
 from pybert_crf.training.events import Finished, Observer, TaggingStarted
 from pybert_crf.training.levers import prepare
+from pybert_crf.training.levers.adversarial import build_attack
 from pybert_crf.training.levers.averaging import Averaging
 from pybert_crf.training.levers.freezing import Freezing, rate_factors
 from pybert_crf.training.levers.lora import lora_base
@@ -143,6 +144,8 @@ class TaggingTask(TrainingLoop[Batch, Report]):
         factors = rate_factors(tagger.model.encoder, options.layer_decay)
         optimizer = build_optimizer(tagger.model, *options.rates(), options.weight_decay, factors)
         super().__init__(options, Path(options.out), observer, accelerator, tagger.model, optimizer, lengths)
+        table = tagger.model.encoder.piece_embeddings
+        self.attack = build_attack(accelerator, self.model, table, options)
         if options.average:
             self.averaging = Averaging(trained_parameters(optimizer), options.average)
 
@@ -187,6 +190,11 @@ class TaggingTask(TrainingLoop[Batch, Report]):
     def loss(self, batch: Batch) -> Tensor:
         loss: Tensor = self.model(batch.to(self.accelerator.device))
         return loss
+
+    def backward(self, batch: Batch, share: float) -> Tensor:
+        if self.attack is None:
+            return super().backward(batch, share)
+        return self.attack.backward(lambda: self.loss(batch) * share)
 
     def evaluate(self) -> Report:
         return evaluate_corpus(self.tagger, self.corpora.dev)

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 import torch
+from killed_runs import resumed_alike
 
 from pybert_crf import Tagger, TrainOptions, train
-from pybert_crf.encoders import read_tensors
 from pybert_crf.encoders.depths import depths
 from pybert_crf.text.corpora import read_corpus
 from pybert_crf.training import EpochDone, Stepped, tagging
@@ -43,26 +43,6 @@ def copied(model: torch.nn.Module) -> Weights:
 
 def moved(model: torch.nn.Module, before: Weights) -> set[str]:
     return {name for name, value in model.named_parameters() if not value.equal(before[name])}
-
-
-class _Killed(BaseException):
-    pass
-
-
-def resumed_alike(options: Make, tmp_path: Path, at: tuple[int, int], **chosen: Any) -> None:
-    """Assert that a run that is killed at a step, and resumed, writes the weights of one that is not."""
-
-    def kill(event: object) -> None:
-        if isinstance(event, Stepped) and (event.epoch, event.step) == at:
-            raise _Killed
-
-    whole = train(options(**chosen, out=str(tmp_path / "whole")))
-    with pytest.raises(_Killed):
-        train(options(**chosen, checkpoint_steps=1), kill)
-    resumed = train(options(**chosen, checkpoint_steps=1, resume=True))
-    first, second = read_tensors(whole.out), read_tensors(resumed.out)
-    assert all(first[name].equal(second[name]) for name in first)
-    assert [row["loss"] for row in whole.history] == pytest.approx([row["loss"] for row in resumed.history])
 
 
 # Transitions.

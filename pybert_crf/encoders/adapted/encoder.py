@@ -148,6 +148,11 @@ class AdaptedEncoder(nn.Module):
         return next(self.model.parameters()).dtype
 
     @property
+    def piece_embeddings(self) -> nn.Embedding:
+        """The table of embeddings of pieces."""
+        return embeddings_of(self.model)
+
+    @property
     def checkpoint_prefix(self) -> str:
         """What precedes the encoder's names in the checkpoint of a larger model."""
         return "" if self.part else prefix_of(self.model)

@@ -8,6 +8,7 @@ from pybert_crf.examples import Example
 from pybert_crf.options import TrainOptions
 from pybert_crf.tagger import Tagger
 from pybert_crf.training.levers.lora import add_lora
+from pybert_crf.training.levers.objective import build_objective
 from pybert_crf.training.levers.transitions import set_transitions
 
 
@@ -18,5 +19,7 @@ def prepare(tagger: Tagger, examples: Sequence[Example], options: TrainOptions) 
         ImportError: a package that is needed is not installed.
         ValueError: an option that does not fit the model; by name.
     """
-    tags = (example.tags or [] for example in examples)
-    return add_lora(tagger, options) + set_transitions(tagger.model, tags, options)
+    tags = [example.tags or [] for example in examples]
+    notes = add_lora(tagger, options) + set_transitions(tagger.model, tags, options)
+    tagger.model.objective = build_objective(tagger.model, tags, options)
+    return notes
