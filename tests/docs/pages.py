@@ -25,10 +25,14 @@ def blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", text(page), re.MULTILINE | re.DOTALL)
 
 
+def prose(page: str) -> str:
+    """A page without its fenced blocks."""
+    return re.sub(r"^```.*?^```$", "", text(page), flags=re.MULTILINE | re.DOTALL)
+
+
 def headings(page: str) -> list[tuple[str, str]]:
     """The marks (#, ##, ...) and titles of a page's headings; a comment in a block of code is none."""
-    prose = re.sub(r"^```.*?^```$", "", text(page), flags=re.MULTILINE | re.DOTALL)
-    return re.findall(r"^(#+) (.*)$", prose, re.MULTILINE)
+    return re.findall(r"^(#+) (.*)$", prose(page), re.MULTILINE)
 
 
 def anchors(page: str) -> set[str]:
@@ -38,4 +42,4 @@ def anchors(page: str) -> set[str]:
 
 def links(page: str) -> list[tuple[str, str]]:
     """The links and images within the project, as (file, anchor); either may be empty."""
-    return re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)", text(page))
+    return re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)", prose(page))
