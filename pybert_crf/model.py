@@ -38,6 +38,9 @@ HEAD = {"classifier.": "linear.", "crf.": "crf."}
 SECTION = "pybert_crf"
 """The section of ``config.json`` that this package writes."""
 
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+"""The types that an encoder's weights may have."""
+
 FORMAT = 1
 """The version of the section's format, the only one that is read."""
 
@@ -84,7 +87,7 @@ class BertCRF(nn.Module):
         """Scores of every tag for every unit: (batch, time, tags)."""
         alone = batch.first.shape[0] == 1
         hidden = self._hidden(batch.input_ids, batch.attention_mask, alone)  # (windows, length, hidden)
-        units = hidden.flatten(0, 1)[batch.first]  # (batch, time, hidden)
+        units = hidden.flatten(0, 1)[batch.first].to(self.linear.weight.dtype)  # (batch, time, hidden)
         scores: Tensor = self.linear(self.dropout(units))
         return scores
 
@@ -141,6 +144,8 @@ class BertCRF(nn.Module):
             "classifier_dropout": self.dropout.p,
             SECTION: {"format": FORMAT, "labels": list(self.labels), "scheme": self.scheme, **(extra or {})},
         }
+        if self.encoder.dtype != torch.float32:
+            config[SECTION]["dtype"] = str(self.encoder.dtype).removeprefix("torch.")
         if over is None:
             prefix = self.encoder.checkpoint_prefix
             write_tensors(directory, self.encoder.to_checkpoint(prefix=prefix) | head)
@@ -149,9 +154,13 @@ class BertCRF(nn.Module):
         write_json(directory / "config.json", config)
 
     @classmethod
-    def from_pretrained(cls, directory: str | Path, *, local_files_only: bool = False) -> BertCRF:
+    def from_pretrained(
+        cls, directory: str | Path, *, local_files_only: bool = False, dtype: torch.dtype | None = None
+    ) -> BertCRF:
         """Load what `save_pretrained` wrote; LoRA's factors are added to the weights of their base.
 
+        `dtype` is that of the encoder's weights, by default the one that they were saved in; the linear layer
+        and the CRF are float32.
         `local_files_only` forbids the network, where the base is a hub's model.
 
         Raises:
@@ -164,7 +173,8 @@ class BertCRF(nn.Module):
         with naming(directory):
             config = read_tagger_config(directory)
             own = config[SECTION]
-            encoder, tensors = load_encoder(directory, config, local_files_only=local_files_only)
+            dtype = dtype or DTYPES[own.get("dtype", "float32")]
+            encoder, tensors = load_encoder(directory, config, dtype=dtype, local_files_only=local_files_only)
             head = _head_tensors(tensors, len(own["labels"]), encoder.config.hidden_size)
             try:
                 model = cls(encoder, own["labels"], own["scheme"], config["classifier_dropout"])
@@ -263,6 +273,8 @@ def _check_section(own: object, path: Path) -> None:
         raise ConfigError(
             f"{where}.scheme must be null or one of {', '.join(SCHEMES)}, got {quoted(own.get('scheme'))}"
         )
+    if not one_of(own.get("dtype", "float32"), [*DTYPES]):
+        raise ConfigError(f"{where}.dtype must be {' or '.join(DTYPES)}, got {quoted(own['dtype'])}")
     alike = own.get("cut_alike", 1.0)
     if isinstance(alike, bool) or not isinstance(alike, int | float) or not 0.0 <= alike <= 1.0:
         raise ConfigError(f"{where}.cut_alike must be in 0 .. 1, got {quoted(alike)}")

@@ -10,7 +10,7 @@ import torch
 from pybert_crf.annotator import Annotator
 from pybert_crf.batches import collate
 from pybert_crf.decoding import EntityDecoder
-from pybert_crf.encoders import Base, ConfigError, resolve
+from pybert_crf.encoders import Base, ConfigError, resolve, spread
 from pybert_crf.entities import Tagging
 from pybert_crf.examples import Example
 from pybert_crf.files import write_text
@@ -58,24 +58,28 @@ class Tagger(Annotator):
         name_or_directory: str | Path,
         *,
         device: str | torch.device = "cpu",
+        dtype: torch.dtype | None = None,
         revision: str | None = None,
         local_files_only: bool = False,
     ) -> Tagger:
         """Load a saved tagger from a directory, or from the hub by name.
+
+        `device` may be "auto": the encoder is spread over all GPUs, and what does not fit there over memory
+        and disk. `dtype` is that of the encoder's weights, by default the one that they were saved in.
 
         Raises:
             FileNotFoundError: the directory, or one of its files, is missing.
             ConfigError, CheckpointError: the files are not of a tagger saved by this package, or damaged.
             ValueError: `device` cannot be used.
         """
-        device = _usable(device)
+        place = None if device == "auto" else _usable(device)
         directory = resolve(name_or_directory, revision=revision, local_files_only=local_files_only)
         own = read_tagger_config(directory)[SECTION]
         for name in ("unit", "scheme"):
             if name not in own:
                 raise ConfigError(f"{directory / 'config.json'}: {SECTION}.{name} is missing: no entities")
         tokenizer = UnitTokenizer.from_directory(directory, own["unit"])
-        model = BertCRF.from_pretrained(directory, local_files_only=local_files_only)
+        model = BertCRF.from_pretrained(directory, local_files_only=local_files_only, dtype=dtype)
         if tokenizer.vocab_size > model.encoder.config.vocab_size:
             raise ConfigError(
                 f"{directory}: its tokenizer has {tokenizer.vocab_size} pieces, "
@@ -84,7 +88,13 @@ class Tagger(Annotator):
         has_words = (directory / WORDS).exists()
         words = frozenset(read_text(directory / WORDS).split()) if has_words else frozenset()
         alike = own.get("cut_alike", 1.0)
-        return cls(model.to(device), tokenizer, own["unit"], cut_alike=alike, words=words)
+        if place is None:
+            place = spread(model.encoder)
+            model.linear.to(place)
+            model.crf.to(place)
+        else:
+            model.to(place)
+        return cls(model, tokenizer, own["unit"], cut_alike=alike, words=words)
 
     def save_pretrained(self, directory: str | Path, *, over: Base | None = None) -> None:
         """Write one directory that `from_pretrained` opens: configuration, all weights, tokenizer files.

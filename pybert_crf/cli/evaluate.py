@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pybert_crf.cli.opening import open_tagger
 from pybert_crf.cli.verb import Verb
 from pybert_crf.options import EvaluateOptions
 
@@ -11,10 +12,9 @@ def work(options: EvaluateOptions) -> None:
     from pybert_crf.cli.show import show_report
     from pybert_crf.evaluation import evaluate_file
     from pybert_crf.files import write_json
-    from pybert_crf.tagger import Tagger
     from pybert_crf.text.corpora import Habits
 
-    tagger = Tagger.from_pretrained(options.model, device=options.device)
+    tagger = open_tagger(options)
     report = evaluate_file(tagger, options.file, options.batch_tokens, Habits.of(options), print)
     show_report(report)
     if options.json is not None:

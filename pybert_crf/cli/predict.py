@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pybert_crf.cli.arriving import Arriving, Stopped
+from pybert_crf.cli.opening import open_tagger
 from pybert_crf.cli.verb import Verb
 from pybert_crf.options import PredictOptions
 from pybert_crf.text.corpora import CorpusError, Habits
@@ -29,11 +30,9 @@ _MOST_CHARACTERS = 1 << 20
 
 def work(options: PredictOptions) -> None:
     """Tag text with a saved tagger: one answer for every input line, in order, as it comes."""
-    from pybert_crf.tagger import Tagger
-
     if options.file != "-" and not Path(options.file).exists():
         raise FileNotFoundError(f"{options.file}: no such file")
-    prediction = _Prediction(Tagger.from_pretrained(options.model, device=options.device), options)
+    prediction = _Prediction(open_tagger(options), options)
     source = Arriving(sys.stdin.buffer if options.file == "-" else options.file, prediction.answer)
     with source.until_a_signal():
         prediction.run(source)

@@ -12,6 +12,7 @@ from pybert_crf.encoders.adapted import (
     longest_input,
     open_encoder,
     open_masked_lm,
+    spread,
 )
 from pybert_crf.encoders.checkpoint import (
     Base,
@@ -62,6 +63,7 @@ __all__ = [
     "read_config",
     "read_tensors",
     "resolve",
+    "spread",
     "write_lora",
     "write_tensors",
 ]

@@ -151,6 +151,11 @@ class Encoder(Transformer):
         write_json(directory / "config.json", config_to_json(self.config))
 
     @property
+    def dtype(self) -> torch.dtype:
+        """The type of the weights."""
+        return next(self.parameters()).dtype
+
+    @property
     def bidirectional(self) -> bool:
         """Whether every piece sees the whole text."""
         return True

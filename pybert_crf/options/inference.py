@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pybert_crf.options.base import Options
 from pybert_crf.options.corpus import CorpusOptions
-from pybert_crf.options.option import AT_LEAST_1, documented, option
+from pybert_crf.options.option import AT_LEAST_1, DTYPES, documented, option
 
 
 @documented
@@ -25,9 +25,18 @@ class InferenceOptions(Options):
     )
     device: str = option(
         "cpu",
-        "Where to compute: cpu, cuda, cuda:1, mps …",
-        "计算设备：cpu、cuda、cuda:1、mps 等。",
+        "Where to compute: cpu, cuda, cuda:1, mps …; auto spreads a large encoder over all GPUs, and over "
+        "memory and disk where it does not fit.",
+        "计算设备：cpu、cuda、cuda:1、mps 等；auto 把大编码器分到全部 GPU，放不下的放在内存和磁盘。",
         elsewhere="gpu gpu-id cuda no-cuda use-gpu use-cuda",
+    )
+    dtype: str | None = option(
+        None,
+        "Type of the encoder's weights: float32, or bfloat16 at half the memory.",
+        "编码器权重的类型：float32，或只占一半内存的 bfloat16。",
+        choices=DTYPES,
+        default_text="as saved",
+        elsewhere="torch-dtype weights-dtype half bf16",
     )
     batch_tokens: int = option(
         4096,

@@ -27,6 +27,7 @@ FRACTION = Bound("be in (0, 1)", lambda value: 0 < value < 1)
 BELOW_1 = Bound("be in [0, 1)", lambda value: 0 <= value < 1)
 UP_TO_1 = Bound("be in (0, 1]", lambda value: 0 < value <= 1)
 SEED = Bound("be in 0 .. 2^63 - 1", lambda value: 0 <= value < 1 << 63)
+DTYPES = ("float32", "bfloat16")
 SHARE = Bound("be in [0, 1]", lambda value: 0 <= value <= 1)
 
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 from pybert_crf.options.base import Files
 from pybert_crf.options.corpus import CorpusOptions
 from pybert_crf.options.levers import LeverOptions
-from pybert_crf.options.option import ABOVE_0, BELOW_1, FRACTION, documented, option
+from pybert_crf.options.option import ABOVE_0, BELOW_1, DTYPES, FRACTION, documented, option
 from pybert_crf.options.run import RunOptions
 
 
@@ -90,6 +90,16 @@ class TrainOptions(LeverOptions, RunOptions, CorpusOptions):
         elsewhere="dropout-rate classifier-dropout hidden-dropout-prob",
     )
 
+    dtype: str | None = option(
+        None,
+        "Type of the encoder's weights: float32, or bfloat16 at half the memory, which loses small updates "
+        "and is best for weights that stay as they are (LORA-RANK, FREEZE).",
+        "编码器权重的类型：float32，或只占一半内存的 bfloat16；后者会丢失微小的更新，适合不更新的权重"
+        "（LORA-RANK、FREEZE）。",
+        choices=DTYPES,
+        default_text="float32; of a tagger, as saved",
+        elsewhere="torch-dtype weights-dtype",
+    )
     attention: str | None = option(
         None,
         "What a piece sees: both, the whole text, also in a decoder (GPT-2, Qwen3 …), which was trained to "
@@ -112,6 +122,7 @@ class TrainOptions(LeverOptions, RunOptions, CorpusOptions):
             raise ValueError("dev and dev_share exclude each other")
         if self.from_scratch:
             self._check("attention", self.attention != "causal", f"be both from scratch (model {self.model})")
+            self._check("dtype", self.dtype != "bfloat16", f"be float32 from scratch (model {self.model})")
         self._check("lora_rank", not (self.lora_rank and self.from_scratch), "be 0 for a model from scratch")
 
     @property

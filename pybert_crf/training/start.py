@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pybert_crf.encoders import AdaptedConfig, AnyEncoder, Encoder, EncoderConfig, read_config, read_tensors
-from pybert_crf.model import SECTION, BertCRF
+from pybert_crf.model import DTYPES, SECTION, BertCRF
 from pybert_crf.options import RunOptions, TrainOptions
 from pybert_crf.text.tagging.schemes import OUTSIDE, PLAIN, role
 from pybert_crf.text.tokenizer import UnitTokenizer
@@ -56,6 +56,21 @@ def check_attention(encoder: AnyEncoder, options: TrainOptions) -> None:
     if options.bidirectional not in (None, encoder.bidirectional):
         other = "both" if encoder.bidirectional else "causal"
         raise ValueError(f"attention must be {other} for {options.model} ({encoder.description})")
+
+
+def encoder_dtype(directory: Path, options: TrainOptions) -> torch.dtype:
+    """The type for a checkpoint's weights: `options.dtype`, or else a saved tagger's, or float32."""
+    own = read_config(directory).get(SECTION)
+    saved = own.get("dtype", "float32") if isinstance(own, dict) else "float32"
+    return DTYPES.get(options.dtype or str(saved), torch.float32)
+
+
+def low_precision_note(encoder: AnyEncoder) -> tuple[str, ...]:
+    """What who trains weights in bfloat16 should know."""
+    if not any(each.requires_grad and each.dtype == torch.bfloat16 for each in encoder.parameters()):
+        return ()
+    told = "the encoder is trained in bfloat16, which loses updates below 1/256 of a weight"
+    return (f"{told}: see --lora-rank, --freeze and --precision",)
 
 
 class Head(NamedTuple):

@@ -37,7 +37,15 @@ from pybert_crf.training.loop import TrainingLoop, build_accelerator
 from pybert_crf.training.mean_loss import mean_loss
 from pybert_crf.training.optimizer import build_optimizer, trained_parameters
 from pybert_crf.training.results import tagger_card, write_results
-from pybert_crf.training.start import check_attention, check_vocabulary, new_encoder, new_tokenizer, read_head
+from pybert_crf.training.start import (
+    check_attention,
+    check_vocabulary,
+    encoder_dtype,
+    low_precision_note,
+    new_encoder,
+    new_tokenizer,
+    read_head,
+)
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -91,7 +99,8 @@ def build_tagger(corpora: Corpora, options: TrainOptions) -> Tagger:
     else:
         directory = resolve(options.model, revision=options.revision)
         tokenizer = UnitTokenizer.from_directory(directory, corpora.unit)
-        encoder = open_encoder(directory, bidirectional=options.bidirectional)
+        dtype = encoder_dtype(directory, options)
+        encoder = open_encoder(directory, dtype=dtype, bidirectional=options.bidirectional)
         check_attention(encoder, options)
         check_vocabulary(tokenizer, encoder.config, options)
         head = read_head(directory)
@@ -164,6 +173,7 @@ class TaggingTask(TrainingLoop[Batch, Report]):
             notes=self.corpora.notes()
             + unknown
             + self.tagger.model.encoder.notes
+            + low_precision_note(self.tagger.model.encoder)
             + self._head_note()
             + self.lever_notes,
         )

@@ -11,6 +11,7 @@ from pybert_crf.encoders.adapted.opening import (
     longest_input,
     open_encoder,
 )
+from pybert_crf.encoders.adapted.spreading import spread
 
 __all__ = [
     "AdaptedConfig",
@@ -23,4 +24,5 @@ __all__ = [
     "longest_input",
     "open_encoder",
     "open_masked_lm",
+    "spread",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from pybert_crf.files import replacing
+from pybert_crf.files import replacing, write_json
 from pybert_crf.reading import ConfigError, listed, quoted, read_object
 
 WEIGHTS = "model.safetensors"
@@ -21,6 +21,10 @@ WEIGHT_FILES = (WEIGHTS, "model.safetensors.index.json", "pytorch_model.bin", "p
 
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 """The files of LoRA's factors, beside no weights."""
+
+
+MAX_SHARD = 5_000_000_000
+"""Bytes of weights in one file."""
 
 
 class CheckpointError(ValueError):
@@ -60,7 +64,9 @@ def read_tensors(directory: str | Path) -> dict[str, Tensor]:
 def write_tensors(directory: str | Path, tensors: Mapping[str, Tensor]) -> None:
     """Write ``model.safetensors`` into ``directory``, whole or, if an error occurs, not at all.
 
-    Tensors may be on any device and of any layout; tensors that share memory are stored separately.
+    Tensors may be on any device and of any layout; tensors that share memory are stored separately. More than
+    `MAX_SHARD` bytes are written in shards with an index, as transformers has them. If the process is killed
+    while the shards of an earlier checkpoint are replaced, no index is there, and nothing can be read.
     """
     memories: set[int] = set()
     owned: dict[str, Tensor] = {}
@@ -69,10 +75,40 @@ def write_tensors(directory: str | Path, tensors: Mapping[str, Tensor]) -> None:
         memory = plain.untyped_storage().data_ptr()
         owned[name] = plain.clone() if memory in memories else plain  # safetensors refuses shared memory
         memories.add(memory)
-    with replacing(Path(directory) / WEIGHTS) as path:
-        save_file(owned, path, metadata={"format": "pt"})
-    for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS):  # of LoRA's factors that were saved here before
-        (Path(directory) / name).unlink(missing_ok=True)
+    directory, parts = Path(directory), _parts(owned)
+    index, stale = directory / WEIGHT_FILES[1], {*directory.glob("model-*-of-*.safetensors")}
+    with ExitStack() as stack:
+        for name, part in parts.items():
+            save_file(part, stack.enter_context(replacing(directory / name)), metadata={"format": "pt"})
+        if len(parts) > 1:
+            index.unlink(missing_ok=True)
+    if len(parts) > 1:
+        places = {key: name for name, part in parts.items() for key in sorted(part)}
+        size = sum(map(_bytes, owned.values()))
+        write_json(index, {"metadata": {"total_size": size}, "weight_map": places})
+        stale.add(directory / WEIGHTS)
+    else:
+        stale.add(index)
+    # What was saved here before, in another form.
+    for path in {*stale, directory / ADAPTER_CONFIG, directory / ADAPTER_WEIGHTS}:
+        if path.name not in parts:
+            path.unlink(missing_ok=True)
+
+
+def _parts(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    """The tensors of each file, by its name: in order, each of at most `MAX_SHARD` bytes or one tensor."""
+    shards: list[dict[str, Tensor]] = [{}]
+    for name, tensor in tensors.items():
+        if shards[-1] and sum(map(_bytes, shards[-1].values())) + _bytes(tensor) > MAX_SHARD:
+            shards.append({})
+        shards[-1][name] = tensor
+    if len(shards) == 1:
+        return {WEIGHTS: shards[0]}
+    return {f"model-{i:05}-of-{len(shards):05}.safetensors": shard for i, shard in enumerate(shards, 1)}
+
+
+def _bytes(tensor: Tensor) -> int:
+    return tensor.numel() * tensor.element_size()
 
 
 def _read_shards(index: Path) -> dict[str, Tensor]:
