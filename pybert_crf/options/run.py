@@ -104,6 +104,20 @@ class RunOptions(Options):
         choices=PRECISIONS,
         elsewhere="fp16 bf16 mixed-precision amp use-amp",
     )
+    checkpointing: bool = option(
+        False,
+        "Recompute each layer of the encoder in the backward pass instead of keeping what it computed: about "
+        "a third more time for much less memory (Chen et al., 2016).",
+        "反向传播时重新计算编码器各层，而不保存其中间结果：时间约多三分之一，内存少得多（Chen 等，2016）。",
+        elsewhere="gradient-checkpointing activation-checkpointing",
+    )
+    compile: bool = option(
+        False,
+        "Compile the encoder by torch.compile, for any batch size and length: minutes at the start, then "
+        "faster on a GPU.",
+        "用 torch.compile 编译编码器（批次大小和长度不限）：开始时要几分钟，之后在 GPU 上更快。",
+        elsewhere="torch-compile use-compile",
+    )
     seed: int = option(
         0,
         "Seed of initial weights, dropout, the order of batches, and masks.",

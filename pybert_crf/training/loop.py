@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import Optimizer
 
+from pybert_crf.encoders import AdaptedMaskedLM, MaskedLM
+from pybert_crf.model import BertCRF
 from pybert_crf.options import RunOptions
 from pybert_crf.training.batch_order import BatchOrder
 from pybert_crf.training.checkpoints import (
@@ -32,6 +34,7 @@ from pybert_crf.training.events import EpochDone, Event, Finished, Observer, Rep
 from pybert_crf.training.finite import Place, check_figures, check_step, check_weights
 from pybert_crf.training.interruption import Interruption
 from pybert_crf.training.levers.averaging import Averaging
+from pybert_crf.training.levers.passes import set_passes
 from pybert_crf.training.optimizer import build_scheduler
 
 if TYPE_CHECKING:
@@ -98,7 +101,7 @@ class TrainingLoop(ABC, Generic[BatchT, ReportT]):
         out: Path,
         observer: Observer | None,
         accelerator: Accelerator,
-        model: nn.Module,
+        model: BertCRF | MaskedLM | AdaptedMaskedLM,
         optimizer: Optimizer,
         lengths: Sequence[int],
     ) -> None:
@@ -113,6 +116,7 @@ class TrainingLoop(ABC, Generic[BatchT, ReportT]):
             accelerator.process_index,
             accelerator.num_processes,
         )
+        set_passes(model.encoder, options)
         self.model, self.optimizer = accelerator.prepare(model, optimizer)
         self.scheduler = build_scheduler(self.optimizer.optimizer, self._steps(), options.warmup)
         self.state = TrainingState(accelerator, self.model, self.optimizer, self.scheduler)

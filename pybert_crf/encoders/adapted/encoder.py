@@ -191,13 +191,18 @@ class AdaptedEncoder(nn.Module):
         write_json(directory / "config.json", self.config_to_json())
 
     def checkpoint_activations(self, enabled: bool = True) -> None:
-        """In training recompute each layer in the backward pass, if the class of transformers can."""
+        """In training recompute each layer in the backward pass.
+
+        Raises:
+            ValueError: the class of transformers cannot.
+        """
         model: Any = self.model
         state = "enable" if enabled else "disable"
         for kind in ("activation", "gradient"):  # transformers renamed the method
             if hasattr(model, f"{kind}_checkpointing_{state}"):
                 getattr(model, f"{kind}_checkpointing_{state}")()
                 return
+        raise ValueError(f"{type(model).__name__} of transformers cannot recompute its layers")
 
     @property
     def bidirectional(self) -> bool:
