@@ -201,7 +201,8 @@ class CRF(nn.Module):
             mask: (B, T).
             reduction: "none", "sum" over rows, "mean" over rows, or "token_mean": over unmasked positions.
                 The mean of nothing is 0.
-            allowed, pairwise: see the class.
+            allowed: see the class.
+            pairwise: see the class.
             weights: (B,) how many rows each row counts as, in sums and in the counts they are divided by.
             class_weights: (K,), reference backend only: the weight w of each tag. The log-likelihood is a sum
                 of conditional ones, each of which is weighted: sum_t w[y_t] log P(y_t | y_{t+1}, x).

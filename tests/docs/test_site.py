@@ -19,6 +19,8 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from pages import PAGES, ROOT, text
 
+import pybert_crf
+
 CHINESE = "zh-CN/"
 
 
@@ -66,6 +68,12 @@ def test_every_page_is_in_the_navigation(hooks: ModuleType) -> None:
     listed = re.findall(r"[\w/-]+\.md$", nav, re.MULTILINE)
     places = [hooks.place_in_site(page) for page in PAGES]
     assert sorted(listed) == sorted({place for place in places if place and "zh-CN" not in place})
+
+
+@pytest.mark.parametrize("page", ["docs/api.md", "docs/api.zh-CN.md"])
+def test_the_reference_has_every_public_name(page: str) -> None:
+    shown = re.findall(r"^::: pybert_crf\.(\w+)$", text(page), re.MULTILINE)
+    assert sorted(shown) == sorted(set(pybert_crf.__all__) - {"__version__"})
 
 
 class _Html(HTMLParser):
@@ -160,3 +168,11 @@ def test_formulas_are_shown(site: Path, page: str) -> None:
     html = (site / place / "index.html").read_text("utf-8")
     assert html.count('<div class="equation"><math') == len(re.findall("^```math$", text(page), re.MULTILINE))
     assert "$<code>" not in html
+
+
+@pytest.mark.slow
+def test_the_reference_shows_methods_and_no_roles(site: Path) -> None:
+    page = (site / "api" / "index.html").read_text("utf-8")
+    for name in ("CRF.viterbi", "Tagger.annotate", "Encoder.from_pretrained", "train"):
+        assert f'id="pybert_crf.{name}"' in page
+    assert not re.search(r":(?:func|class|meth|mod):", page)
