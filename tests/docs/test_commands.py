@@ -123,6 +123,7 @@ def test_the_corpora_pages_command_runs(place: Path) -> None:
 
 
 def test_ci_runs_the_readmes_own_test_command() -> None:
-    assert README in (ROOT / ".ci" / "run").read_text("utf-8")
+    assert "nox --no-venv -s tests" in (ROOT / ".ci" / "run").read_text("utf-8")
+    assert README in (ROOT / "noxfile.py").read_text("utf-8")
     (line,) = [line for block in blocks(README, "sh") for line in block.splitlines() if "pytest" in line]
     assert line == "pip install -c constraints.txt '.[test]' && pytest -n 2 --dist worksteal"

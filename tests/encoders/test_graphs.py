@@ -43,6 +43,8 @@ def test_one_graph(family: str) -> None:
 
 @each_family
 def test_export_with_any_batch_and_length(family: str) -> None:
+    if torch.__version__ < (2, 7) and family in {"deberta", "deberta-v2", "big_bird"}:
+        pytest.skip("torch 2.6 exports them for lengths that its guards bound more narrowly than we name")
     encoder = Encoder(_shallow(family, 0.1)).eval()
     batch = batch_for(encoder.config)
     axes = {0: Dim("batch", min=1, max=64), 1: Dim("length", min=2, max=encoder.config.max_length)}

@@ -57,6 +57,7 @@ def test_one_compiled_graph_for_every_size(backend: str) -> None:
 
 
 @pytest.mark.skipif("native" not in COMPILED, reason="the compiled extension is not built")
+@pytest.mark.filterwarnings("ignore:Skipping serialization of skipfiles")  # of torch 2.6's own cache
 def test_compiled_by_inductor() -> None:
     check_compiled("native", "inductor")
 
