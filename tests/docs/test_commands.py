@@ -101,12 +101,6 @@ def test_the_readmes_python_runs(place: Path, outputs: dict[str, str]) -> None:
     assert (place / "python" / "metrics.json").exists()
 
 
-def test_the_bert4torch_pages_command_runs(place: Path) -> None:
-    (line,) = commands("docs/from-bert4torch.md")
-    run_line(line, place)
-    assert Tagger.from_pretrained(place / "ner").unit == "char"
-
-
 def test_the_training_pages_commands_run(place: Path) -> None:
     pytest.importorskip("peft")
     for line in commands("docs/training.md"):
