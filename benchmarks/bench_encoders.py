@@ -51,6 +51,7 @@ DEBERTA = {
 # The settings of a family's published checkpoints that are not the default of transformers.
 SETTINGS: dict[str, dict[str, Any]] = {
     "ernie": {"use_task_id": True},
+    "modernbert": {"pad_token_id": 0},  # theirs is outside a small vocabulary
     "xlm": {"sinusoidal_embeddings": True},
     "deberta": DEBERTA,
     "deberta-v2": {**DEBERTA, "position_buckets": 256, "share_att_key": True, "norm_rel_ebd": "layer_norm"},

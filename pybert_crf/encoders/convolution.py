@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from pybert_crf.encoders.activations import ACTIVATIONS
 from pybert_crf.encoders.config import EncoderConfig
 from pybert_crf.encoders.dropout import Dropout
+from pybert_crf.encoders.norms import norm
 
 
 class Convolution(nn.Module):
@@ -23,7 +24,7 @@ class Convolution(nn.Module):
         )
         self.activation = ACTIVATIONS[options.activation]
         self.dropout = Dropout(config.hidden_dropout)
-        self.norm = nn.LayerNorm(width, eps=config.norms.eps)
+        self.norm = norm(config, width)
 
     def forward(self, layer_input: Tensor, x: Tensor, mask: Tensor | None) -> Tensor:
         """Return (B, L, D) of a layer's input and output ``x``, with padding hidden by ``mask``.

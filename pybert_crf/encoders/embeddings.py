@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from pybert_crf.encoders.config import EncoderConfig
 from pybert_crf.encoders.dropout import Dropout
 from pybert_crf.encoders.linear import Linear
+from pybert_crf.encoders.norms import norm
 
 
 class Embeddings(nn.Module):
@@ -39,8 +40,8 @@ class Embeddings(nn.Module):
             else nn.Identity()
         )
         normed = config.hidden_size if options.project_first else width
-        self.norm = nn.LayerNorm(normed, eps=config.norms.eps) if options.norm else nn.Identity()
-        self.dropout = Dropout(config.hidden_dropout)
+        self.norm = norm(config, normed) if options.norm else nn.Identity()
+        self.dropout = Dropout(config.hidden_dropout if options.dropout is None else options.dropout)
 
     def forward(
         self, input_ids: Tensor, token_type_ids: Tensor | None = None, language_ids: Tensor | None = None

@@ -26,7 +26,7 @@ from pybert_crf.encoders.checkpoint import (
 from pybert_crf.encoders.config import EncoderConfig
 from pybert_crf.encoders.families import family_of
 from pybert_crf.encoders.low_rank import Factors, adapted_layers, factors, plain_state
-from pybert_crf.encoders.transformer import Transformer
+from pybert_crf.encoders.transformer import Transformer, unpacked
 from pybert_crf.files import write_json
 
 
@@ -203,8 +203,7 @@ class Encoder(Transformer):
         x, context = self._embed(input_ids, attention_mask, token_type_ids, language_ids)
         for layer in self.applied_layers:
             x = self._apply_layer(layer, x, context)
-        last: Tensor = self.norm(x)
-        return last
+        return unpacked(self.norm(x), context)
 
     def hidden_states(
         self,
@@ -221,7 +220,7 @@ class Encoder(Transformer):
         states = [x]
         for layer in self.applied_layers:
             states.append(self._apply_layer(layer, states[-1], context))
-        return [*states[:-1], self.norm(states[-1])]
+        return [unpacked(x, context) for x in (*states[:-1], self.norm(states[-1]))]
 
     def _apply_layer(self, layer: nn.Module, x: Tensor, context: Any) -> Tensor:
         if self._checkpointing and self.training and torch.is_grad_enabled():

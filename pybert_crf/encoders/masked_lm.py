@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from pybert_crf.encoders.activations import ACTIVATIONS
 from pybert_crf.encoders.checkpoint import (
     CheckpointError,
+    check_supported,
     config_from_json,
     config_to_json,
     is_finite,
@@ -28,6 +29,7 @@ from pybert_crf.encoders.config import EncoderConfig
 from pybert_crf.encoders.encoder import Encoder
 from pybert_crf.encoders.families import MlmHead, family_of
 from pybert_crf.encoders.linear import Linear, linear
+from pybert_crf.encoders.norms import norm
 from pybert_crf.files import write_json
 from pybert_crf.reading import listed
 
@@ -43,10 +45,11 @@ class MaskedLMHead(nn.Module):
         table = _table(config)
         self.dense: Linear | None = None
         if table.dense is not None:
-            self.dense = Linear(config.hidden_size, width)
-            self.norm = nn.LayerNorm(width, eps=table.norm_eps or config.norms.eps)
+            self.dense = Linear(config.hidden_size, width, bias=table.dense_bias)
+            self.norm = norm(config, width, table.norm_eps)
             nn.init.normal_(self.dense.weight, std=config.init_std)
-            nn.init.zeros_(self.dense.bias)
+            if table.dense_bias:
+                nn.init.zeros_(self.dense.bias)
         self.activation = ACTIVATIONS[table.activation or config.activation]
         self.bias = nn.Parameter(torch.zeros(config.vocab_size))
         self.decoder: nn.Parameter | None = None
@@ -112,7 +115,9 @@ class MaskedLM(nn.Module):
         directory = resolve(name_or_dir, revision=revision, local_files_only=local_files_only)
         with naming(directory):
             values = read_config(directory)
-            config, tensors = config_from_json(values), read_tensors(directory)
+            config = config_from_json(values)
+            check_supported(_table(config).supported, values)
+            tensors = read_tensors(directory)
             tied = values.get("tie_word_embeddings") is not False
             model = cls(Encoder.from_checkpoint(config, tensors), tied)
             model._load_head(tensors, new_head)

@@ -13,26 +13,53 @@ from torch import Tensor, nn
 
 from pybert_crf.encoders.activations import ACTIVATIONS
 from pybert_crf.encoders.attention import ATTENTIONS
+from pybert_crf.encoders.attention.packing import Packing
 from pybert_crf.encoders.config import EncoderConfig
 from pybert_crf.encoders.convolution import Convolution
 from pybert_crf.encoders.dropout import Dropout
 from pybert_crf.encoders.embeddings import Embeddings, sinusoids
 from pybert_crf.encoders.linear import Linear
+from pybert_crf.encoders.norms import norm
+
+_PART = 256  # positions of which the feed-forward parts are computed at once
+_LARGE = 1 << 22  # elements; the memory for much more is fetched anew from the system each time
 
 
 class FeedForward(nn.Module):
-    """Two linear maps with an activation between them, applied to each position separately."""
+    """Two linear maps with an activation between them, gated or not, applied to each position separately."""
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
-        self.up = Linear(config.hidden_size, config.intermediate_size)
-        self.down = Linear(config.intermediate_size, config.hidden_size)
+        options, width = config.feed_forward, config.intermediate_size
+        self.gated = options.gated
+        self.up = Linear(config.hidden_size, 2 * width if self.gated else width, bias=options.bias)
+        self.down = Linear(width, config.hidden_size, bias=options.bias)
         self.activation = ACTIVATIONS[config.activation]
+        self.dropout = Dropout(config.hidden_dropout if options.drop_inside else 0.0)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.activation(self.up(x))  # (B, L, D) -> (B, L, I)
-        projected: Tensor = self.down(x)  # -> (B, L, D)
+        """Return (…, D) of (…, D), by parts of the positions if their (…, I) would not fit in the cache."""
+        if not _in_parts(x, self.up.out_features):
+            return self._map(x)
+        mapped = [self._map(part) for part in torch.split(x.flatten(0, -2), _PART)]
+        return torch.cat(mapped).view_as(x)
+
+    def _map(self, x: Tensor) -> Tensor:
+        x = self.up(x)  # (…, D) -> (…, I), or (…, 2I) if gated
+        if self.gated:
+            x, gate = x.chunk(2, -1)
+            x = self.activation(x) * gate
+        else:
+            x = self.activation(x)
+        projected: Tensor = self.down(self.dropout(x))  # -> (…, D)
         return projected
+
+
+def _in_parts(x: Tensor, width: int) -> bool:
+    """Whether to map ``x`` to ``width`` units in parts: in eager inference on the CPU, if it is large."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled() or x.device.type != "cpu":
+        return False
+    return x.numel() // max(1, x.shape[-1]) * width >= _LARGE
 
 
 class Layer(nn.Module):
@@ -45,11 +72,13 @@ class Layer(nn.Module):
         super().__init__()
         self.norm_first = config.norms.first
         self.attention = ATTENTIONS[config.attention.kind].layer(config, number)
-        self.attention_norm = nn.LayerNorm(config.hidden_size, eps=config.norms.eps)
+        unnormed = config.norms.skip_first and number == 0
+        self.attention_norm = nn.Identity() if unnormed else norm(config, config.hidden_size)
         self.feed_forward = FeedForward(config)
-        self.feed_forward_norm = nn.LayerNorm(config.hidden_size, eps=config.norms.eps)
-        self.attention_dropout = Dropout(config.hidden_dropout if config.attention.drop_output else 0.0)
-        self.dropout = Dropout(config.hidden_dropout)
+        self.feed_forward_norm = norm(config, config.hidden_size)
+        dropouts = {"hidden": config.hidden_dropout, "attention": config.attention.dropout, "none": 0.0}
+        self.attention_dropout = Dropout(dropouts[config.attention.output_dropout])
+        self.dropout = Dropout(0.0 if config.feed_forward.drop_inside else config.hidden_dropout)
         self.convolution = Convolution(config) if config.convolution.kernel_size and number == 0 else None
 
     def forward(self, x: Tensor, context: Any) -> Tensor:
@@ -72,9 +101,7 @@ class Transformer(nn.Module):
         self.embeddings = Embeddings(config)
         self.context = ATTENTIONS[config.attention.kind].context(config)
         self.layers = _layers(config)
-        self.norm = (
-            nn.LayerNorm(config.hidden_size, eps=config.norms.eps) if config.norms.first else nn.Identity()
-        )
+        self.norm = norm(config, config.hidden_size) if config.norms.first else nn.Identity()
         self.apply(self._initialise)
         if config.embeddings.positions == "sinusoidal":
             with torch.no_grad():
@@ -111,7 +138,10 @@ class Transformer(nn.Module):
         token_type_ids: Tensor | None,
         language_ids: Tensor | None,
     ) -> tuple[Tensor, Any]:
-        """Return the embeddings, (B, L, D), and the context that all layers share (see `AttentionKind`)."""
+        """Return the first layer's input and the context that all layers share (see `AttentionKind`).
+
+        The embeddings are (B, L, D), or (T, D) if the context leaves out padding.
+        """
         config, options = self.config, self.config.embeddings
         _check_ids("input_ids", input_ids, config.vocab_size)
         if input_ids.shape[1] > config.max_length:
@@ -129,7 +159,20 @@ class Transformer(nn.Module):
                 # Additive masks (0, -10000) are floating point; converted to bool they would be inverted.
                 raise ValueError(f"attention_mask must be bool or integers, got {attention_mask.dtype}")
         x = self.embeddings(input_ids, token_type_ids, language_ids)
-        return x, self.context(x, attention_mask)
+        context = self.context(x, attention_mask)
+        packing = _packing(context)
+        return x if packing is None else packing.pack(x), context
+
+
+def unpacked(x: Tensor, context: Any) -> Tensor:
+    """Return (B, L, D) of hidden states of the layers that share ``context``."""
+    packing = _packing(context)
+    return x if packing is None else packing.unpack(x)
+
+
+def _packing(context: Any) -> Packing | None:
+    packing: Packing | None = getattr(context, "packing", None)
+    return packing
 
 
 def _layers(config: EncoderConfig) -> nn.ModuleList:

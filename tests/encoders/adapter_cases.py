@@ -59,7 +59,6 @@ DECODERS: dict[str, dict[str, Any]] = {
     },
 }
 ENCODERS: dict[str, dict[str, Any]] = {
-    "modernbert": {**_COMMON, "local_attention": 36, "global_attn_every_n_layers": 2},
     "eurobert": {**_GROUPED, "mask_token_id": 4},
     "nomic_bert": _COMMON,
     "camembert": _ROBERTA,
@@ -82,7 +81,7 @@ ENCODER_DECODERS: dict[str, dict[str, Any]] = {
 CASES = {**DECODERS, **ENCODERS, **ENCODER_DECODERS}
 ALL = {**CASES, **CAUSAL}
 IDS = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
-NEEDS_IDS = {"modernbert", "eurobert", "rembert", *ENCODER_DECODERS, "ctrl", "openai-gpt"}
+NEEDS_IDS = {"eurobert", "rembert", *ENCODER_DECODERS, "ctrl", "openai-gpt"}
 
 each_type = pytest.mark.parametrize("name", CASES)
 
@@ -91,8 +90,6 @@ def their_config(name: str, **changes: Any) -> Any:
     """The configuration of the tiny model of a type."""
     settings: dict[str, Any] = {"vocab_size": VOCAB, "bos_token_id": 1, "eos_token_id": 2}
     settings |= IDS if name in NEEDS_IDS else {}
-    if name == "modernbert":
-        settings |= {"cls_token_id": 1, "sep_token_id": 2}
     if name in ENCODER_DECODERS:
         settings |= {"decoder_start_token_id": 2, "forced_eos_token_id": None}
     return transformers.AutoConfig.for_model(name, **(settings | ALL[name] | changes))

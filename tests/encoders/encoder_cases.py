@@ -183,6 +183,40 @@ CASES = {
     ),
 }
 
+_MODERN = {
+    # An even width of heads, and weights of the tests' size make few of them: scores of wide ones saturate.
+    **{name: value for name, value in _BERT.items() if name != "type_vocab_size"},
+    "hidden_size": 18,
+    "num_hidden_layers": 4,
+    "intermediate_size": 13,
+    "global_attn_every_n_layers": 3,
+    "local_attention": 6,
+    "global_rope_theta": 900.0,
+    "local_rope_theta": 70.0,
+}
+CASES["modernbert"] = Case(
+    _MODERN,
+    {
+        "one head": {"num_attention_heads": 1},
+        "heads of two units": {"num_attention_heads": 9},
+        "large eps": {"norm_eps": 0.1},
+        "untied": {"tie_word_embeddings": False},
+        **_NO_PAD,
+        "an odd window": {"local_attention": 9},
+        "a window of one piece": {"local_attention": 1},
+        "a window beyond the sequence": {"local_attention": 64},
+        "a window of all but one": {"local_attention": 42},
+        "every second layer": {"global_attn_every_n_layers": 2},
+        "only the first layer": {"global_attn_every_n_layers": 7},
+        "every layer": {"global_attn_every_n_layers": 1},
+        "one theta": {"local_rope_theta": 900.0},
+        "all biases": {"norm_bias": True, "attention_bias": True, "mlp_bias": True},
+        "biases of norms": {"norm_bias": True},
+        "biases of attention": {"attention_bias": True},
+        "biases of feed-forward": {"mlp_bias": True},
+    },
+)
+
 each_family = pytest.mark.parametrize("family", FAMILIES)
 
 

@@ -55,9 +55,10 @@ def batches(ours: Encoder) -> Batches:
 
 
 def activations(family: str) -> list[dict[str, Any]]:
-    """The settings with each activation that the family's configuration allows."""
-    key = FAMILIES[family].config_keys["activation"]
-    return [] if isinstance(key, Key) else [{key: name} for name in ACTIVATIONS]
+    """The settings, of two layers, with each activation that the family's configuration allows."""
+    table = FAMILIES[family]
+    key, layers = table.config_keys["activation"], table.their_key("num_layers")
+    return [] if isinstance(key, Key) else [{key: name, layers: 2} for name in ACTIVATIONS]
 
 
 def gradients(model: Any, arguments: Batch, places: torch.Tensor) -> dict[str, torch.Tensor]:

@@ -58,8 +58,8 @@ def test_all_padding_is_finite(family: str, training: bool) -> None:
 @each_family
 def test_empty_inputs(family: str) -> None:
     encoder = our_encoder(family)
-    assert encoder(torch.zeros(0, 5, dtype=torch.int64)).shape == (0, 5, 33)
-    assert encoder(torch.zeros(2, 0, dtype=torch.int64)).shape == (2, 0, 33)
+    assert encoder(torch.zeros(0, 5, dtype=torch.int64)).shape == (0, 5, encoder.config.hidden_size)
+    assert encoder(torch.zeros(2, 0, dtype=torch.int64)).shape == (2, 0, encoder.config.hidden_size)
 
 
 @each_family

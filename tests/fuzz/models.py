@@ -31,6 +31,7 @@ def configurations() -> list[dict[str, Any]]:
 def _configuration(family: Any) -> dict[str, Any]:
     defaults = EncoderConfig.from_fields(SIZES | {"model_type": family.model_type}).to_fields()
     ours = defaults | dict(family.defaults) | SIZES
+    ours["pad_id"] = min(ours["pad_id"], ours["vocab_size"] - 1)  # ModernBERT's default is 50283
     values: dict[str, Any] = {"model_type": family.model_type}
     for name, key in family.config_keys.items():
         values[family.their_key(name)] = key.write(ours[name]) if isinstance(key, Key) else ours[name]

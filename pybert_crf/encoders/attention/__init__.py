@@ -14,17 +14,19 @@ from torch import nn
 from pybert_crf.encoders.attention.block_sparse import BlockSparseAttention
 from pybert_crf.encoders.attention.dense import DenseAttention, PaddingMask
 from pybert_crf.encoders.attention.disentangled import DisentangledAttention, RelativePositions
+from pybert_crf.encoders.attention.rotary import RotaryAttention, RotaryPositions
 
 
 class AttentionKind(NamedTuple):
     """The two modules of a kind, both built from an ``EncoderConfig``; a layer also takes its number."""
 
     context: type[nn.Module]  # (embeddings (B, L, D), attention_mask (B, L) or None) -> context
-    layer: type[nn.Module]  # (x (B, L, D), context) -> (B, L, D)
+    layer: type[nn.Module]  # (x (B, L, D), context) -> (B, L, D); both (T, D) if the context has a packing
 
 
 ATTENTIONS = {
     "dense": AttentionKind(PaddingMask, DenseAttention),
     "disentangled": AttentionKind(RelativePositions, DisentangledAttention),
     "block_sparse": AttentionKind(PaddingMask, BlockSparseAttention),
+    "rotary": AttentionKind(RotaryPositions, RotaryAttention),
 }

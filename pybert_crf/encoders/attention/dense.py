@@ -33,7 +33,7 @@ class DenseAttention(nn.Module):
         self.attention_dropout = config.attention.dropout
         # One product instead of three.
         self.qkv = Linear(config.hidden_size, 3 * config.hidden_size, bias=config.attention.query_bias)
-        self.out = Linear(config.hidden_size, config.hidden_size)
+        self.out = Linear(config.hidden_size, config.hidden_size, bias=config.attention.output_bias)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         B, L, D = x.shape
@@ -49,8 +49,9 @@ class DenseAttention(nn.Module):
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, probability: float) -> Tensor:
-    """Attend from (B, H, L, d) queries to the keys and values where ``mask``, (B, 1, 1, L) bool, is true.
+    """Attend from (B, H, L, d) queries to the keys and values where ``mask`` is true.
 
+    ``mask`` is bool, (B, 1, 1 or L, L); one of floating point is added to the scores instead.
     ``probability`` is the dropout probability of the attention weights. With dropout torch has no fused
     kernel for the CPU, and its unfused one takes 1.5 times as long as this: it draws more random numbers.
     """
@@ -58,10 +59,16 @@ def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, proba
         return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=probability)
     scores = (query * query.shape[-1] ** -0.5) @ key.transpose(2, 3)  # (B, H, L, L)
     if mask is not None:
-        # The lowest finite number, not -inf, so that a sequence of padding only does not become NaN.
-        lowest = torch.finfo(scores.dtype).min
-        scores = scores + torch.zeros_like(mask, dtype=scores.dtype).masked_fill_(~mask, lowest)
+        scores = scores + (mask if mask.is_floating_point() else additive_mask(mask, scores.dtype))
     return dropout(scores.softmax(-1), probability) @ value
+
+
+def additive_mask(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return 0 where ``mask`` is true and the lowest finite number elsewhere, in the mask's shape.
+
+    Not -inf, so that a sequence of padding only does not become NaN.
+    """
+    return torch.zeros_like(mask, dtype=dtype).masked_fill_(~mask, torch.finfo(dtype).min)
 
 
 def broadcastable_mask(attention_mask: Tensor | None) -> Tensor | None:

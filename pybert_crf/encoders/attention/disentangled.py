@@ -24,6 +24,7 @@ from pybert_crf.encoders.config import EncoderConfig
 from pybert_crf.encoders.dropout import Dropout, dropout
 from pybert_crf.encoders.linear import Linear, linear
 from pybert_crf.encoders.low_rank import weight_of
+from pybert_crf.encoders.norms import norm
 
 # On the CPU this many scores are computed at once, in groups of heads, so that they stay in the cache.
 CHUNK = 1 << 21
@@ -54,7 +55,7 @@ class RelativePositions(nn.Module):
             nn.Embedding(2 * self.span, config.hidden_size) if options.relative_positions else None
         )
         self.norm = (
-            nn.LayerNorm(config.hidden_size, eps=config.norms.eps)
+            norm(config, config.hidden_size)
             if options.relative_positions and options.relative_norm
             else nn.Identity()
         )

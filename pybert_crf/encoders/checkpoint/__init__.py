@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pybert_crf.encoders.checkpoint.config_json import (
     CONFIG_FILES,
+    check_supported,
     config_from_json,
     config_to_json,
     read_config,
@@ -27,6 +28,7 @@ __all__ = [
     "Lora",
     "add_delta",
     "check_number_of_layers",
+    "check_supported",
     "checksum",
     "config_from_json",
     "config_to_json",

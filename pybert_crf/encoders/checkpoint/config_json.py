@@ -37,12 +37,9 @@ def config_from_json(values: Mapping[str, Any]) -> EncoderConfig:
     except ValueError as error:
         raise ConfigError(f"config.json: {error}") from error
     values = {family.old_keys.get(key, key): value for key, value in values.items()} | dict(values)
-    for key, allowed in family.supported.items():
-        if values.get(key, allowed[0]) not in allowed:
-            raise ConfigError(
-                f"config.json: {key} = {quoted(values[key])} is not supported, only {allowed[0]!r}"
-            )
+    check_supported(family.supported, values)
     try:
+        values = family.current_form(values)
         config = EncoderConfig.from_fields(_fields(family, values) | {"model_type": family.model_type})
         groups = "sharing.num_groups"
         if groups in family.config_keys and config.sharing.num_groups == 0:
@@ -52,6 +49,15 @@ def config_from_json(values: Mapping[str, Any]) -> EncoderConfig:
         raise
     except (TypeError, ValueError) as error:
         raise ConfigError(f"config.json: {_in_their_words(family, str(error))}") from error
+
+
+def check_supported(supported: Mapping[str, tuple[object, ...]], values: Mapping[str, Any]) -> None:
+    """Raise ``ConfigError`` for the first key whose value is none of the ``supported``."""
+    for key, allowed in supported.items():
+        if values.get(key, allowed[0]) not in allowed:
+            raise ConfigError(
+                f"config.json: {key} = {quoted(values[key])} is not supported, only {allowed[0]!r}"
+            )
 
 
 def _in_their_words(family: Family, message: str) -> str:

@@ -9,7 +9,9 @@ from pybert_crf.encoders.config.groups import (
     ConvolutionConfig,
     DisentangledConfig,
     EmbeddingsConfig,
+    FeedForwardConfig,
     NormsConfig,
+    RotaryConfig,
     SharingConfig,
 )
 
@@ -23,6 +25,8 @@ __all__ = [
     "DisentangledConfig",
     "EmbeddingsConfig",
     "EncoderConfig",
+    "FeedForwardConfig",
     "NormsConfig",
+    "RotaryConfig",
     "SharingConfig",
 ]

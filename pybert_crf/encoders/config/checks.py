@@ -13,6 +13,7 @@ MAX_SIZE = 1 << 24  # pieces of a vocabulary, widths
 MAX_POSITIONS = 1 << 20
 MAX_LAYERS = 1000
 MAX_STD = 1e4  # of initial weights
+MAX_THETA = 1e12  # base of rotary frequencies
 
 
 class Checked:

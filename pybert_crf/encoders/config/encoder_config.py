@@ -14,7 +14,9 @@ from pybert_crf.encoders.config.groups import (
     ConvolutionConfig,
     DisentangledConfig,
     EmbeddingsConfig,
+    FeedForwardConfig,
     NormsConfig,
+    RotaryConfig,
     SharingConfig,
 )
 from pybert_crf.reading import quoted
@@ -50,6 +52,8 @@ class EncoderConfig(Checked):
     attention: AttentionConfig = field(default_factory=AttentionConfig)
     disentangled: DisentangledConfig = field(default_factory=DisentangledConfig)
     block_sparse: BlockSparseConfig = field(default_factory=BlockSparseConfig)
+    rotary: RotaryConfig = field(default_factory=RotaryConfig)
+    feed_forward: FeedForwardConfig = field(default_factory=FeedForwardConfig)
     sharing: SharingConfig = field(default_factory=SharingConfig)
     convolution: ConvolutionConfig = field(default_factory=ConvolutionConfig)
 
@@ -65,6 +69,8 @@ class EncoderConfig(Checked):
                 raise TypeError(f"{name} must be {kind.__name__}, got {quoted(getattr(self, name))}")
         if self.hidden_size % self.num_heads:
             raise ValueError(f"hidden_size {self.hidden_size} is not divisible by num_heads {self.num_heads}")
+        if self.attention.kind == "rotary" and self.head_size % 2:
+            raise ValueError(f"rotary attention needs an even width of heads, not {self.head_size}")
         self._check_padding()
         self._check_distances()
         self._check_convolution()
@@ -155,6 +161,8 @@ GROUPS: dict[str, type[Any]] = {
         AttentionConfig,
         DisentangledConfig,
         BlockSparseConfig,
+        RotaryConfig,
+        FeedForwardConfig,
         SharingConfig,
         ConvolutionConfig,
     )

@@ -8,7 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pybert_crf.encoders.activations import ACTIVATIONS
-from pybert_crf.encoders.config.checks import MAX_LAYERS, MAX_POSITIONS, MAX_STD, Checked
+from pybert_crf.encoders.config.checks import (
+    MAX_LAYERS,
+    MAX_POSITIONS,
+    MAX_STD,
+    MAX_THETA,
+    Checked,
+)
 from pybert_crf.reading import quoted
 
 # Position embeddings. "learned": one vector for each position in the sequence. "after_padding": the same, but
@@ -17,7 +23,10 @@ from pybert_crf.reading import quoted
 POSITIONS = ("learned", "after_padding", "sinusoidal", "none")
 
 # Kinds of attention; their modules are listed in encoders/attention/__init__.py.
-ATTENTION_KINDS = ("dense", "disentangled", "block_sparse")
+ATTENTION_KINDS = ("dense", "disentangled", "block_sparse", "rotary")
+
+# Dropout after attention: `hidden_dropout`, that of the attention weights, or none.
+OUTPUT_DROPOUTS = ("hidden", "attention", "none")
 
 # Position terms of the attention scores (He et al., 2021): content to position ("c2p", the query's content
 # and the key's distance) and position to content ("p2c", the key's content and the query's distance).
@@ -41,6 +50,7 @@ class EmbeddingsConfig(Checked):
     languages: bool = False  # add the embedding of the language if num_languages > 1
     scale_words: bool = False  # multiply the word embeddings by the square root of their width
     norm: bool = True  # LayerNorm after the sum
+    dropout: float | None = None  # None: hidden_dropout
     drop_first: bool = False  # dropout before the LayerNorm, not after it
     always_project: bool = False  # project from `size` to hidden_size even if they are equal
     project_first: bool = False  # project to hidden_size before the LayerNorm, without bias
@@ -52,6 +62,8 @@ class EmbeddingsConfig(Checked):
         self.check_choice("positions", POSITIONS)
         if self.init_std is not None:
             self.check_number("init_std", 0.0, MAX_STD)
+        if self.dropout is not None:
+            self.check_number("dropout", 0.0, 1.0)
 
     @property
     def has_languages(self) -> bool:
@@ -67,14 +79,16 @@ class AttentionConfig(Checked):
 
     kind: str = "dense"  # one of ATTENTION_KINDS
     dropout: float = 0.1  # on the attention weights
-    drop_output: bool = True  # hidden_dropout after attention
+    output_dropout: str = "hidden"  # one of OUTPUT_DROPOUTS
     key_bias: bool = True  # false: no bias in the projection of the keys
     query_bias: bool = True  # false: no bias in the projections of queries, keys and values
+    output_bias: bool = True  # of the projection of the attended values
     qkv_by_head: bool = False  # order of the projection's rows: query, key, value of the first head, …
 
     def __post_init__(self) -> None:
         self.check_switches()
         self.check_choice("kind", ATTENTION_KINDS)
+        self.check_choice("output_dropout", OUTPUT_DROPOUTS)
         self.check_number("dropout", 0.0, 1.0)
 
 
@@ -117,6 +131,38 @@ class BlockSparseConfig(Checked):
 
 
 @dataclass(frozen=True)
+class RotaryConfig(Checked):
+    """Options of attention with rotary positions (encoders/attention/rotary.py)."""
+
+    group = "rotary."
+
+    theta: float = 10000.0  # base of the frequencies in layers that see the whole sequence
+    local_theta: float = 10000.0  # in the others
+    global_every: int = 1  # layers 0, n, 2n … see the whole sequence
+    window: int = 128  # the other layers see half of it to each side, rounded down
+
+    def __post_init__(self) -> None:
+        self.check_number("theta", 1.0, MAX_THETA)
+        self.check_number("local_theta", 1.0, MAX_THETA)
+        self.check_integers("global_every", at_least=1)
+        self.check_integers("window", at_least=0)
+
+
+@dataclass(frozen=True)
+class FeedForwardConfig(Checked):
+    """The feed-forward part of every layer; its width and activation are sizes of the encoder."""
+
+    group = "feed_forward."
+
+    gated: bool = False  # multiply the activation by a second projection (Shazeer, 2020, "GLU variants")
+    bias: bool = True
+    drop_inside: bool = False  # hidden_dropout before the second linear map, not after it
+
+    def __post_init__(self) -> None:
+        self.check_switches()
+
+
+@dataclass(frozen=True)
 class NormsConfig(Checked):
     """The normalisations of embeddings and layers."""
 
@@ -124,6 +170,8 @@ class NormsConfig(Checked):
 
     eps: float = 1e-12
     first: bool = False  # before attention and feed-forward, not after them
+    bias: bool = True
+    skip_first: bool = False  # no normalisation before the first attention, as the embeddings have one
 
     def __post_init__(self) -> None:
         self.check_switches()

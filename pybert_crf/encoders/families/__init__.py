@@ -9,6 +9,7 @@ from pybert_crf.encoders.families.deberta import DEBERTA, DEBERTA_V2
 from pybert_crf.encoders.families.distilbert import DISTILBERT
 from pybert_crf.encoders.families.electra import ELECTRA
 from pybert_crf.encoders.families.family import Family, Key, MlmHead, Rename
+from pybert_crf.encoders.families.modernbert import MODERNBERT
 from pybert_crf.encoders.families.roberta import ROBERTA, XLM_ROBERTA, XLM_ROBERTA_XL
 from pybert_crf.encoders.families.xlm import XLM
 from pybert_crf.reading import quoted
@@ -30,6 +31,7 @@ FAMILIES = {
         DEBERTA,
         DEBERTA_V2,
         BIG_BIRD,
+        MODERNBERT,
     )
 }
 

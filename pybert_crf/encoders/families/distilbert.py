@@ -25,7 +25,7 @@ DISTILBERT = Family(
         "init_std": "initializer_range",
         "pad_id": "pad_token_id",
     },
-    constants={"embeddings.num_segments": 0, "attention.drop_output": False},
+    constants={"embeddings.num_segments": 0, "attention.output_dropout": "none"},
     old_keys={"hidden_size": "dim", "num_attention_heads": "n_heads", "num_hidden_layers": "n_layers"},
     supported=SUPPORTED,
     renames=(

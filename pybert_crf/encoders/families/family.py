@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -87,6 +88,9 @@ class MlmHead:
     bias: tuple[str, ...]  # the bias's, of which transformers has two; the one that is used comes first
     activation: str | None = None  # None: the configuration's
     norm_eps: float | None = None  # None: the configuration's
+    dense_bias: bool = True
+    supported: Mapping[str, tuple[object, ...]] = field(default_factory=dict)
+    """A key of config.json → the values that this head implements, the default first."""
 
     def their_names(self, name: str) -> tuple[str, ...]:
         """Return the names in checkpoints of our parameter ``name``, in the order in which they are tried."""
@@ -128,6 +132,8 @@ class Family:
     """Our field → its value if the key is absent."""
     old_keys: Mapping[str, str] = field(default_factory=dict)
     """Other names of a key → the current one."""
+    current_form: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict
+    """A config.json → the same in the form that `config_keys` reads, if there are several."""
     supported: Mapping[str, tuple[object, ...]] = field(default_factory=dict)
     """Their key → the values that we implement, the default first."""
     tied: Mapping[str, str] = field(default_factory=dict)
