@@ -9,7 +9,8 @@ from typing import TypeAlias, TypeVar
 
 from pybert_crf.entities import Annotation, Entity, Tagging
 from pybert_crf.examples import Example, WindowLayout, by_length, make_example
-from pybert_crf.text.tagging.schemes import type_name
+from pybert_crf.rules import Rules
+from pybert_crf.text.tagging.schemes import OUTSIDE, type_name
 from pybert_crf.text.tokenizer import UnitTokenizer
 from pybert_crf.text.units import join_units, split_units
 
@@ -34,6 +35,10 @@ class Annotator(ABC):
         max_length: the longest window that the encoder reads, in pieces.
         cut_alike: the share of the training sentences whose raw text is cut into just their units.
         words: of a word segmenter, the words that it was trained on; evaluation tells them from unseen ones.
+
+    Attributes:
+        rules: what a reading must keep; None: nothing.
+        min_score: entities of a lower probability are left out, and their units tagged ``O``.
     """
 
     def __init__(
@@ -51,6 +56,32 @@ class Annotator(ABC):
         self.labels, self.scheme = tuple(labels), scheme
         self.cut_alike, self.words = cut_alike, words
         self.layout = WindowLayout(tokenizer.before, tokenizer.after, tokenizer.pad_id, max_length)
+        self._rules: Rules | None = None
+        self._min_score = 0.0
+
+    @property
+    def rules(self) -> Rules | None:
+        """What a reading must keep. Setting it raises ValueError for a type that the tagger does not have."""
+        return self._rules
+
+    @rules.setter
+    def rules(self, rules: Rules | None) -> None:
+        if rules is not None:
+            rules.check(self.labels, self.scheme)
+        self._rules = rules
+
+    @property
+    def min_score(self) -> float:
+        """The least probability of an entity. Setting it raises ValueError if it is out of range."""
+        return self._min_score
+
+    @min_score.setter
+    def min_score(self, score: float) -> None:
+        if not 0.0 <= score <= 1.0:
+            raise ValueError(f"min_score must be in 0 .. 1, got {score}")
+        if score and OUTSIDE not in self.labels:
+            raise ValueError("min_score needs a tag O for what is left out, which the tagger does not have")
+        self._min_score = score
 
     @abstractmethod
     def tag_examples(self, examples: Sequence[Example], *, scores: bool) -> list[Tagging]:
@@ -110,10 +141,9 @@ class Annotator(ABC):
         self, texts: Iterable[_Offsets], batch_tokens: int, look_ahead: int
     ) -> Iterator[Annotation]:
         for chunk in _chunks(texts, batch_tokens, look_ahead):
-            sequences = [[text[a:b] for a, b in offsets] for text, offsets in chunk]
-            taggings = self._tag_chunk(sequences, batch_tokens, scores=True)
+            taggings = self._tag_chunk(chunk, batch_tokens, scores=True)
             for (text, offsets), tagging in zip(chunk, taggings, strict=True):
-                yield Annotation(text, offsets, tagging.tags, _entities(text, offsets, tagging))
+                yield Annotation(text, offsets, tagging.tags, entities_of(text, offsets, tagging))
 
     def tag_units(
         self,
@@ -135,20 +165,37 @@ class Annotator(ABC):
             TypeError: a sequence is no sequence of str; by its row and unit.
             ValueError: `batch_tokens` or `look_ahead` is not positive.
         """
-        for chunk in _chunks(_each_sequence(sequences), batch_tokens, look_ahead):
+        joined = (join_units(units, self.unit) for units in _each_sequence(sequences))
+        for chunk in _chunks(joined, batch_tokens, look_ahead):
             yield from self._tag_chunk(chunk, batch_tokens, scores)
 
-    def _tag_chunk(
-        self, sequences: Sequence[Sequence[str]], batch_tokens: int, scores: bool
-    ) -> list[Tagging]:
-        answers = [Tagging([], [], [])] * len(sequences)
-        filled = [row for row, units in enumerate(sequences) if units]
-        examples = [make_example(self.tokenizer.encode(sequences[row]), self.layout) for row in filled]
+    def _tag_chunk(self, chunk: Sequence[_Offsets], batch_tokens: int, scores: bool) -> list[Tagging]:
+        answers = [Tagging([], [], [])] * len(chunk)
+        filled = [row for row, (_, offsets) in enumerate(chunk) if offsets]
+        examples = [self.example(*chunk[row]) for row in filled]
         for rows in by_length([example.positions for example in examples], batch_tokens):
-            taggings = self.tag_examples([examples[row] for row in rows], scores=scores)
+            taggings = self.tag_examples([examples[row] for row in rows], scores=scores or self.min_score > 0)
             for row, tagging in zip(rows, taggings, strict=True):
-                answers[filled[row]] = tagging
+                answers[filled[row]] = self._likely(tagging) if self.min_score else tagging
         return answers
+
+    def example(self, text: str, offsets: list[tuple[int, int]]) -> Example:
+        """The units of a text, which are at these characters, as the encoder reads them, with the rules."""
+        example = make_example(self.tokenizer.encode([text[a:b] for a, b in offsets]), self.layout)
+        if self.rules is None:
+            return example
+        return example._replace(allowed=self.rules.allowed(text, offsets, self.labels, self.scheme))
+
+    def _likely(self, tagging: Tagging) -> Tagging:
+        """Without the entities whose probability is below `min_score`."""
+        tags = list(tagging.tags)
+        kept = []
+        for span, score in zip(tagging.spans, tagging.scores, strict=True):
+            if score >= self.min_score:
+                kept.append((span, score))
+            else:
+                tags[span.start : span.end] = [OUTSIDE] * (span.end - span.start)
+        return Tagging(tags, [span for span, _ in kept], [score for _, score in kept])
 
 
 def _chunks(items: Iterable[_Item], batch_tokens: int, look_ahead: int) -> Iterator[list[_Item]]:
@@ -204,7 +251,8 @@ def _told(value: object) -> str:
     return f"{value} ({kind})" if isinstance(value, int | float) else kind
 
 
-def _entities(text: str, offsets: list[tuple[int, int]], tagging: Tagging) -> list[Entity]:
+def entities_of(text: str, offsets: list[tuple[int, int]], tagging: Tagging) -> list[Entity]:
+    """The entities of a tagged text, whose units are at these characters."""
     places = [(offsets[start][0], offsets[end - 1][1], label) for start, end, label in tagging.spans]
     return [
         Entity(start, end, type_name(label), text[start:end], score)

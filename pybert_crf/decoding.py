@@ -48,6 +48,10 @@ class EntityDecoder:
         tags, best = crf.viterbi(emissions, mask)  # (B, T), -1 where masked, and (B,)
         if not bool(best.isfinite().all()):
             crf.decode(emissions, mask)  # raises, and names the row and the fault
+        return self.read(crf, emissions, tags, mask, scores=scores)
+
+    def read(self, crf: CRF, emissions: Tensor, tags: Tensor, mask: Tensor, *, scores: bool) -> list[Tagging]:
+        """The entities that given tags (B, T) spell out; otherwise as :meth:`__call__`."""
         spans, types = self._spans(tags, mask)
         probabilities: list[float] = []
         if scores and len(spans):

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pybert_crf.text.tagging.entity_spans import Span
 
 
@@ -28,6 +31,43 @@ class Entity:
     def to_dict(self) -> dict[str, Any]:
         """A plain dictionary, for JSON."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One reading of a text.
+
+    Attributes:
+        tags: one for each unit.
+        entities: those that the tags spell out, in order of appearance.
+        probability: of just these tags for the whole text, 0 to 1.
+    """
+
+    tags: list[str]
+    entities: list[Entity]
+    probability: float
+
+
+@dataclass(frozen=True)
+class Marginals:
+    """The probability of every tag at every unit of a text.
+
+    Attributes:
+        text: the text.
+        offsets: half-open character offsets of its T units.
+        labels: the K tags.
+        probabilities: (T, K) float; each row sums to 1.
+    """
+
+    text: str
+    offsets: list[tuple[int, int]]
+    labels: tuple[str, ...]
+    probabilities: NDArray[np.floating[Any]]
+
+    @property
+    def units(self) -> list[str]:
+        """The characters or words, of a row each."""
+        return [self.text[start:end] for start, end in self.offsets]
 
 
 class Tagging(NamedTuple):

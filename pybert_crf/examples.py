@@ -24,11 +24,13 @@ class Example(NamedTuple):
         encoded: its pieces, and the first piece of each unit.
         windows: half-open ranges of pieces, as `plan_windows` makes them.
         tags: in training the tag number of each unit.
+        allowed: (units, K), true for the tags that a unit may have; None: all of them.
     """
 
     encoded: Encoded
     windows: list[Window]
     tags: list[int] | None = None
+    allowed: NDArray[np.bool_] | None = None
 
     @property
     def positions(self) -> int:

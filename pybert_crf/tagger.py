@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
+from torch import Tensor
 
-from pybert_crf.annotator import Annotator
+from pybert_crf.annotator import Annotator, entities_of
 from pybert_crf.batches import collate
 from pybert_crf.decoding import EntityDecoder
 from pybert_crf.encoders import Base, ConfigError, resolve, spread
-from pybert_crf.entities import Tagging
+from pybert_crf.entities import Entity, Marginals, Reading, Tagging
 from pybert_crf.examples import Example
 from pybert_crf.files import write_text
 from pybert_crf.model import SECTION, BertCRF, read_tagger_config
-from pybert_crf.reading import quoted, read_text, shortened
-from pybert_crf.text.tagging.schemes import PLAIN
+from pybert_crf.reading import listed, quoted, read_text, shortened
+from pybert_crf.text.tagging.entity_spans import Span, tags_from_spans
+from pybert_crf.text.tagging.schemes import PLAIN, role, type_name
 from pybert_crf.text.tokenizer import UnitTokenizer
+from pybert_crf.text.units import split_units
 
 WORDS = "words.txt"
 """The file of a saved word segmenter that holds the words it was trained on, one a line."""
@@ -113,9 +117,122 @@ class Tagger(Annotator):
     @torch.inference_mode()
     def tag_examples(self, examples: Sequence[Example], *, scores: bool) -> list[Tagging]:
         """The tags and entities of a batch of examples, each of at least one unit."""
+        emissions, mask = self._emissions(examples)
+        return self._decoder(self.model.crf, emissions, mask, scores=scores)
+
+    def _emissions(self, examples: Sequence[Example]) -> tuple[Tensor, Tensor]:
+        """Emissions (B, T, K), -inf for tags that are not allowed, and the mask (B, T)."""
         self.model.eval()
         batch = collate(examples, self.layout).to(self.model.linear.weight.device)
-        return self._decoder(self.model.crf, self.model(batch), batch.mask, scores=scores)
+        emissions: Tensor = self.model(batch).to(self.model.crf.transitions.dtype)
+        for row, example in enumerate(examples):
+            if example.allowed is not None:
+                allowed = torch.from_numpy(example.allowed).to(emissions.device)
+                emissions[row, : len(allowed)].masked_fill_(~allowed, -torch.inf)
+        return emissions, batch.mask
+
+    @torch.inference_mode()
+    def marginals(self, text: str) -> Marginals:
+        """The probability of every tag at every unit of a text, among the readings that keep the rules."""
+        offsets = split_units(text, self.unit)
+        if not offsets:
+            return Marginals(text, [], self.labels, np.empty((0, len(self.labels)), np.float32))
+        emissions, mask = self._emissions([self.example(text, offsets)])
+        probabilities = self.model.crf.marginals(emissions, mask)[0]
+        return Marginals(text, offsets, self.labels, probabilities.cpu().numpy())
+
+    @torch.inference_mode()
+    def k_best(self, text: str, k: int) -> list[Reading]:
+        """The k most probable readings of a text, the most probable first; fewer if there are not as many.
+
+        Raises:
+            ValueError: `k` is not positive.
+        """
+        if k < 1:
+            raise ValueError(f"k must be positive, got {k}")
+        offsets = split_units(text, self.unit)
+        if not offsets:
+            return [Reading([], [], 1.0)]
+        crf = self.model.crf
+        emissions, mask = self._emissions([self.example(text, offsets)])
+        tags, scores = crf.viterbi(emissions, mask, k)
+        tags, scores = tags.view(-1, len(offsets)), scores.view(-1)  # (k, T) and (k,); without k if it is 1
+        legal = int(scores.isfinite().sum())  # the first ones
+        if not legal:
+            crf.decode(emissions, mask)  # raises, and names the fault
+        probabilities = (scores[:legal] - crf.log_partition(emissions, mask)).exp().tolist()
+        same = (emissions.expand(legal, -1, -1), tags[:legal], mask.expand(legal, -1))
+        taggings = self._decoder.read(crf, *same, scores=True)
+        return [
+            Reading(tagging.tags, entities_of(text, offsets, tagging), probability)
+            for tagging, probability in zip(taggings, probabilities, strict=True)
+        ]
+
+    @torch.inference_mode()
+    def score(self, text: str, entities: Iterable[Entity | tuple[int, int, str]]) -> float:
+        """The probability, 0 to 1, that just these entities stand in a text, or that there are none.
+
+        Args:
+            text: the text.
+            entities: entities, or the half-open characters and the type of each.
+
+        Raises:
+            ValueError: an entity whose ends are not those of units, that overlaps another, or of a type
+                that the tagger does not have; names it.
+        """
+        offsets = split_units(text, self.unit)
+        given = [each if isinstance(each, tuple) else (each.start, each.end, each.label) for each in entities]
+        tags = self._tags_of(text, offsets, given)
+        if not offsets:
+            return 1.0
+        emissions, mask = self._emissions([self.example(text, offsets)])
+        numbers = torch.tensor([[self.labels.index(tag) for tag in tags]], device=emissions.device)
+        return float(self.model.crf(emissions, numbers, mask).exp())
+
+    def _tags_of(
+        self, text: str, offsets: list[tuple[int, int]], entities: list[tuple[int, int, str]]
+    ) -> list[str]:
+        begins = {begin: unit for unit, (begin, _) in enumerate(offsets)}
+        ends = {end: unit + 1 for unit, (_, end) in enumerate(offsets)}
+        kinds = {type_name(kind): kind for tag in self.labels if (kind := role(tag, self.scheme)[1])}
+        spans = []
+        for begin, end, label in entities:
+            told = f"{label} at {begin}:{end} ({quoted(text[begin:end])})"
+            if begin not in begins or end not in ends or begin >= end:
+                raise ValueError(f"{told} does not begin and end with {self.unit}s of the text")
+            if label not in kinds:
+                raise ValueError(f"{told}: the tagger has no such type, but {listed(sorted(kinds))}")
+            spans.append(Span(begins[begin], ends[end], kinds[label]))
+        if self.scheme != PLAIN:
+            tags = tags_from_spans(spans, len(offsets), self.scheme)
+        else:
+            tags = [label for start, end, label in sorted(spans) for _ in range(start, end)]
+            if len(tags) != len(offsets):
+                raise ValueError(f"{len(tags)} plain tags are given for {len(offsets)} {self.unit}s")
+        missing = sorted(set(tags) - set(self.labels))
+        if missing:
+            raise ValueError(f"the tagger has no tag {listed(missing)}, which these entities take")
+        return tags
+
+    def to(self, device: str | torch.device) -> Tagger:
+        """Move the model to `device`; returns this tagger. Raises ValueError if the device cannot be used."""
+        self.model.to(_usable(device))
+        return self
+
+    def half(self) -> Tagger:
+        """Let encoder and linear layer compute in float16; the CRF stays in float32. Returns this tagger."""
+        self.model.encoder.half()
+        self.model.linear.half()
+        return self
+
+    def __repr__(self) -> str:
+        config = self.model.encoder.config
+        kinds = sorted({type_name(kind) for tag in self.labels if (kind := role(tag, self.scheme)[1])})
+        weight = self.model.linear.weight
+        sizes = f"{config.model_type}, {config.num_layers} layers, {config.hidden_size} wide"
+        tags = "plain tags" if self.scheme == PLAIN else self.scheme
+        told = f"{tags} by {self.unit}: {listed(kinds)}; {weight.device}, {str(weight.dtype)[6:]}"
+        return f"Tagger({sizes}; {told})"
 
 
 def _usable(device: str | torch.device) -> torch.device:

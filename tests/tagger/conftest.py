@@ -20,7 +20,7 @@ def make_tagger() -> Callable[..., Tagger]:
     """A function that builds a tagger with random weights for a unit, and a number of positions."""
 
     def make(
-        unit: str = "char", max_positions: int = 64, labels: list[str] = LABELS, scheme: str = "BIO"
+        unit: str = "char", max_positions: int = 64, labels: list[str] = LABELS, scheme: str | None = "BIO"
     ) -> Tagger:
         texts = ["张三在北京工作7.7年。" * 3, "李四 works in Shanghai" * 3]
         sequences = [text.split() if unit == "word" else list(text) for text in texts]
