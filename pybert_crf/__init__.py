@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pybert_crf.entities import Entity
     from pybert_crf.model import BertCRF
     from pybert_crf.options import PretrainOptions, TrainOptions
+    from pybert_crf.rules import Rules
     from pybert_crf.tagger import Tagger
     from pybert_crf.tagging_constraints import tag_constraints
     from pybert_crf.training import pretrain, train
@@ -32,6 +33,7 @@ __all__ = [
     "Entity",
     "MaskedLM",
     "PretrainOptions",
+    "Rules",
     "Tagger",
     "TrainOptions",
     "__version__",
@@ -55,6 +57,7 @@ _HOME = {
     "PretrainOptions": "pybert_crf.options",
     "TrainOptions": "pybert_crf.options",
     "Entity": "pybert_crf.entities",
+    "Rules": "pybert_crf.rules",
     "Tagger": "pybert_crf.tagger",
     "pretrain": "pybert_crf.training",
     "train": "pybert_crf.training",

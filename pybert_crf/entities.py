@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pybert_crf import rendering
 from pybert_crf.text.tagging.entity_spans import Span
 
 
@@ -98,3 +99,10 @@ class Annotation:
     def units(self) -> list[str]:
         """The characters or words that carry the tags."""
         return [self.text[start:end] for start, end in self.offsets]
+
+    def to_displacy(self) -> dict[str, Any]:
+        """What ``spacy.displacy.render(…, style="ent", manual=True)`` draws."""
+        return rendering.displacy(self.text, self.entities)
+
+    def _repr_html_(self) -> str:
+        return rendering.STYLE + rendering.html(self.text, self.entities)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pybert_crf import rendering
 from pybert_crf.annotator import Annotator, entities_of
 from pybert_crf.batches import collate
 from pybert_crf.decoding import EntityDecoder
@@ -213,6 +214,10 @@ class Tagger(Annotator):
         if missing:
             raise ValueError(f"the tagger has no tag {listed(missing)}, which these entities take")
         return tags
+
+    def render(self, text: str) -> str:
+        """The text as HTML, with its entities marked; in a notebook, ``IPython.display.HTML`` shows it."""
+        return rendering.STYLE + rendering.html(text, self(text))
 
     def to(self, device: str | torch.device) -> Tagger:
         """Move the model to `device`; returns this tagger. Raises ValueError if the device cannot be used."""

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pybert_crf.cli.answers import Answers
 from pybert_crf.cli.arriving import Arriving, Stopped
 from pybert_crf.cli.opening import open_tagger
 from pybert_crf.cli.verb import Verb
 from pybert_crf.options import PredictOptions
 from pybert_crf.text.corpora import CorpusError, Habits
 from pybert_crf.text.corpora.corpus import CUT_ALIKE
-from pybert_crf.text.corpora.formats.columns import conllu_lines
-from pybert_crf.text.corpora.formats.words import words_line
 from pybert_crf.text.corpora.passages import FORMAT_NAMES, mistaken_format
 from pybert_crf.text.corpora.texts import read_texts
 
 if TYPE_CHECKING:
-    from pybert_crf.entities import Annotation
+    from pybert_crf.rules import Rules
     from pybert_crf.tagger import Tagger
 
 _MOST_CHARACTERS = 1 << 20
@@ -32,10 +30,22 @@ def work(options: PredictOptions) -> None:
     """Tag text with a saved tagger: one answer for every input line, in order, as it comes."""
     if options.file != "-" and not Path(options.file).exists():
         raise FileNotFoundError(f"{options.file}: no such file")
-    prediction = _Prediction(open_tagger(options), options)
+    tagger = open_tagger(options)
+    tagger.min_score = options.min_score
+    tagger.rules = _rules(options)
+    prediction = _Prediction(tagger, options)
     source = Arriving(sys.stdin.buffer if options.file == "-" else options.file, prediction.answer)
     with source.until_a_signal():
         prediction.run(source)
+
+
+def _rules(options: PredictOptions) -> Rules | None:
+    from pybert_crf.rules import Rules
+
+    given = Rules.from_file(options.rules) if options.rules else Rules()
+    if options.types:
+        given = replace(given, labels=frozenset(options.files("types")))
+    return given if options.rules or options.types else None
 
 
 class _Prediction:
@@ -48,8 +58,7 @@ class _Prediction:
         self.most_lines = LOOK_AHEAD
         self.waiting: list[str | Sequence[str] | CorpusError] = []
         self.characters = 0
-        writers = {"jsonl": _jsonl, "columns": _columns, "conllu": self._conllu, "words": self._words}
-        self.write = writers[options.to]
+        self.answers = Answers(options.to, tagger.scheme)
         self.habits = replace(Habits.of(options), unit=tagger.unit)
         self.note_due = self.habits.format == "auto"
         if self.note_due and tagger.cut_alike < CUT_ALIKE:
@@ -59,6 +68,8 @@ class _Prediction:
 
     def run(self, source: Arriving) -> None:
         """Read and answer until the input ends; then report what was skipped or why it stopped."""
+        if self.answers.head:
+            print(self.answers.head)
         try:
             for item in self._items(source):
                 self._add(item, len(item) if isinstance(item, str) else sum(map(len, item)))
@@ -66,13 +77,19 @@ class _Prediction:
             raise
         except (CorpusError, Stopped, OSError) as reason:
             self.answer()
+            self._close()
             if not isinstance(reason, Stopped):
                 raise
             print(f"stopped by {reason}: all lines that had been read are answered", file=sys.stderr)
             sys.exit(128 + reason.signal)
         self.answer()
+        self._close()
         if self.skipped:
             print(f"skipped in all: {self.skipped:,}; the answers hold the errors", file=sys.stderr)
+
+    def _close(self) -> None:
+        if self.answers.tail:
+            print(self.answers.tail, flush=True)
 
     def _items(self, source: Arriving) -> Iterator[str | Sequence[str]]:
         fault = self._skip if self.options.errors == "skip" else _refuse
@@ -98,19 +115,9 @@ class _Prediction:
         readable: list[Any] = [item for item in self.waiting if not isinstance(item, CorpusError)]
         annotations = self.tagger.annotate_any(readable, self.options.batch_tokens)
         for item in self.waiting:
-            print(self.write(item if isinstance(item, CorpusError) else next(annotations)))
+            print(self.answers.line(item if isinstance(item, CorpusError) else next(annotations)))
         sys.stdout.flush()
         self.waiting, self.characters = [], 0
-
-    def _conllu(self, answer: Annotation | CorpusError) -> str:
-        if isinstance(answer, CorpusError):
-            return f"# {answer}\n"
-        return conllu_lines(answer.text, answer.offsets, answer.tags, self.tagger.scheme)
-
-    def _words(self, answer: Annotation | CorpusError) -> str:
-        if isinstance(answer, CorpusError):
-            return f"# {answer}"
-        return words_line(answer.units, answer.tags, self.tagger.scheme)
 
     def _note_columns(self) -> None:
         self.note_due = False
@@ -122,22 +129,6 @@ class _Prediction:
 
 def _refuse(error: CorpusError) -> None:
     raise CorpusError(error.path, error.line, f"{error.message}; --errors skip goes on after it")
-
-
-def _jsonl(answer: Annotation | CorpusError) -> str:
-    if isinstance(answer, CorpusError):
-        return _json(text=None, entities=[], error=str(answer))
-    return _json(text=answer.text, entities=[entity.to_dict() for entity in answer.entities])
-
-
-def _json(**record: Any) -> str:
-    return json.dumps(record, ensure_ascii=False)
-
-
-def _columns(answer: Annotation | CorpusError) -> str:
-    if isinstance(answer, CorpusError):
-        return f"# {answer}\n"
-    return "".join(f"{unit}\t{tag}\n" for unit, tag in zip(answer.units, answer.tags, strict=True))
 
 
 VERB = Verb("predict", PredictOptions, work, "echo '王小明在青河市工作。' | pybert-crf predict my-tagger -")

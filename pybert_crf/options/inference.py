@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import MISSING, dataclass
 from typing import ClassVar
 
-from pybert_crf.options.base import Options
+from pybert_crf.options.base import Files, Options
 from pybert_crf.options.corpus import CorpusOptions
-from pybert_crf.options.option import AT_LEAST_1, DTYPES, documented, option
+from pybert_crf.options.option import AT_LEAST_1, DTYPES, SHARE, documented, option
 
 
 @documented
@@ -88,12 +88,33 @@ class PredictOptions(InferenceOptions, CorpusOptions):
     to: str = option(
         "jsonl",
         "Output: jsonl, text and entities with character offsets; columns, unit, tab, tag; conllu, plain "
-        "tags as UPOS, others in MISC; words, between spaces, with /TYPE if they have one.",
+        "tags as UPOS, others in MISC; words, between spaces, with /TYPE if they have one; inline, "
+        "[text|TYPE]; html, a page; doccano and label-studio, what these import, with scores.",
         "输出：jsonl 为文本和带字符偏移的实体；columns 为单位、制表符、标签；"
         "conllu 中普通标签写在 UPOS，其余写在 MISC；"
-        "words 为空格隔开的词，有类型时后接 /类型。",
-        choices=("jsonl", "columns", "conllu", "words"),
+        "words 为空格隔开的词，有类型时后接 /类型；inline 为 [文本|类型]；html 为网页；"
+        "doccano 和 label-studio 为这两个工具可导入的预标注，带分数。",
+        choices=("jsonl", "columns", "conllu", "words", "inline", "html", "doccano", "label-studio"),
         elsewhere="output-format",
+    )
+    min_score: float = option(
+        0.0,
+        "Leave out entities of a lower probability; their units are tagged O.",
+        "概率更低的实体不输出，其中的单位标为 O。",
+        bound=SHARE,
+        elsewhere="threshold min-confidence score-threshold confidence",
+    )
+    types: Files = option(
+        (),
+        "A type to find (repeatable); others are not found. Default: all.",
+        "要找的类型（可重复给出）；其他类型不找。默认全部。",
+        elsewhere="type label entity-type entity-types allowed-labels",
+    )
+    rules: str | None = option(
+        None,
+        "JSON file of surfaces that must be, or never are, entities of a type; they act inside the CRF.",
+        "JSON 文件，列出必须是（或不得是）某类实体的词语；在 CRF 内部起作用。",
+        elsewhere="dictionary gazetteer lexicon constraints patterns",
     )
     errors: str = option(
         "stop",
@@ -109,3 +130,7 @@ class PredictOptions(InferenceOptions, CorpusOptions):
         bound=AT_LEAST_1,
         elsewhere="max-line-length line-length",
     )
+
+    def __post_init__(self) -> None:
+        self._as_tuples("types")
+        super().__post_init__()

@@ -156,6 +156,59 @@ def test_other_outputs(run: Run, model: Path, to: str) -> None:
         assert "".join(word.partition("/")[0] for word in answer.split()) == "张三在北京。"
 
 
+TEXTS = "张三在北京。\n<b>在</b>北京工作\n\n".encode()
+
+
+def test_answers_for_annotation_tools(run: Run, model: Path) -> None:
+    expected = [json.loads(line) for line in run("predict", model, "-", given=TEXTS).stdout.splitlines()]
+    spans = [[[e["start"], e["end"], e["label"]] for e in answer["entities"]] for answer in expected]
+    done = run("predict", model, "-", "--to", "doccano", given=TEXTS)
+    doccano = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [each["label"] for each in doccano] == spans
+    assert [each["text"] for each in doccano] == texts(list(map(json.dumps, expected)))
+    tasks = json.loads(run("predict", model, "-", "--to", "label-studio", given=TEXTS).stdout)
+    assert [task["data"]["text"] for task in tasks] == [each["text"] for each in expected]
+    for task, answer in zip(tasks, expected, strict=True):
+        (prediction,) = task["predictions"]
+        found = [(r["value"]["start"], r["value"]["labels"], r["score"]) for r in prediction["result"]]
+        assert found == [(e["start"], [e["label"]], e["score"]) for e in answer["entities"]]
+        assert prediction["score"] == min([e["score"] for e in answer["entities"]], default=1.0)
+    assert any(spans)
+
+
+def test_answers_for_people(run: Run, model: Path) -> None:
+    page = run("predict", model, "-", "--to", "html", "--errors", "skip", given=TEXTS + b"\xff\n").stdout
+    assert page.startswith("<!doctype html>")
+    assert page.endswith("</body></html>\n")
+    assert page.count('<p class="entities"') == 3
+    assert "&lt;b&gt;" in page.replace("<mark", "") or "&lt;" in page
+    assert "<b>" not in page
+    assert "<p>&lt;stdin&gt;:4: not UTF-8" in page
+    inline = run("predict", model, "-", "--to", "inline", given=TEXTS).stdout
+    assert inline.count("|PER]") + inline.count("|LOC]") > 0
+
+
+def test_what_may_be_found_can_be_limited(run: Run, model: Path, tmp_path: Path) -> None:
+    def entities(*options: str) -> list[Any]:
+        done = run("predict", model, "-", *options, given=TEXTS)
+        assert done.returncode == 0, done.stderr
+        return [e for line in done.stdout.splitlines() for e in json.loads(line)["entities"]]
+
+    every = entities()
+    assert {e["label"] for e in every} == {"PER", "LOC"}
+    assert {e["label"] for e in entities("--types", "LOC")} == {"LOC"}
+    least = sorted(e["score"] for e in every)[len(every) // 2]
+    assert entities("--min-score", str(least)) == [e for e in every if e["score"] >= least]
+    rules = tmp_path / "rules.json"
+    rules.write_text('{"must": {"PER": ["在北"]}}', encoding="utf-8")
+    assert [e["text"] for e in entities("--rules", str(rules)) if e["text"] == "在北"] == ["在北"]
+    wrong = run("predict", model, "-", "--types", "ORG", given=TEXTS)
+    assert (wrong.returncode, wrong.stderr) == (1, "error: the tagger has no type ORG; it has LOC, PER\n")
+    missing = run("predict", model, "-", "--rules", tmp_path / "none.json", given=TEXTS)
+    assert missing.returncode == 1
+    assert "none.json" in missing.stderr
+
+
 def test_columns_given_as_text_are_noticed(run: Run, model: Path) -> None:
     done = run("predict", model, "-", given="张 B-PER\n三 I-PER\n\n".encode())
     assert done.stderr.startswith("note: the input looks like a column file but is read as text")

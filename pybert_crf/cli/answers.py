@@ -1,0 +1,103 @@
+"""The forms in which ``predict`` writes its answers."""
+
+from __future__ import annotations
+
+import json
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from pybert_crf import rendering
+from pybert_crf.text.corpora import CorpusError
+from pybert_crf.text.corpora.formats.columns import conllu_lines
+from pybert_crf.text.corpora.formats.words import words_line
+
+if TYPE_CHECKING:
+    from pybert_crf.entities import Annotation
+
+_META = '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+_PAGE = """<style>
+:root { color-scheme: light dark; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
+</style>"""
+_HEADS = {
+    "html": "\n".join(
+        [
+            "<!doctype html>",
+            f"<html><head>{_META}<title>pybert-crf</title>",
+            _PAGE,
+            rendering.STYLE,
+            "</head><body>",
+        ]
+    ),
+    "label-studio": "[",
+}
+_TAILS = {"html": "</body></html>", "label-studio": "]"}
+
+
+class Answers:
+    """Writes the answers of a tagger one by one, between `head` and `tail`, each without its line end.
+
+    Args:
+        form: a choice of ``--to``.
+        scheme: that of the tagger.
+    """
+
+    def __init__(self, form: str, scheme: str) -> None:
+        self.head, self.tail = _HEADS.get(form), _TAILS.get(form)
+        self._write = getattr(self, f"_{form.replace('-', '_')}")
+        self._form, self._scheme, self._count = form, scheme, 0
+
+    def line(self, answer: Annotation | CorpusError) -> str:
+        """The answer to one text; an error stands in its place."""
+        self._count += 1
+        if not isinstance(answer, CorpusError):
+            told: str = self._write(answer)
+        elif self._form in ("jsonl", "doccano", "label-studio"):
+            told = _json(text=None, entities=[], error=str(answer))
+        else:
+            told = f"<p>{escape(str(answer))}</p>" if self._form == "html" else f"# {answer}"
+            told += "\n" if self._form in ("columns", "conllu") else ""
+        return f", {told}" if self._form == "label-studio" and self._count > 1 else told
+
+    def _jsonl(self, answer: Annotation) -> str:
+        return _json(text=answer.text, entities=[entity.to_dict() for entity in answer.entities])
+
+    def _columns(self, answer: Annotation) -> str:
+        return "".join(f"{unit}\t{tag}\n" for unit, tag in zip(answer.units, answer.tags, strict=True))
+
+    def _conllu(self, answer: Annotation) -> str:
+        return conllu_lines(answer.text, answer.offsets, answer.tags, self._scheme)
+
+    def _words(self, answer: Annotation) -> str:
+        return words_line(answer.units, answer.tags, self._scheme)
+
+    def _inline(self, answer: Annotation) -> str:
+        return rendering.inline(answer.text, answer.entities)
+
+    def _html(self, answer: Annotation) -> str:
+        return rendering.html(answer.text, answer.entities)
+
+    def _doccano(self, answer: Annotation) -> str:
+        """As doccano imports sequence labels; what else there is, it keeps as the text's metadata."""
+        label = [[e.start, e.end, e.label] for e in answer.entities]
+        return _json(text=answer.text, label=label, scores=[round(e.score, 6) for e in answer.entities])
+
+    def _label_studio(self, answer: Annotation) -> str:
+        """A task with a prediction, for a labelling interface whose tags are named label and text."""
+        result = [
+            {
+                "from_name": "label",
+                "to_name": "text",
+                "type": "labels",
+                "score": e.score,
+                "value": {"start": e.start, "end": e.end, "text": e.text, "labels": [e.label]},
+            }
+            for e in answer.entities
+        ]
+        least = min((entity.score for entity in answer.entities), default=1.0)
+        prediction = {"model_version": "pybert-crf", "score": least, "result": result}
+        return _json(data={"text": answer.text}, predictions=[prediction])
+
+
+def _json(**record: Any) -> str:
+    return json.dumps(record, ensure_ascii=False)
