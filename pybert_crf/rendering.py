@@ -30,7 +30,7 @@ def html(text: str, entities: Sequence[Entity]) -> str:
 
 
 def inline(text: str, entities: Sequence[Entity]) -> str:
-    r"""A text with its entities in brackets, ``[text|LABEL]``; brackets, bars and ``\`` of its own after a ``\``."""
+    r"""A text with its entities in brackets, ``[text|LABEL]``; its own brackets after a ``\``."""
     return "".join(
         _escaped(piece) if entity is None else f"[{_escaped(piece)}|{_escaped(entity.label)}]"
         for piece, entity in _cut(text, entities)

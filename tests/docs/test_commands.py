@@ -101,6 +101,14 @@ def test_the_readmes_python_runs(place: Path, outputs: dict[str, str]) -> None:
     assert (place / "python" / "metrics.json").exists()
 
 
+def test_the_answers_page_runs(place: Path, outputs: dict[str, str]) -> None:
+    for line in commands("docs/answers.md"):
+        run_line(line, place)
+    assert json.loads((place / "tasks.json").read_text("utf-8"))[0]["predictions"]
+    codes = blocks("docs/answers.md", "python")
+    run([sys.executable, "-c", f"for code in {codes!r}:\n    exec(code, {{}})"], place)
+
+
 def test_the_training_pages_commands_run(place: Path) -> None:
     pytest.importorskip("peft")
     for line in commands("docs/training.md"):
