@@ -25,6 +25,7 @@ import bench_encoders
 import bench_gpu
 import compare_pretraining
 import compare_training
+import levers
 import machine
 from crf_speed import equality
 from crf_speed.contenders import Contender, Native, Reference
@@ -272,6 +273,33 @@ def test_ours_and_the_peer_are_trained_alike(corpora: Path, capsys: pytest.Captu
         assert run["rates"] == [5e-4, 5e-3]
         assert -(-12 // run["peer_batch_size"]) == run["steps_an_epoch"]
     assert "| median | " in capsys.readouterr().out
+
+
+def test_levers_are_measured_once_each(
+    corpora: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(levers, "TASKS", {"resume": compare_training.TASKS["resume"]})
+    runs = corpora / "runs.jsonl"
+    words = [str(runs), "--data", str(corpora), "--tasks", "resume", "--epochs", "1"]
+    names = [
+        "plain",
+        "transitions counts",
+        "average 0.99",
+        "fgm",
+        "lora 8",
+    ]  # the last is for pretrained ones
+    levers.main([*words, "--levers", *names[:2], "--seeds", "0"])
+    with runs.open("a") as stream:
+        stream.write('{"task": "resume", "lev')  # of a run that was killed while it wrote
+    monkeypatch.setattr(levers, "LEVERS", {**levers.LEVERS, "plain": {"epochs": -1}})  # would fail if run
+    levers.main([*words, "--levers", *names, "--seeds", "0"])
+    rows = [json.loads(line) for line in runs.read_text().splitlines()]
+    assert [row["lever"] for row in rows] == names[:4]
+    assert all(0 <= row["dev"] <= 1 and row["seconds"] > 0 for row in rows)
+    told = capsys.readouterr().out.splitlines()[-4:]
+    assert [line.split(" | ")[1] for line in told] == names[:4]
+    base, other = rows[0]["dev"], rows[1]["dev"]
+    assert f"| {other:.4f} | {other - base:+.4f} |" in told[1]
 
 
 def test_the_peer_learns(corpora: Path) -> None:
