@@ -86,9 +86,11 @@ class Pair(NamedTuple):
 
     def hidden(self, side: str, batch: Batch) -> torch.Tensor:
         """The last hidden states of the batch, by one side."""
-        states: torch.Tensor = (
-            self.ours(**batch) if side == "ours" else self.transformers(**batch).last_hidden_state
-        )
+        if side == "ours":
+            return self.ours(**batch)
+        if FAMILIES[self.ours.config.model_type].is_decoder:
+            batch = batch | {"attention_mask": both_ways(batch["attention_mask"])}
+        states: torch.Tensor = self.transformers(**batch).last_hidden_state
         return states
 
     def forward(self, side: str, batch: Batch) -> Callable[[], None]:
@@ -105,6 +107,13 @@ class Pair(NamedTuple):
             loss(self.hidden(side, batch)).backward()
 
         return call
+
+
+@functools.lru_cache(maxsize=1)  # so that it is not timed
+def both_ways(mask: torch.Tensor) -> torch.Tensor:
+    """The mask, (batch, 1, length, length), with which a decoder of transformers attends both ways."""
+    hidden = ~mask.bool()[:, None, None, :].expand(-1, 1, mask.shape[1], -1)
+    return torch.zeros(hidden.shape).masked_fill(hidden, torch.finfo(torch.float32).min)
 
 
 def loss(hidden: torch.Tensor) -> torch.Tensor:

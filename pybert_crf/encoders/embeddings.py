@@ -23,7 +23,8 @@ class Embeddings(nn.Module):
         self.positions = options.positions
         self.segments_are_words = options.segments_are_words
         self.pad_id = -1 if config.pad_id is None else config.pad_id  # no id is -1
-        self.word = nn.Embedding(config.vocab_size, width, padding_idx=config.pad_id)
+        fixed = None if options.train_padding else config.pad_id
+        self.word = nn.Embedding(config.vocab_size, width, padding_idx=fixed)
         if options.positions != "none":
             skipped = config.pad_id if options.positions == "after_padding" else None
             self.position = nn.Embedding(config.max_positions, width, padding_idx=skipped)

@@ -31,7 +31,7 @@ from pybert_crf.files import write_json
 
 
 class Encoder(Transformer):
-    """A bidirectional transformer encoder: piece ids in, one vector for each piece out.
+    """A transformer encoder, bidirectional unless configured otherwise: piece ids in, a vector for each out.
 
     ``Encoder(config)`` has random weights, initialised as BERT's from torch's default generator. A new or
     loaded encoder is in training mode (with dropout), as every module is. Raises ``ConfigError`` for a
@@ -105,8 +105,8 @@ class Encoder(Transformer):
         family, found = family_of(self.config.model_type), {}
         for name, layer in adapted_layers(self):
             own = factors(layer)
-            rename, names = family.their_names(f"{name}.weight")
-            for their_name, B in zip(names, rename.split(own.B), strict=True):
+            _, names = family.their_names(f"{name}.weight")
+            for their_name, B in zip(names, own.B.chunk(len(names)), strict=True):
                 found[their_name.removesuffix(".weight")] = own._replace(B=B)
         return found
 
@@ -118,9 +118,12 @@ class Encoder(Transformer):
             CheckpointError: a name is not of a layer here, or its factors do not fit.
         """
         tensors = self.to_checkpoint()
-        for name, own in given.items():
-            add_delta(name, tensors.get(f"{name}.weight"), own)
         family = family_of(self.config.model_type)
+        found = (family.their_names(name) for name in self.state_dict())
+        transposed = {name for rename, names in found if rename.transposed for name in names}
+        for name, own in given.items():
+            weight = f"{name}.weight"
+            add_delta(name, tensors.get(weight), own, weight in transposed)
         self.load_state_dict(
             import_tensors(family, self.state_dict(), tensors, self.embeddings.word.weight.dtype)
         )
@@ -158,17 +161,24 @@ class Encoder(Transformer):
     @property
     def bidirectional(self) -> bool:
         """Whether every piece sees the whole text."""
-        return True
+        return self.config.bidirectional
 
     @property
     def description(self) -> str:
         """One line on its type and its attention."""
-        return f"{self.config.model_type} encoder: attends both ways"
+        family = family_of(self.config.model_type)
+        told = f"{family.model_type} encoder: "
+        if not self.bidirectional:
+            return f"{told}causal, as it was trained: each piece sees only what precedes it"
+        if family.is_decoder:
+            return f"{told}a decoder that attends both ways here"
+        return f"{told}attends both ways{'; its decoder is left out' if family.has_decoder else ''}"
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What who trains the encoder should know."""
-        return ()
+        family = family_of(self.config.model_type)
+        return (self.description,) if family.is_decoder or family.has_decoder else ()
 
     def freeze_unused(self) -> None:
         """Do not train weights that ids and mask alone never reach: the language embeddings of an XLM."""
@@ -203,7 +213,7 @@ class Encoder(Transformer):
         x, context = self._embed(input_ids, attention_mask, token_type_ids, language_ids)
         for layer in self.applied_layers:
             x = self._apply_layer(layer, x, context)
-        return unpacked(self.norm(x), context)
+        return unpacked(self.last_dropout(self.norm(x)), context)
 
     def hidden_states(
         self,
@@ -220,7 +230,8 @@ class Encoder(Transformer):
         states = [x]
         for layer in self.applied_layers:
             states.append(self._apply_layer(layer, states[-1], context))
-        return [unpacked(x, context) for x in (*states[:-1], self.norm(states[-1]))]
+        last = self.last_dropout(self.norm(states[-1]))
+        return [unpacked(x, context) for x in (*states[:-1], last)]
 
     def _apply_layer(self, layer: nn.Module, x: Tensor, context: Any) -> Tensor:
         if self._checkpointing and self.training and torch.is_grad_enabled():

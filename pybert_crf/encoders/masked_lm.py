@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from pybert_crf.encoders.activations import ACTIVATIONS
 from pybert_crf.encoders.checkpoint import (
     CheckpointError,
+    ConfigError,
     check_supported,
     config_from_json,
     config_to_json,
@@ -69,7 +70,7 @@ class MaskedLM(nn.Module):
     ``MaskedLM(encoder)`` has a new head. ``tied`` says whether the head shares the encoder's word
     embeddings, as in all families by default. After ``from_pretrained``, ``head_is_new`` says whether the
     checkpoint had no head, and ``left_out`` names its tensors that belong neither to the encoder nor to the
-    head. Raises ``ValueError`` for a family without such a head.
+    head. Raises ``ConfigError`` for a family without such a head.
     """
 
     def __init__(self, encoder: Encoder, tied: bool = True) -> None:
@@ -174,5 +175,5 @@ class MaskedLM(nn.Module):
 def _table(config: EncoderConfig) -> MlmHead:
     table = family_of(config.model_type).mlm_head
     if table is None:
-        raise ValueError(f"encoders of the family {config.model_type!r} have no head for masked pieces")
+        raise ConfigError(f"encoders of the family {config.model_type!r} have no head for masked pieces")
     return table

@@ -1,4 +1,4 @@
-"""The normalisation of embeddings, layers and heads."""
+"""The normalisations of embeddings, layers and heads, by their names in `NormsConfig.kind`."""
 
 from __future__ import annotations
 
@@ -8,5 +8,8 @@ from pybert_crf.encoders.config import EncoderConfig
 
 
 def norm(config: EncoderConfig, width: int, eps: float | None = None) -> nn.Module:
-    """Return a LayerNorm (Ba et al., 2016) of the last axis, with the configuration's bias and ``eps``."""
-    return nn.LayerNorm(width, eps=config.norms.eps if eps is None else eps, bias=config.norms.bias)
+    """Return a new normalisation of the last axis, with the configuration's kind, bias and ``eps``."""
+    eps = config.norms.eps if eps is None else eps
+    if config.norms.kind == "rms":
+        return nn.RMSNorm(width, eps=eps)
+    return nn.LayerNorm(width, eps=eps, bias=config.norms.bias)

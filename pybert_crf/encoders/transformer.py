@@ -1,7 +1,7 @@
 """The transformer of all families: embeddings, then layers of self-attention and feed-forward.
 
 Vaswani et al. (2017), "Attention is all you need"; Devlin et al. (2019), "BERT". Shapes: B sequences of L
-pieces, D = ``hidden_size``, I = ``intermediate_size``.
+pieces, D = ``hidden_size``.
 """
 
 from __future__ import annotations
@@ -11,55 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pybert_crf.encoders.activations import ACTIVATIONS
 from pybert_crf.encoders.attention import ATTENTIONS
 from pybert_crf.encoders.attention.packing import Packing
 from pybert_crf.encoders.config import EncoderConfig
 from pybert_crf.encoders.convolution import Convolution
 from pybert_crf.encoders.dropout import Dropout
 from pybert_crf.encoders.embeddings import Embeddings, sinusoids
-from pybert_crf.encoders.linear import Linear
+from pybert_crf.encoders.feed_forward import FeedForward
 from pybert_crf.encoders.norms import norm
-
-_PART = 256  # positions of which the feed-forward parts are computed at once
-_LARGE = 1 << 22  # elements; the memory for much more is fetched anew from the system each time
-
-
-class FeedForward(nn.Module):
-    """Two linear maps with an activation between them, gated or not, applied to each position separately."""
-
-    def __init__(self, config: EncoderConfig) -> None:
-        super().__init__()
-        options, width = config.feed_forward, config.intermediate_size
-        self.gated = options.gated
-        self.up = Linear(config.hidden_size, 2 * width if self.gated else width, bias=options.bias)
-        self.down = Linear(width, config.hidden_size, bias=options.bias)
-        self.activation = ACTIVATIONS[config.activation]
-        self.dropout = Dropout(config.hidden_dropout if options.drop_inside else 0.0)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return (…, D) of (…, D), by parts of the positions if their (…, I) would not fit in the cache."""
-        if not _in_parts(x, self.up.out_features):
-            return self._map(x)
-        mapped = [self._map(part) for part in torch.split(x.flatten(0, -2), _PART)]
-        return torch.cat(mapped).view_as(x)
-
-    def _map(self, x: Tensor) -> Tensor:
-        x = self.up(x)  # (…, D) -> (…, I), or (…, 2I) if gated
-        if self.gated:
-            x, gate = x.chunk(2, -1)
-            x = self.activation(x) * gate
-        else:
-            x = self.activation(x)
-        projected: Tensor = self.down(self.dropout(x))  # -> (…, D)
-        return projected
-
-
-def _in_parts(x: Tensor, width: int) -> bool:
-    """Whether to map ``x`` to ``width`` units in parts: in eager inference on the CPU, if it is large."""
-    if torch.compiler.is_compiling() or torch.is_grad_enabled() or x.device.type != "cpu":
-        return False
-    return x.numel() // max(1, x.shape[-1]) * width >= _LARGE
 
 
 class Layer(nn.Module):
@@ -78,7 +37,7 @@ class Layer(nn.Module):
         self.feed_forward_norm = norm(config, config.hidden_size)
         dropouts = {"hidden": config.hidden_dropout, "attention": config.attention.dropout, "none": 0.0}
         self.attention_dropout = Dropout(dropouts[config.attention.output_dropout])
-        self.dropout = Dropout(0.0 if config.feed_forward.drop_inside else config.hidden_dropout)
+        self.dropout = Dropout(config.hidden_dropout if config.feed_forward.drop_output else 0.0)
         self.convolution = Convolution(config) if config.convolution.kernel_size and number == 0 else None
 
     def forward(self, x: Tensor, context: Any) -> Tensor:
@@ -101,7 +60,9 @@ class Transformer(nn.Module):
         self.embeddings = Embeddings(config)
         self.context = ATTENTIONS[config.attention.kind].context(config)
         self.layers = _layers(config)
-        self.norm = norm(config, config.hidden_size) if config.norms.first else nn.Identity()
+        last = config.norms.first
+        self.norm = norm(config, config.hidden_size) if last else nn.Identity()
+        self.last_dropout = Dropout(config.hidden_dropout if last and config.norms.drop_last else 0.0)
         self.apply(self._initialise)
         if config.embeddings.positions == "sinusoidal":
             with torch.no_grad():

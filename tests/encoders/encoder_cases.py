@@ -72,6 +72,31 @@ _RELATIVE_VARIANTS: dict[str, dict[str, Any]] = {
     "other width": {"embedding_size": 21},
 }
 
+# 30 buckets: 15 in each direction, of which 7 have one distance each and the last all from 15 on.
+_T5: dict[str, Any] = {
+    "vocab_size": VOCAB,
+    "d_model": 33,
+    "d_kv": 5,
+    "d_ff": 47,
+    "num_layers": 3,
+    "num_heads": 4,
+    "n_positions": 29,
+    "relative_attention_num_buckets": 30,
+    "relative_attention_max_distance": 17,
+    "pad_token_id": PAD,
+}
+_T5_VARIANTS: dict[str, dict[str, Any]] = {
+    "one head": {"num_heads": 1},
+    "large eps": {"layer_norm_epsilon": 0.1},
+    "no layer": {"num_layers": 0},
+    "few buckets": {"relative_attention_num_buckets": 5, "relative_attention_max_distance": 2},
+    "as published": {"relative_attention_num_buckets": 32, "relative_attention_max_distance": 128},
+    "gated": {"feed_forward_proj": "gated-gelu"},
+    "gated, another activation": {"feed_forward_proj": "gated-silu"},
+    "not gated": {"feed_forward_proj": "relu"},
+    **_NO_PAD,
+}
+
 CASES = {
     "bert": Case(_BERT, {**_BERT_VARIANTS, **_NO_PAD}),
     "ernie": Case(
@@ -181,6 +206,33 @@ CASES = {
             "scaled": {"rescale_embeddings": True},
         },
     ),
+    "t5": Case(_T5, _T5_VARIANTS),
+    "mt5": Case(_T5, _T5_VARIANTS),
+    "umt5": Case(_T5, _T5_VARIANTS),
+    "gpt2": Case(
+        {
+            "vocab_size": VOCAB,
+            "n_embd": 33,
+            "n_layer": 3,
+            "n_head": 3,
+            "n_inner": 47,
+            "n_positions": 29,
+            "pad_token_id": PAD,
+        },
+        {
+            "one head": {"n_head": 1},
+            "large eps": {"layer_norm_epsilon": 0.1},
+            "no layer": {"n_layer": 0},
+            "four times as wide": {"n_inner": None},
+            "causal": {"bidirectional": False},
+            "not scaled": {"scale_attn_weights": False},
+            "scaled by layer": {"scale_attn_by_inverse_layer_idx": True},
+            "causal and scaled by layer": {"bidirectional": False, "scale_attn_by_inverse_layer_idx": True},
+            "upcast": {"reorder_and_upcast_attn": True},
+            "pad outside the vocabulary": {"pad_token_id": VOCAB},
+            **_NO_PAD,
+        },
+    ),
 }
 
 _MODERN = {
@@ -220,15 +272,21 @@ CASES["modernbert"] = Case(
 each_family = pytest.mark.parametrize("family", FAMILIES)
 
 
-def their_class(family: str, name: str = "Model") -> Any:
-    """The family's class of transformers whose name ends in `name`."""
-    return getattr(transformers, FAMILIES[family].architecture.removesuffix("Model") + name)
+def their_class(family: str, name: str = "") -> Any:
+    """The family's class of transformers whose name ends in `name`, by default that of the encoder."""
+    body = FAMILIES[family].architecture
+    return getattr(transformers, _stem(family) + name if name else body)
+
+
+def _stem(family: str) -> str:
+    """What the names of all the family's classes begin with."""
+    return FAMILIES[family].architecture.removesuffix("Model").removesuffix("Encoder")
 
 
 def task_classes(family: str) -> list[str]:
     """The name endings of all classes of transformers for the family, with and without heads."""
     body = their_class(family)
-    stem = body.__name__.removesuffix("Model")
+    stem = _stem(family)
     module = importlib.import_module(body.__module__)
     return [
         name.removeprefix(stem)
@@ -245,11 +303,11 @@ def their_config(family: str, **settings: Any) -> Any:
     return their_class(family, "Config")(**{**CASES[family].settings, **settings})
 
 
-def their_model(family: str, name: str = "Model", **settings: Any) -> Any:
+def their_model(family: str, name: str = "", **settings: Any) -> Any:
     """A random tiny model of transformers, without a pooler if that is an option."""
     torch.manual_seed(11)
     kind = their_class(family, name)
-    poolerless = name == "Model" and "add_pooling_layer" in inspect.signature(kind).parameters
+    poolerless = name in ("", "Model") and "add_pooling_layer" in inspect.signature(kind).parameters
     arguments = {"add_pooling_layer": False} if poolerless else {}
     model = kind(their_config(family, **settings), **arguments).eval()
     with torch.no_grad():
@@ -304,6 +362,21 @@ def kept(batch: Batch) -> torch.Tensor:
     return batch.get("attention_mask", torch.ones_like(batch["input_ids"])).bool()
 
 
-def their_arguments(batch: Batch) -> Batch:
-    """The batch under the argument names of transformers."""
-    return {{"language_ids": "langs"}.get(name, name): value for name, value in batch.items()}
+def their_arguments(batch: Batch, theirs: Any) -> Batch:
+    """The batch under the argument names of transformers.
+
+    A decoder that is to attend both ways is given a mask for each pair of pieces, added to the scores.
+    """
+    arguments = {{"language_ids": "langs"}.get(name, name): value for name, value in batch.items()}
+    if theirs.config.model_type == "gpt2" and getattr(theirs.config, "bidirectional", True):
+        seen = kept(batch)[:, None, None, :].expand(-1, 1, batch["input_ids"].shape[1], -1)
+        lowest = torch.finfo(theirs.dtype).min
+        arguments["attention_mask"] = torch.zeros(seen.shape, dtype=theirs.dtype).masked_fill(~seen, lowest)
+    return arguments
+
+
+def drop(config: EncoderConfig, probability: float) -> EncoderConfig:
+    """The configuration with this probability of all dropout."""
+    own = {} if config.embeddings.dropout is None else {"embeddings.dropout": probability}
+    both = {"hidden_dropout": probability, "attention.dropout": probability}
+    return config.with_fields(both | own)

@@ -26,7 +26,7 @@ def state_error(ours: Encoder, theirs: Any, batch: Batch) -> float:
     """
     with torch.no_grad():
         got = ours.hidden_states(**batch)
-        out = theirs(**their_arguments(batch), output_hidden_states=True)
+        out = theirs(**their_arguments(batch, theirs), output_hidden_states=True)
         last = ours(**batch)
     expected = [*out.hidden_states[:-1], out.last_hidden_state]  # none are recorded if there are no layers
     assert len(got) == len(expected) == len(ours.applied_layers) + 1
@@ -57,8 +57,12 @@ def batches(ours: Encoder) -> Batches:
 def activations(family: str) -> list[dict[str, Any]]:
     """The settings, of two layers, with each activation that the family's configuration allows."""
     table = FAMILIES[family]
-    key, layers = table.config_keys["activation"], table.their_key("num_layers")
-    return [] if isinstance(key, Key) else [{key: name, layers: 2} for name in ACTIVATIONS]
+    if isinstance(table.config_keys.get("activation"), Key):
+        return []
+    few = {table.their_key("num_layers"): 2}
+    gated = [{"feed_forward_proj": f"gated-{name}"} for name in ACTIVATIONS] if table.split_keys else []
+    plain = [{table.their_key("activation"): name} for name in ACTIVATIONS]
+    return [settings | few for settings in plain + gated]
 
 
 def gradients(model: Any, arguments: Batch, places: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -76,14 +80,16 @@ def gradient_errors(family: str, dropout: float) -> dict[str, tuple[float, float
     In training mode, with ``dropout``; relative to the greatest element of the gradient if that exceeds 1.
     """
     table = FAMILIES[family]
-    settings = {table.their_key(name): dropout for name in ("hidden_dropout", "attention.dropout")}
+    places = ("hidden_dropout", "attention.dropout", "embeddings.dropout")
+    settings = {table.their_key(name): dropout for name in places if name in table.config_keys}
     theirs = their_model(family, **settings).train()
     ours = as_ours(theirs).train()
     batch = batch_for(ours.config)
     # The table of names renames gradients as it renames weights.
     got = export_tensors(table, gradients(ours, batch, kept(batch)))
-    single = gradients(theirs, their_arguments(batch), kept(batch))
-    exact = gradients(copy.deepcopy(theirs).double(), their_arguments(batch), kept(batch))
+    single = gradients(theirs, their_arguments(batch, theirs), kept(batch))
+    double = copy.deepcopy(theirs).double()
+    exact = gradients(double, their_arguments(batch, double), kept(batch))
     assert got.keys() == single.keys() == exact.keys()
     errors = {}
     for name, expected in exact.items():
@@ -99,8 +105,9 @@ def half_errors(family: str) -> tuple[float, float]:
     ours = as_ours(theirs)
     batch = batch_for(ours.config)
     with torch.no_grad():
-        exact = theirs(**their_arguments(batch)).last_hidden_state
-        half = theirs.bfloat16()(**their_arguments(batch)).last_hidden_state
+        exact = theirs(**their_arguments(batch, theirs)).last_hidden_state
+        theirs.bfloat16()
+        half = theirs(**their_arguments(batch, theirs)).last_hidden_state
         own = ours.bfloat16()(**batch)
     assert own.dtype == torch.bfloat16
     error, bound = (float((x.float() - exact)[kept(batch)].square().mean().sqrt()) for x in (own, half))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from encoder_cases import Batch, batch_for, each_family, kept, our_config, our_encoder
+from encoder_cases import Batch, batch_for, drop, each_family, kept, our_config, our_encoder
 from torch.export import Dim
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -20,7 +20,7 @@ def _shallow(family: str, dropout: float) -> EncoderConfig:
     config = our_config(family)
     layers = 2 if config.rotary.global_every > 1 else config.sharing.num_groups or 1
     fewest = {"sharing.layers_per_group": 1, "num_layers": layers}
-    return config.with_fields(fewest | {"hidden_dropout": dropout, "attention.dropout": dropout})
+    return drop(config.with_fields(fewest), dropout)
 
 
 @each_family
@@ -80,7 +80,7 @@ def _step(encoder: Encoder, batch: Batch) -> tuple[list[torch.Tensor], int]:
 def test_activation_checkpointing(family: str) -> None:
     """The same gradients, bit for bit and with dropout, in less memory."""
     encoder = our_encoder(family)
-    encoder = Encoder(encoder.config.with_fields({"hidden_dropout": 0.2, "attention.dropout": 0.2}))
+    encoder = Encoder(drop(encoder.config, 0.2))
     batch = batch_for(encoder.config)
     expected, memory = _step(encoder, batch)
     encoder.checkpoint_activations()
@@ -117,7 +117,7 @@ class _MaskCopies(TorchDispatchMode):
 def test_the_mask_is_not_copied(family: str, dropout: float) -> None:
     """The mask is never expanded to (batch, heads, length, length), forward or backward."""
     encoder = our_encoder(family)
-    encoder = Encoder(encoder.config.with_fields({"hidden_dropout": dropout, "attention.dropout": dropout}))
+    encoder = Encoder(drop(encoder.config, dropout))
     batch = batch_for(encoder.config)
     with _MaskCopies(batch["attention_mask"], 4 * encoder.config.num_heads * 23 * 23) as copies:
         hidden = encoder(**batch)

@@ -6,7 +6,7 @@ import re
 
 import pytest
 import torch
-from encoder_cases import PAD, batch_for, each_family, kept, our_encoder
+from encoder_cases import PAD, batch_for, drop, each_family, kept, our_encoder
 
 from pybert_crf.encoders import Encoder
 
@@ -65,7 +65,7 @@ def test_empty_inputs(family: str) -> None:
 @each_family
 def test_training_is_repeatable_and_drops(family: str) -> None:
     encoder = our_encoder(family)
-    encoder = Encoder(encoder.config.with_fields({"hidden_dropout": 0.1, "attention.dropout": 0.1}))
+    encoder = Encoder(drop(encoder.config, 0.1))
     batch = batch_for(encoder.config)
     torch.manual_seed(1)
     first = encoder(**batch)
@@ -100,7 +100,7 @@ def test_initial_weights(family: str) -> None:
         else:
             assert 0.015 < float(parameter.std()) < 0.025, name
             assert abs(float(parameter.mean())) < 0.005, name
-    assert not encoder.embeddings.word.weight[PAD].any()
+    assert encoder.embeddings.word.weight[PAD].any() == encoder.config.embeddings.train_padding
     assert encoder.embeddings.word.weight[PAD + 1].any()
 
 

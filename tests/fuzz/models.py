@@ -22,6 +22,13 @@ SIZES: dict[str, Any] = {
     "embeddings.num_languages": 2,
 }
 
+# Of families that have these.
+OWN_SIZES: dict[str, Any] = {
+    "attention.head_size": 2,
+    "relative_bias.buckets": 8,
+    "relative_bias.max_distance": 6,
+}
+
 
 def configurations() -> list[dict[str, Any]]:
     """The content of ``config.json`` for a tiny encoder of each family, every key that is read given."""
@@ -30,11 +37,14 @@ def configurations() -> list[dict[str, Any]]:
 
 def _configuration(family: Any) -> dict[str, Any]:
     defaults = EncoderConfig.from_fields(SIZES | {"model_type": family.model_type}).to_fields()
-    ours = defaults | dict(family.defaults) | SIZES
-    ours["pad_id"] = min(ours["pad_id"], ours["vocab_size"] - 1)  # ModernBERT's default is 50283
+    ours = defaults | dict(family.defaults) | SIZES | OWN_SIZES
+    if ours["pad_id"] is not None:
+        ours["pad_id"] = min(ours["pad_id"], ours["vocab_size"] - 1)  # ModernBERT's default is 50283
     values: dict[str, Any] = {"model_type": family.model_type}
     for name, key in family.config_keys.items():
         values[family.their_key(name)] = key.write(ours[name]) if isinstance(key, Key) else ours[name]
+    for split in family.split_keys:
+        values[split.name] = split.write({name: ours[name] for name in split.fields})
     return values
 
 

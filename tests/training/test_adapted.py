@@ -20,7 +20,7 @@ from pybert_crf.text.tokenizer import UnitTokenizer
 
 sys.path.append(str(Path(__file__).parents[1] / "encoders"))
 
-from adapter_cases import CASES, DECODERS, each_type, kind_of, their_model, write_their, write_tokenizer
+from adapter_cases import CASES, DECODERS, OURS, kind_of, their_model, write_their, write_tokenizer
 
 Make = Callable[..., TrainOptions]
 
@@ -33,7 +33,7 @@ def start(directory: Path, name: str, corpus: Path) -> Path:
     return directory
 
 
-@each_type
+@pytest.mark.parametrize("name", [*CASES, *OURS])
 def test_training(name: str, options: Make, corpus: Path, tmp_path: Path) -> None:
     directory = start(tmp_path / "start", name, corpus)
     result = train(options(model=str(directory), epochs=1, learning_rate=2e-3, batch_tokens=512))
@@ -115,7 +115,7 @@ def test_a_new_encoder_attends_both_ways(options: Make) -> None:
     assert options(model="tiny", attention="both").bidirectional
 
 
-@pytest.mark.parametrize("name", ["gpt2", "t5"])
+@pytest.mark.parametrize("name", ["openai-gpt", "bart", "gpt2", "t5"])
 def test_a_saved_tagger_is_strict(name: str, corpus: Path, tmp_path: Path) -> None:
     tagger = small_tagger(name, corpus, tmp_path)
     tagger.save_pretrained(tmp_path / "saved")
@@ -135,7 +135,7 @@ def test_a_saved_tagger_is_strict(name: str, corpus: Path, tmp_path: Path) -> No
 
 
 def test_a_saved_tagger_says_what_it_needs(corpus: Path, tmp_path: Path) -> None:
-    small_tagger("gpt2", corpus, tmp_path).save_pretrained(tmp_path / "saved")
+    small_tagger("openai-gpt", corpus, tmp_path).save_pretrained(tmp_path / "saved")
     code = (
         "import sys; sys.modules['transformers'] = None\n"
         "from pybert_crf import Tagger\n"
@@ -148,7 +148,7 @@ def test_a_saved_tagger_says_what_it_needs(corpus: Path, tmp_path: Path) -> None
     assert "pip install 'pybert-crf[transformers]'" in done.stdout
 
 
-@pytest.mark.parametrize("name", DECODERS)
+@pytest.mark.parametrize("name", [*DECODERS, "gpt2", "t5"])
 def test_long_texts_are_read_in_windows(name: str, corpus: Path, tmp_path: Path) -> None:
     tagger = small_tagger(name, corpus, tmp_path)
     lengths: list[int] = []
@@ -173,4 +173,4 @@ def small_tagger(name: str, corpus: Path, directory: Path) -> Tagger:
 
 
 def test_every_type_has_a_kind_of_tokenizer() -> None:
-    assert {kind_of(name) for name in CASES} == {"bytes", "first", "last", "both"}
+    assert {kind_of(name) for name in (*CASES, *OURS)} == {"bytes", "first", "last", "both"}

@@ -22,7 +22,7 @@ from pybert_crf.encoders.checkpoint import (
 )
 from pybert_crf.encoders.config.checks import MAX_LAYERS
 from pybert_crf.encoders.encoder import Encoder
-from pybert_crf.encoders.families import FAMILIES
+from pybert_crf.encoders.families import FAMILIES, family_of
 from pybert_crf.reading import quoted
 
 AnyEncoder: TypeAlias = Encoder | AdaptedEncoder
@@ -86,6 +86,8 @@ def _load_whole(
 ) -> tuple[AnyEncoder, dict[str, Tensor]]:
     if not is_adapted(values):
         config = config_from_json(values)
+        if bidirectional is not None and family_of(config.model_type).is_decoder:
+            config = config.with_fields({"attention.causal": not bidirectional})
         tensors = read_tensors(directory)
         return Encoder.from_checkpoint(config, tensors, dtype=dtype), tensors
     tensors = read_adapted(directory, values)

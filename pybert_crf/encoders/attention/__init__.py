@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from torch import nn
 
+from pybert_crf.encoders.attention.biased import BiasedAttention, PositionBiases
 from pybert_crf.encoders.attention.block_sparse import BlockSparseAttention
 from pybert_crf.encoders.attention.dense import DenseAttention, PaddingMask
 from pybert_crf.encoders.attention.disentangled import DisentangledAttention, RelativePositions
@@ -26,6 +27,7 @@ class AttentionKind(NamedTuple):
 
 ATTENTIONS = {
     "dense": AttentionKind(PaddingMask, DenseAttention),
+    "biased": AttentionKind(PositionBiases, BiasedAttention),
     "disentangled": AttentionKind(RelativePositions, DisentangledAttention),
     "block_sparse": AttentionKind(PaddingMask, BlockSparseAttention),
     "rotary": AttentionKind(RotaryPositions, RotaryAttention),

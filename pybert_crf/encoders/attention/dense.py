@@ -1,9 +1,11 @@
-"""Dense attention, used by most families: every position attends to every other.
+"""Dense attention, used by most families: every position attends to every other, or to those before it.
 
-Shapes: B sequences of L pieces, D = ``hidden_size``, H heads of d = D / H.
+Shapes: B sequences of L pieces, D = ``hidden_size``, H heads of d units (d = D / H unless configured).
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -15,13 +17,19 @@ from pybert_crf.encoders.linear import Linear
 
 
 class PaddingMask(nn.Module):
-    """The context of dense attention: a mask that hides the padding from every position."""
+    """The context of dense attention: a mask that hides the padding, and what follows if causal."""
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
+        self.causal = config.attention.causal
 
     def forward(self, embedded: Tensor, attention_mask: Tensor | None) -> Tensor | None:
-        return broadcastable_mask(attention_mask)
+        mask = broadcastable_mask(attention_mask)
+        if not self.causal:
+            return mask
+        length = embedded.shape[1]
+        triangle = torch.ones(1, 1, length, length, dtype=torch.bool, device=embedded.device).tril()
+        return triangle if mask is None else mask & triangle
 
 
 class DenseAttention(nn.Module):
@@ -29,35 +37,56 @@ class DenseAttention(nn.Module):
 
     def __init__(self, config: EncoderConfig, number: int) -> None:
         super().__init__()
-        self.num_heads = config.num_heads
-        self.attention_dropout = config.attention.dropout
+        options = config.attention
+        self.num_heads, self.head_size = config.num_heads, config.head_size
+        self.attention_dropout = options.dropout
+        self.scale = config.head_size**-0.5 if options.scaled else 1.0
+        if options.scale_by_layer:
+            self.scale /= number + 1
+        inner = config.num_heads * config.head_size
         # One product instead of three.
-        self.qkv = Linear(config.hidden_size, 3 * config.hidden_size, bias=config.attention.query_bias)
-        self.out = Linear(config.hidden_size, config.hidden_size, bias=config.attention.output_bias)
+        self.qkv = Linear(config.hidden_size, 3 * inner, bias=options.query_bias)
+        self.out = Linear(inner, config.hidden_size, bias=options.output_bias)
 
-    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        B, L, D = x.shape
-        qkv = self.qkv(x).view(B, L, 3, self.num_heads, D // self.num_heads)
+    def forward(self, x: Tensor, context: Any) -> Tensor:
+        B, L, _ = x.shape
+        qkv = self.qkv(x).view(B, L, 3, self.num_heads, self.head_size)
         query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind()  # each (B, H, L, d)
-        x = self.attend(query, key, value, mask)
-        mixed: Tensor = self.out(x.transpose(1, 2).reshape(B, L, D))
+        x = self.attend(query, key, value, context)
+        mixed: Tensor = self.out(x.transpose(1, 2).reshape(B, L, self.num_heads * self.head_size))
         return mixed
 
-    def attend(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
-        """Return the attended values, (B, H, L, d); queries, keys and values have the same shape."""
-        return attend(query, key, value, mask, self.attention_dropout if self.training else 0.0)
+    def attend(self, query: Tensor, key: Tensor, value: Tensor, context: Any) -> Tensor:
+        """Return the attended values, (B, H, L, d); queries, keys and values have the same shape.
+
+        ``context`` is that of the kind of attention: here the mask.
+        """
+        return attend(
+            query, key, value, context, self.attention_dropout if self.training else 0.0, self.scale
+        )
 
 
-def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, probability: float) -> Tensor:
+def attend(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None,
+    probability: float,
+    scale: float | None = None,
+) -> Tensor:
     """Attend from (B, H, L, d) queries to the keys and values where ``mask`` is true.
 
-    ``mask`` is bool, (B, 1, 1 or L, L); one of floating point is added to the scores instead.
-    ``probability`` is the dropout probability of the attention weights. With dropout torch has no fused
-    kernel for the CPU, and its unfused one takes 1.5 times as long as this: it draws more random numbers.
+    ``mask`` is bool, (B, 1, 1 or L, L); one of floating point is added to the scores instead. The scores are
+    products times ``scale``, by default 1 / √d. ``probability`` is the dropout probability of the attention
+    weights. With dropout torch has no fused kernel for the CPU, and its unfused one takes 1.5 times as long
+    as this: it draws more random numbers.
     """
     if query.device.type != "cpu" or probability == 0.0:
-        return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=probability)
-    scores = (query * query.shape[-1] ** -0.5) @ key.transpose(2, 3)  # (B, H, L, L)
+        return F.scaled_dot_product_attention(
+            query, key, value, attn_mask=mask, dropout_p=probability, scale=scale
+        )
+    scale = query.shape[-1] ** -0.5 if scale is None else scale
+    scores = (query * scale) @ key.transpose(2, 3)  # (B, H, L, L)
     if mask is not None:
         scores = scores + (mask if mask.is_floating_point() else additive_mask(mask, scores.dtype))
     return dropout(scores.softmax(-1), probability) @ value

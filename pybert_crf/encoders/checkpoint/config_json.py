@@ -63,7 +63,10 @@ def check_supported(supported: Mapping[str, tuple[object, ...]], values: Mapping
 def _in_their_words(family: Family, message: str) -> str:
     """Return a message about a field of ``EncoderConfig``, its first word, with the key of config.json."""
     name, _, rest = message.partition(" ")
-    return f"{family.their_key(name)} {rest}" if name in family.config_keys else message
+    try:
+        return f"{family.their_key(name)} {rest}"
+    except KeyError:
+        return message
 
 
 def _fields(family: Family, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -74,10 +77,14 @@ def _fields(family: Family, values: Mapping[str, Any]) -> dict[str, Any]:
         if their_key in values:
             value = values[their_key]
             fields[name] = key.read(value) if isinstance(key, Key) else value
+    for split in family.split_keys:
+        if split.name in values:
+            fields |= split.read(values[split.name])
     missing = [family.their_key(name) for name in SIZES if name not in fields and name not in family.derived]
     if missing:
         raise ConfigError(f"config.json lacks {', '.join(missing)}")
-    return fields | {name: derive(fields) for name, derive in family.derived.items()}
+    unknown = {name: derive for name, derive in family.derived.items() if fields.get(name) is None}
+    return fields | {name: derive(fields) for name, derive in unknown.items()}
 
 
 def config_to_json(config: EncoderConfig) -> dict[str, Any]:
@@ -88,10 +95,13 @@ def config_to_json(config: EncoderConfig) -> dict[str, Any]:
     family = family_of(config.model_type)
     ours = config.to_fields()
     values: dict[str, Any] = {"model_type": family.model_type, "architectures": [family.architecture]}
+    values |= family.written
     try:
         for name, key in family.config_keys.items():
             value = ours[name]
             values[family.their_key(name)] = key.write(value) if isinstance(key, Key) else value
+        for split in family.split_keys:
+            values[split.name] = split.write({name: ours[name] for name in split.fields})
     except ValueError as error:
         raise ConfigError(f"no {family.model_type} encoder: {error}") from error
     read = config_from_json(values).to_fields()

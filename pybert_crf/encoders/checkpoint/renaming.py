@@ -92,7 +92,7 @@ def export_tensors(family: Family, tensors: Mapping[str, Tensor]) -> dict[str, T
     for name, ours in tensors.items():
         rename, names = family.their_names(name)
         for their_name, part in zip(names, rename.split(ours.detach()), strict=True):
-            exported[their_name] = part.clone()
+            exported[their_name] = part.clone(memory_format=torch.contiguous_format)
     return exported
 
 
@@ -106,7 +106,16 @@ def _body(family: Family, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if name in plain:
             raise CheckpointError(f"{name} is present twice, under two names ({full_name} is one)")
         plain[name] = tensor
+    for name, other in family.copies.items():
+        if name in plain and not _is_same(plain.setdefault(other, plain[name]), plain[name]):
+            raise CheckpointError(f"{name} and {other} differ, but should be the same tensor")
+        plain.pop(name, None)
     for name, heads_name in family.tied.items():
         if name not in plain and heads_name in tensors:
             plain[name] = tensors[heads_name]
     return plain
+
+
+def _is_same(first: Tensor, second: Tensor) -> bool:
+    """Whether two tensors have the same type, shape and elements."""
+    return first is second or (first.dtype == second.dtype and torch.equal(first, second))

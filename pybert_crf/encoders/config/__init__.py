@@ -11,6 +11,7 @@ from pybert_crf.encoders.config.groups import (
     EmbeddingsConfig,
     FeedForwardConfig,
     NormsConfig,
+    RelativeBiasConfig,
     RotaryConfig,
     SharingConfig,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "EncoderConfig",
     "FeedForwardConfig",
     "NormsConfig",
+    "RelativeBiasConfig",
     "RotaryConfig",
     "SharingConfig",
 ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from pybert_crf.encoders.activations import ACTIVATIONS
-from pybert_crf.encoders.config.checks import MAX_LAYERS, MAX_POSITIONS, MAX_STD, Checked
+from pybert_crf.encoders.config.checks import MAX_LAYERS, MAX_POSITIONS, MAX_SIZE, MAX_STD, Checked
 from pybert_crf.encoders.config.groups import (
     AttentionConfig,
     BlockSparseConfig,
@@ -16,6 +16,7 @@ from pybert_crf.encoders.config.groups import (
     EmbeddingsConfig,
     FeedForwardConfig,
     NormsConfig,
+    RelativeBiasConfig,
     RotaryConfig,
     SharingConfig,
 )
@@ -50,6 +51,7 @@ class EncoderConfig(Checked):
     embeddings: EmbeddingsConfig = field(default_factory=EmbeddingsConfig)
     norms: NormsConfig = field(default_factory=NormsConfig)
     attention: AttentionConfig = field(default_factory=AttentionConfig)
+    relative_bias: RelativeBiasConfig = field(default_factory=RelativeBiasConfig)
     disentangled: DisentangledConfig = field(default_factory=DisentangledConfig)
     block_sparse: BlockSparseConfig = field(default_factory=BlockSparseConfig)
     rotary: RotaryConfig = field(default_factory=RotaryConfig)
@@ -67,18 +69,29 @@ class EncoderConfig(Checked):
         for name, kind in GROUPS.items():
             if not isinstance(getattr(self, name), kind):
                 raise TypeError(f"{name} must be {kind.__name__}, got {quoted(getattr(self, name))}")
-        if self.hidden_size % self.num_heads:
-            raise ValueError(f"hidden_size {self.hidden_size} is not divisible by num_heads {self.num_heads}")
-        if self.attention.kind == "rotary" and self.head_size % 2:
-            raise ValueError(f"rotary attention needs an even width of heads, not {self.head_size}")
+        self._check_heads()
         self._check_padding()
         self._check_distances()
         self._check_convolution()
         if self.embeddings.size == 0:
             object.__setattr__(self, "embeddings", replace(self.embeddings, size=self.hidden_size))
 
+    def _check_heads(self) -> None:
+        if not self.attention.head_size and self.hidden_size % self.num_heads:
+            raise ValueError(f"hidden_size {self.hidden_size} is not divisible by num_heads {self.num_heads}")
+        if self.num_heads * self.head_size > MAX_SIZE:
+            raise ValueError(f"num_heads times attention.head_size must be at most {MAX_SIZE}")
+        if self.attention.kind == "rotary" and self.head_size % 2:
+            raise ValueError(f"rotary attention needs an even width of heads, not {self.head_size}")
+        own, usual = self.attention, AttentionConfig()
+        for name in ("head_size", "scaled", "scale_by_layer", "causal"):
+            if own.kind not in ("dense", "biased") and getattr(own, name) != getattr(usual, name):
+                raise ValueError(f"attention.{name} needs dense or biased attention, not {own.kind}")
+
     def _check_padding(self) -> None:
-        if self.pad_id is not None:
+        if self.embeddings.train_padding and self.pad_id is not None:  # no use is made of it
+            self.check_integers("pad_id", at_least=-MAX_SIZE)
+        elif self.pad_id is not None:
             self.check_integers("pad_id", at_least=0)
             if self.pad_id >= self.vocab_size:
                 raise ValueError(f"pad_id {self.pad_id} is outside a vocabulary of {self.vocab_size} pieces")
@@ -120,7 +133,12 @@ class EncoderConfig(Checked):
     @property
     def head_size(self) -> int:
         """Width of one attention head."""
-        return self.hidden_size // self.num_heads
+        return self.attention.head_size or self.hidden_size // self.num_heads
+
+    @property
+    def bidirectional(self) -> bool:
+        """Whether every piece sees the whole text."""
+        return not self.attention.causal
 
     @classmethod
     def from_size(cls, size: str, *, vocab_size: int, pad_id: int | None = 0) -> EncoderConfig:
@@ -159,6 +177,7 @@ GROUPS: dict[str, type[Any]] = {
         EmbeddingsConfig,
         NormsConfig,
         AttentionConfig,
+        RelativeBiasConfig,
         DisentangledConfig,
         BlockSparseConfig,
         RotaryConfig,

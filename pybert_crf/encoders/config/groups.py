@@ -23,10 +23,14 @@ from pybert_crf.reading import quoted
 POSITIONS = ("learned", "after_padding", "sinusoidal", "none")
 
 # Kinds of attention; their modules are listed in encoders/attention/__init__.py.
-ATTENTION_KINDS = ("dense", "disentangled", "block_sparse", "rotary")
+ATTENTION_KINDS = ("dense", "biased", "disentangled", "block_sparse", "rotary")
 
 # Dropout after attention: `hidden_dropout`, that of the attention weights, or none.
 OUTPUT_DROPOUTS = ("hidden", "attention", "none")
+
+# Normalisations. "layer": to mean 0 and variance 1 (Ba et al., 2016). "rms": to a mean square of 1, without
+# bias (Zhang and Sennrich, 2019).
+NORM_KINDS = ("layer", "rms")
 
 # Position terms of the attention scores (He et al., 2021): content to position ("c2p", the query's content
 # and the key's distance) and position to content ("p2c", the key's content and the query's distance).
@@ -41,6 +45,7 @@ class EmbeddingsConfig(Checked):
 
     size: int = 0  # width of the embeddings; 0: hidden_size
     init_std: float | None = None  # None: that of all weights
+    train_padding: bool = False  # the padding's row of the word embeddings is like any other
     positions: str = "learned"  # one of POSITIONS
     num_segments: int = 2  # number of values of token_type_ids; 0: no segment embeddings
     segments_are_words: bool = False  # look token_type_ids up in the word embeddings (XLM)
@@ -84,12 +89,33 @@ class AttentionConfig(Checked):
     query_bias: bool = True  # false: no bias in the projections of queries, keys and values
     output_bias: bool = True  # of the projection of the attended values
     qkv_by_head: bool = False  # order of the projection's rows: query, key, value of the first head, …
+    head_size: int = 0  # width of one head; 0: hidden_size / num_heads
+    scaled: bool = True  # divide the scores by the square root of the heads' width
+    scale_by_layer: bool = False  # divide the scores of layer i by i, from 1
+    causal: bool = False  # each piece attends only to itself and those before it
 
     def __post_init__(self) -> None:
         self.check_switches()
         self.check_choice("kind", ATTENTION_KINDS)
         self.check_choice("output_dropout", OUTPUT_DROPOUTS)
         self.check_number("dropout", 0.0, 1.0)
+        self.check_integers("head_size", at_least=0)
+
+
+@dataclass(frozen=True)
+class RelativeBiasConfig(Checked):
+    """Options of biased attention (encoders/attention/biased.py)."""
+
+    group = "relative_bias."
+
+    buckets: int = 32  # of distances: half of them for each direction
+    max_distance: int = 128  # longer distances are in the bucket of this one
+    shared: bool = True  # all layers have the same biases
+
+    def __post_init__(self) -> None:
+        self.check_switches()
+        self.check_integers("buckets", at_least=4, at_most=MAX_POSITIONS)
+        self.check_integers("max_distance", at_least=self.buckets // 4 + 1)
 
 
 @dataclass(frozen=True)
@@ -156,7 +182,8 @@ class FeedForwardConfig(Checked):
 
     gated: bool = False  # multiply the activation by a second projection (Shazeer, 2020, "GLU variants")
     bias: bool = True
-    drop_inside: bool = False  # hidden_dropout before the second linear map, not after it
+    drop_inside: bool = False  # hidden_dropout before the second linear map
+    drop_output: bool = True  # hidden_dropout after it
 
     def __post_init__(self) -> None:
         self.check_switches()
@@ -168,13 +195,16 @@ class NormsConfig(Checked):
 
     group = "norms."
 
+    kind: str = "layer"  # one of NORM_KINDS
     eps: float = 1e-12
     first: bool = False  # before attention and feed-forward, not after them
-    bias: bool = True
+    bias: bool = True  # of "layer"
     skip_first: bool = False  # no normalisation before the first attention, as the embeddings have one
+    drop_last: bool = False  # hidden_dropout after the last one, if `first`
 
     def __post_init__(self) -> None:
         self.check_switches()
+        self.check_choice("kind", NORM_KINDS)
         self.check_number("eps", 1e-30, MAX_STD)  # of equal numbers the variance is 0
 
 

@@ -8,13 +8,15 @@ from pybert_crf.encoders.families.big_bird import BIG_BIRD
 from pybert_crf.encoders.families.deberta import DEBERTA, DEBERTA_V2
 from pybert_crf.encoders.families.distilbert import DISTILBERT
 from pybert_crf.encoders.families.electra import ELECTRA
-from pybert_crf.encoders.families.family import Family, Key, MlmHead, Rename
+from pybert_crf.encoders.families.family import Family, Key, MlmHead, Rename, SplitKey
+from pybert_crf.encoders.families.gpt2 import GPT2
 from pybert_crf.encoders.families.modernbert import MODERNBERT
 from pybert_crf.encoders.families.roberta import ROBERTA, XLM_ROBERTA, XLM_ROBERTA_XL
+from pybert_crf.encoders.families.t5 import MT5, T5, UMT5
 from pybert_crf.encoders.families.xlm import XLM
 from pybert_crf.reading import quoted
 
-__all__ = ["FAMILIES", "Family", "Key", "MlmHead", "Rename", "family_of"]
+__all__ = ["FAMILIES", "Family", "Key", "MlmHead", "Rename", "SplitKey", "family_of"]
 
 FAMILIES = {
     family.model_type: family
@@ -32,6 +34,10 @@ FAMILIES = {
         DEBERTA_V2,
         BIG_BIRD,
         MODERNBERT,
+        T5,
+        MT5,
+        UMT5,
+        GPT2,
     )
 }
 

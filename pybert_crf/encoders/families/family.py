@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -24,6 +24,7 @@ class Rename:
 
     ours: str
     theirs: tuple[str, ...]
+    transposed: ClassVar[bool] = False  # whether their weights are (inputs, outputs)
 
     def their_names(self, name: str) -> list[str] | None:
         """Return the checkpoint's names of our parameter ``name``; None if this rule does not apply to it."""
@@ -40,6 +41,18 @@ class Rename:
     def join(self, theirs: list[Tensor]) -> Tensor:
         """Concatenate their tensors into ours (a copy)."""
         return torch.cat(theirs)
+
+
+class Transposed(Rename):
+    """A linear map whose checkpoints have (inputs, outputs), the transpose of ours (GPT-2's ``Conv1D``)."""
+
+    transposed = True
+
+    def split(self, ours: Tensor) -> tuple[Tensor, ...]:
+        return tuple(part.mT if part.ndim == 2 else part for part in super().split(ours))
+
+    def join(self, theirs: list[Tensor]) -> Tensor:
+        return super().join([part.mT if part.ndim == 2 else part for part in theirs]).contiguous()
 
 
 @dataclass(frozen=True)
@@ -63,6 +76,20 @@ class Key:
             if our_value == ours:
                 return their_value
         raise ValueError(f"{self.name} has no value for {ours!r}")
+
+
+@dataclass(frozen=True)
+class SplitKey:
+    """A key of config.json whose value gives several of our ``fields``.
+
+    ``read`` maps it to their values by name, ``write`` in reverse; both raise ``ValueError`` for a value that
+    has no counterpart.
+    """
+
+    name: str
+    fields: tuple[str, ...]
+    read: Callable[[object], Mapping[str, object]]
+    write: Callable[[Mapping[str, object]], object]
 
 
 # Names in checkpoints converted from TensorFlow.
@@ -127,7 +154,11 @@ class Family:
     constants: Mapping[str, object] = field(default_factory=dict)
     """Our field → its value in this family."""
     derived: Mapping[str, Callable[[Mapping[str, object]], object]] = field(default_factory=dict)
-    """Our field → its value, given the other fields."""
+    """Our field → its value, given the other fields, if it has no key or the key is absent or null."""
+    split_keys: tuple[SplitKey, ...] = ()
+    """Keys that give several fields."""
+    written: Mapping[str, object] = field(default_factory=dict)
+    """Their key → the value that it always gets; it is not read."""
     defaults: Mapping[str, object] = field(default_factory=dict)
     """Our field → its value if the key is absent."""
     old_keys: Mapping[str, str] = field(default_factory=dict)
@@ -138,11 +169,23 @@ class Family:
     """Their key → the values that we implement, the default first."""
     tied: Mapping[str, str] = field(default_factory=dict)
     """Their name of a tensor → that of the head's tensor (with its prefix) which may be its only copy."""
+    copies: Mapping[str, str] = field(default_factory=dict)
+    """Their name of a tensor → that of the same tensor; checkpoints have one of them, or both and equal."""
     idle: tuple[str, ...] = ()
     """Their names of tensors that some checkpoints contain although the configuration does not use them."""
     old_suffixes: Mapping[str, str] = field(default_factory=lambda: OLD_SUFFIXES)
     """Other suffixes of tensors' names → the current ones."""
     mlm_head: MlmHead | None = None  # the head that pretraining trains
+
+    @property
+    def is_decoder(self) -> bool:
+        """Whether its encoders may be causal, as they were trained."""
+        return "attention.causal" in self.config_keys
+
+    @property
+    def has_decoder(self) -> bool:
+        """Whether its checkpoints may have a decoder beside the encoder."""
+        return "decoder.*" in self.heads
 
     def current_name(self, name: str) -> str:
         """Return the current name, without the prefix, of a tensor that a checkpoint calls ``name``."""
@@ -152,7 +195,10 @@ class Family:
         return name.removeprefix(self.prefix)
 
     def their_key(self, name: str) -> str:
-        """Return the key of config.json that holds our field ``name``."""
+        """Return the key of config.json that holds our field ``name``; ``KeyError`` if there is none."""
+        for split in self.split_keys:
+            if name in split.fields:
+                return split.name
         key = self.config_keys[name]
         return key if isinstance(key, str) else key.name
 

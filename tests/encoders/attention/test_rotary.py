@@ -12,7 +12,7 @@ from encoder_cases import VOCAB, as_ours, batch_for, kept, our_config, our_encod
 from parity import state_error
 from torch.nn.functional import pad
 
-from pybert_crf.encoders import ConfigError, Encoder, MaskedLM, config_from_json, config_to_json, transformer
+from pybert_crf.encoders import ConfigError, Encoder, MaskedLM, config_from_json, config_to_json, feed_forward
 from pybert_crf.encoders.attention import heads, rotary
 from pybert_crf.encoders.attention.dense import attend
 from pybert_crf.encoders.attention.heads import Heads, Room, angles_of, turn, turned_heads
@@ -132,9 +132,9 @@ def test_parts(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with torch.no_grad():
         whole = encoder(**batch)
         calls = []
-        encoder.layers[1].feed_forward.up.register_forward_hook(lambda *_: calls.append(1))
-        monkeypatch.setattr(transformer, "_LARGE", 1)
-        monkeypatch.setattr(transformer, "_PART", 10)
+        encoder.layers[1].feed_forward.down.register_forward_hook(lambda *_: calls.append(1))
+        monkeypatch.setattr(feed_forward, "_LARGE", 1)
+        monkeypatch.setattr(feed_forward, "_PART", 10)
         monkeypatch.setattr(rotary, "PART", 10)
         monkeypatch.setattr(heads, "PART", 10)
         torch.testing.assert_close(encoder(**batch), whole, rtol=0, atol=1e-5)
