@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pybert_crf.annotator import BATCH_TOKENS, Annotator
+from pybert_crf.entities import Tagging
 from pybert_crf.reading import listed
 from pybert_crf.text.corpora import Corpus, Habits, converted, read_corpus
 from pybert_crf.text.corpora.habits import UNKNOWN
@@ -15,14 +16,13 @@ from pybert_crf.text.tagging.metrics import Report, evaluate
 from pybert_crf.text.tagging.schemes import OUTSIDE
 
 
-def evaluate_file(
+def open_corpus(
     tagger: Annotator,
     path: str | Path,
-    batch_tokens: int = BATCH_TOKENS,
     habits: Habits = UNKNOWN,
     say: Callable[[str], None] = lambda note: None,
-) -> Report:
-    """Entity metrics of `tagger` on the corpus `path`, of which `habits` are known.
+) -> Corpus:
+    """The corpus `path`, of which `habits` are known, in the scheme of `tagger`.
 
     Args:
         say: is told in one line what was found out about the file.
@@ -37,7 +37,46 @@ def evaluate_file(
         say(note)
     if unknown := unknown_labels(tagger, corpus):
         say(f"{corpus.path}: tags that the tagger does not know, so they cannot be found: {listed(unknown)}")
-    return evaluate_corpus(tagger, corpus, batch_tokens)
+    return corpus
+
+
+def evaluate_file(
+    tagger: Annotator,
+    path: str | Path,
+    batch_tokens: int = BATCH_TOKENS,
+    habits: Habits = UNKNOWN,
+    say: Callable[[str], None] = lambda note: None,
+) -> Report:
+    """Entity metrics of `tagger` on the corpus `path`; arguments and errors as of `open_corpus`."""
+    return evaluate_corpus(tagger, open_corpus(tagger, path, habits, say), batch_tokens)
+
+
+@dataclass(frozen=True)
+class TaggedCorpus:
+    """A corpus, in the tagger's scheme, and what the tagger found in each of its sentences."""
+
+    corpus: Corpus
+    taggings: list[Tagging]
+
+    def report(self, known: frozenset[str] = frozenset()) -> Report:
+        """Entity metrics; with the words that are `known`, also the recall of the others."""
+        predicted = [tagging.tags for tagging in self.taggings]
+        gold = [sentence.tags for sentence in self.corpus.sentences]
+        report = evaluate(gold, predicted, self.corpus.scheme)
+        return replace(report, unseen=_unseen(self.corpus, predicted, known)) if known else report
+
+
+def tag_corpus(
+    tagger: Annotator, corpus: Corpus, batch_tokens: int = BATCH_TOKENS, *, scores: bool
+) -> TaggedCorpus:
+    """Tag `corpus`, whose tags are converted to the tagger's scheme; `scores` as in `Annotator.tag_units`.
+
+    Raises:
+        CorpusError: they cannot be converted; by the line.
+    """
+    corpus = converted(corpus, tagger.scheme)
+    tokens = (sentence.tokens for sentence in corpus.sentences)
+    return TaggedCorpus(corpus, list(tagger.tag_units(tokens, batch_tokens, scores=scores)))
 
 
 def evaluate_corpus(tagger: Annotator, corpus: Corpus, batch_tokens: int = BATCH_TOKENS) -> Report:
@@ -46,11 +85,7 @@ def evaluate_corpus(tagger: Annotator, corpus: Corpus, batch_tokens: int = BATCH
     Raises:
         CorpusError: they cannot be converted; by the line.
     """
-    corpus = converted(corpus, tagger.scheme)
-    tokens = (sentence.tokens for sentence in corpus.sentences)
-    predicted = [tagging.tags for tagging in tagger.tag_units(tokens, batch_tokens, scores=False)]
-    report = evaluate([sentence.tags for sentence in corpus.sentences], predicted, tagger.scheme)
-    return replace(report, unseen=_unseen(corpus, predicted, tagger.words)) if tagger.words else report
+    return tag_corpus(tagger, corpus, batch_tokens, scores=False).report(tagger.words)
 
 
 def _unseen(corpus: Corpus, predicted: Sequence[Sequence[str]], known: frozenset[str]) -> tuple[int, int]:

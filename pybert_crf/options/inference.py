@@ -8,6 +8,7 @@ from typing import ClassVar
 from pybert_crf.options.base import Files, Options
 from pybert_crf.options.corpus import CorpusOptions
 from pybert_crf.options.option import AT_LEAST_1, DTYPES, SHARE, documented, option
+from pybert_crf.options.report import ReportOptions
 
 
 @documented
@@ -49,7 +50,7 @@ class InferenceOptions(Options):
 
 @documented
 @dataclass(frozen=True)
-class EvaluateOptions(InferenceOptions, CorpusOptions):
+class EvaluateOptions(InferenceOptions, CorpusOptions, ReportOptions):
     """The options of ``pybert-crf evaluate``."""
 
     file: str = option(
@@ -65,6 +66,12 @@ class EvaluateOptions(InferenceOptions, CorpusOptions):
         "Also write the figures to this file.",
         "同时把各项指标写入此文件。",
         elsewhere="output output-file output-path metrics-file",
+    )
+    html: str | None = option(
+        None,
+        "Also write a report as one HTML page to this file: errors, calibration, sentences.",
+        "同时把报告写成一个网页，存入此文件：错误、校准、句子。",
+        elsewhere="report page",
     )
 
 

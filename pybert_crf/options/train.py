@@ -9,12 +9,13 @@ from pybert_crf.options.base import Files
 from pybert_crf.options.corpus import CorpusOptions
 from pybert_crf.options.levers import LeverOptions
 from pybert_crf.options.option import ABOVE_0, BELOW_1, DTYPES, FRACTION, documented, option
+from pybert_crf.options.report import ReportOptions
 from pybert_crf.options.run import RunOptions
 
 
 @documented
 @dataclass(frozen=True)
-class TrainOptions(LeverOptions, RunOptions, CorpusOptions):
+class TrainOptions(LeverOptions, RunOptions, CorpusOptions, ReportOptions):
     """The options of `pybert_crf.train`. One file may be given as a string instead of a tuple.
 
     Raises:
@@ -46,8 +47,8 @@ class TrainOptions(LeverOptions, RunOptions, CorpusOptions):
     )
     out: str = option(
         "",
-        "Directory for the tagger, metrics.json and, while training, the last checkpoint.",
-        "存放标注器、metrics.json 和训练中最后检查点的目录。",
+        "Directory for the tagger, metrics.json, report.html and, while training, the last checkpoint.",
+        "存放标注器、metrics.json、report.html 和训练中最后检查点的目录。",
         kw_only=False,
         default_text="required",
         elsewhere="output-dir output output-path save-dir save-path model-dir base-path",

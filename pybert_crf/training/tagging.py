@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pybert_crf.batches import Batch, collate
 from pybert_crf.encoders import AnyEncoder, open_encoder, resolve
-from pybert_crf.evaluation import evaluate_corpus
+from pybert_crf.evaluation import TaggedCorpus, evaluate_corpus, tag_corpus
 from pybert_crf.model import BertCRF
 from pybert_crf.options import TrainOptions
 from pybert_crf.tagger import Tagger
@@ -36,6 +36,7 @@ from pybert_crf.training.levers.lora import lora_base
 from pybert_crf.training.loop import TrainingLoop, build_accelerator
 from pybert_crf.training.mean_loss import mean_loss
 from pybert_crf.training.optimizer import build_optimizer, trained_parameters
+from pybert_crf.training.report import write_report
 from pybert_crf.training.results import tagger_card, write_results
 from pybert_crf.training.start import (
     check_attention,
@@ -143,6 +144,7 @@ class TaggingTask(TrainingLoop[Batch, Report]):
         tagger: Tagger,
     ) -> None:
         self.corpora, self.tagger = corpora, tagger
+        self._tagged: dict[str, TaggedCorpus] = {}  # what the saved tagger found
         self.examples = encode_corpus(corpora.train, tagger)
         self.lever_notes = prepare(tagger, self.examples, options)
         self.base = lora_base(options)
@@ -160,7 +162,7 @@ class TaggingTask(TrainingLoop[Batch, Report]):
 
     def started(self, epoch: int) -> TaggingStarted:
         unknown = unknown_note(self.examples, self.tagger.tokenizer, self.tagger.unit)
-        return TaggingStarted(
+        self._started = TaggingStarted(
             sentences={name: len(corpus.sentences) for name, corpus in self.corpora.parts.items()},
             taken=tuple(note for corpus in self.corpora.parts.values() for note in corpus.notes),
             scheme=self.tagger.scheme,
@@ -177,6 +179,7 @@ class TaggingTask(TrainingLoop[Batch, Report]):
             + self._head_note()
             + self.lever_notes,
         )
+        return self._started
 
     def collate(self, rows: list[int], epoch: int) -> tuple[Batch, int]:
         batch = collate([self.examples[i] for i in rows], self.tagger.layout)
@@ -224,11 +227,22 @@ class TaggingTask(TrainingLoop[Batch, Report]):
 
     def evaluate_saved(self) -> tuple[Report, Report | None]:
         saved = Tagger.from_pretrained(self.out, device=self.accelerator.device)
-        test = self.corpora.test
-        return evaluate_corpus(saved, self.corpora.dev), None if test is None else evaluate_corpus(
-            saved, test
-        )
+        parts = {name: corpus for name, corpus in self.corpora.parts.items() if name != "train"}
+        self._tagged = {name: tag_corpus(saved, corpus, scores=True) for name, corpus in parts.items()}
+        self._saved = saved
+        reports = {name: tagged.report(saved.words) for name, tagged in self._tagged.items()}
+        return reports["dev"], reports.get("test")
 
     def write_results(self, result: Finished[Report]) -> None:
         test = result.test.to_dict() if result.test is not None else None
         write_results(result, tagger_card(result, self.tagger, self.options), self.options, test=test)
+        write_report(
+            result,
+            self._started,
+            self.options,
+            sizes={name: corpus.statistics for name, corpus in self.corpora.parts.items()},
+            content=self._fingerprint["content"],
+            rate_factors=[self.scheduler.lr_lambdas[0](step) for step in range(self.scheduler.last_epoch)],
+            tagger=self._saved,
+            tagged=self._tagged,
+        )
