@@ -14,7 +14,6 @@ import nox
 
 nox.needs_version = ">=2025.5.1"
 nox.options.sessions = ["lint", "types", "tests"]
-nox.options.default_venv_backend = "uv|virtualenv"
 
 README = Path("README.md")
 
@@ -122,3 +121,10 @@ def bench(session: nox.Session) -> None:
     """Time the CRF against other packages; arguments are those of pytest, such as `--quick`."""
     install(session, ".[bench]")
     session.run("pytest", "benchmarks/bench_crf.py", *session.posargs)
+
+
+@nox.session
+def compare(session: nox.Session) -> None:
+    """Compare the speed of two commits and fail on a loss: `nox -s compare -- OLD [NEW]`."""
+    install(session, ".[test]", "cmake")
+    session.run("python", "benchmarks/commits/compare.py", *(session.posargs or ["main"]))

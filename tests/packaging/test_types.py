@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+import pybert_crf
+
 ROOT = Path(__file__).parents[2]
+PACKAGES = str(Path(pybert_crf.__file__).parents[1])
 
 PROGRAM = """
 from collections.abc import Iterator
@@ -74,15 +80,31 @@ def _check(folder: Path, code: str, *command: str) -> subprocess.CompletedProces
     )
 
 
-@pytest.mark.slow
-def test_a_users_program_under_mypy(tmp_path: Path) -> None:
+def _mypy(folder: Path) -> tuple[str, ...]:
     pytest.importorskip("mypy")
-    command = ("mypy", "--strict", "--cache-dir", str(tmp_path / "cache"))
+    return ("mypy", "--strict", "--cache-dir", str(folder / "cache"))
+
+
+def _pyright(folder: Path) -> tuple[str, ...]:
+    pytest.importorskip("pyright")  # it downloads the checker itself, at its first call
+    settings = {"typeCheckingMode": "strict", "reportMissingTypeStubs": False, "extraPaths": [PACKAGES]}
+    (folder / "pyrightconfig.json").write_text(json.dumps(settings), encoding="utf-8")
+    if subprocess.run(
+        [sys.executable, "-m", "pyright", "--version"], capture_output=True, check=False
+    ).returncode:
+        pytest.skip("pyright cannot be downloaded here")
+    return ("pyright", "--pythonpath", sys.executable)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("checker", [_mypy, _pyright], ids=["mypy", "pyright"])
+def test_a_users_program(tmp_path: Path, checker: Callable[[Path], tuple[str, ...]]) -> None:
+    command = checker(tmp_path)
     good = _check(tmp_path, PROGRAM, *command)
     assert good.returncode == 0, good.stdout
     wrong = _check(tmp_path, WRONG, *command)
     assert wrong.returncode == 1
-    assert wrong.stdout.count("error:") == 2, wrong.stdout
+    assert len(re.findall(r" error: ", wrong.stdout)) == 2, wrong.stdout
 
 
 def test_the_stub_is_that_of_the_extension() -> None:

@@ -1,0 +1,241 @@
+"""Compare the speed of two commits in one run; fail if the second has lost.
+
+    python benchmarks/commits/compare.py main            # against the commit that is checked out
+    python benchmarks/commits/compare.py v0.1.0 main --seconds 60
+
+Both commits are built in a temporary folder by the same compiler. First their results are compared: commits
+that disagree are not timed. Then
+
+- each kernel's instructions are counted under callgrind, in one thread, for the instruction sets that
+  valgrind knows. Every run counts the same, so the bound is narrow: a kernel may take 1 % more (`--kernels`);
+- calls from Python are timed, both commits taking turns, and the ratio of the least times is bounded by 1.15
+  (`--calls`), as machines are noisy.
+
+Needs valgrind, a C++ compiler, and the packages of pybert-crf. The driver, benchmarks/commits/kernels.cpp, is
+that of the tree in which this stands: it cannot compare a commit whose operations have other arguments.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from array import array
+from pathlib import Path
+from typing import Any, NamedTuple
+
+ROOT = Path(__file__).parents[2]
+HERE = Path(__file__).parent
+OPERATIONS = ("log_partition", "value_and_gradient", "viterbi", "k_best", "log_alphas", "sample")
+SHAPES = ((8, 64, 7), (4, 64, 29), (2, 32, 128))
+SETS = ("baseline", "avx2")  # valgrind knows no AVX-512
+CLOSE = 1e-5
+
+
+class Row(NamedTuple):
+    """One figure of both commits: instructions or seconds, and how many times the old the new may be."""
+
+    name: str
+    old: float
+    new: float
+    bound: float
+
+    @property
+    def ratio(self) -> float:
+        """New over old; above 1 is a loss."""
+        return self.new / self.old
+
+    @property
+    def lost(self) -> bool:
+        """Whether the loss is beyond the bound."""
+        return self.ratio > self.bound
+
+
+def run(*command: str | Path, cwd: Path | None = None, **environment: str) -> str:
+    """Run a command; its output, or an error that shows what it said."""
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        said = f"{done.stdout}{done.stderr}"[-3000:]
+        raise SystemExit(f"failed ({done.returncode}): {' '.join(map(str, command))}\n{said}")
+    return done.stdout + done.stderr
+
+
+def build(commit: str, folder: Path) -> Path:
+    """Check a commit out and build it: its package with the extension, and the driver of kernels."""
+    tree, objects = folder / "tree", folder / "build"
+    tree.mkdir(parents=True)
+    archive = folder / "archive.tar"
+    run("git", "archive", "--output", archive, commit, cwd=ROOT)
+    run("tar", "-xf", archive, "-C", tree)
+    directory = run(sys.executable, "-m", "pybind11", "--cmakedir").strip()
+    run(
+        *("cmake", "-S", tree, "-B", objects, "-DCMAKE_BUILD_TYPE=Release", "-DPYBERT_CRF_CUDA=OFF"),
+        *(f"-Dpybind11_DIR={directory}", f"-DPython_EXECUTABLE={sys.executable}"),
+    )
+    run("cmake", "--build", objects, "--parallel", "2")
+    (extension,) = [*objects.glob("_native*.so"), *objects.glob("_native*.dylib")]
+    shutil.copy(extension, tree / "pybert_crf")
+    run(
+        *(os.environ.get("CXX", "c++"), "-std=c++17", "-O2", f"-I{tree / 'csrc'}", HERE / "kernels.cpp"),
+        *("-o", folder / "kernels", objects / "libcrf_kernels.a", "-lpthread"),
+    )
+    return folder
+
+
+def results(folder: Path, instructions: str, case: tuple[str, ...]) -> array[float]:
+    """What an operation computes."""
+    out = folder / "results"
+    run(folder / "kernels", *case, "1", out, PYBERT_CRF_ISA=instructions)
+    numbers = array("d")
+    numbers.frombytes(out.read_bytes())
+    return numbers
+
+
+def instructions_of(folder: Path, instructions: str, case: tuple[str, ...]) -> int:
+    """The instructions of one call: of a program that calls it twice, less those of one that does once."""
+    counts = []
+    for repeats in ("1", "2"):
+        said = run(
+            *("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", folder / "kernels"),
+            *(*case, repeats, "/dev/null"),
+            PYBERT_CRF_ISA=instructions,
+        )
+        found = re.search(r"Collected : (\d+)", said)
+        if not found:
+            raise SystemExit(f"callgrind has counted nothing:\n{said[-2000:]}")
+        counts.append(int(found[1]))
+    return counts[1] - counts[0]
+
+
+def differ(old: array[float] | list[float], new: array[float] | list[float]) -> bool:
+    """Whether results differ by more than rounding; NaN equals NaN."""
+    return len(old) != len(new) or any(
+        not (a == b or (math.isnan(a) and math.isnan(b)))
+        and not math.isclose(a, b, rel_tol=CLOSE, abs_tol=CLOSE)
+        for a, b in zip(old, new, strict=True)
+    )
+
+
+def compare_kernels(old: Path, new: Path, bound: float, quick: bool) -> list[Row]:
+    """The rows of all kernels, after their results have been found equal."""
+    rows = []
+    known = Path("/proc/cpuinfo")
+    has_avx2 = known.exists() and "avx2" in known.read_text()
+    for shape in SHAPES[:1] if quick else SHAPES:
+        for name in OPERATIONS[:2] if quick else OPERATIONS:
+            case = (name, *map(str, shape))
+            for each in SETS if has_avx2 else SETS[:1]:
+                if differ(results(old, each, case), results(new, each, case)):
+                    raise SystemExit(
+                        f"{name} of {shape} on {each}: the commits disagree, nothing is measured"
+                    )
+                counts = [instructions_of(folder, each, case) for folder in (old, new)]
+                rows.append(Row(f"{name} {shape} {each}, instructions", *counts, bound))
+    return rows
+
+
+class Worker:
+    """The process that runs one commit's calls."""
+
+    def __init__(self, tree: Path) -> None:
+        command = [sys.executable, str(HERE / "calls.py"), str(tree)]
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": ""}
+        self.process = subprocess.Popen(
+            command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self.calls: list[str] = self.read()
+
+    def read(self) -> Any:
+        """Its next answer."""
+        assert self.process.stdout
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit("a commit's calls have failed: see above")
+        return json.loads(line)
+
+    def ask(self, kind: str, name: str) -> Any:
+        """Its answer to a line."""
+        assert self.process.stdin
+        self.process.stdin.write(f"{kind} {name}\n")
+        self.process.stdin.flush()
+        return self.read()
+
+    def close(self) -> None:
+        """End its input, and so the process."""
+        self.process.communicate()
+
+
+def compare_calls(old: Path, new: Path, bound: float, seconds: float) -> list[Row]:
+    """The rows of calls from Python: least times, the commits taking turns for so many seconds each."""
+    workers = [Worker(folder / "tree") for folder in (old, new)]
+    rows = []
+    for name in [call for call in workers[0].calls if call in workers[1].calls]:
+        if differ(*(worker.ask("results", name) for worker in workers)):
+            raise SystemExit(f"{name}: the commits disagree, nothing is timed")
+        times: list[list[float]] = [[], []]
+        begun = time.perf_counter()
+        while len(times[1]) < 3 or time.perf_counter() - begun < seconds:
+            for mine, worker in zip(times, workers, strict=True):
+                mine.append(worker.ask("time", name))
+        rows.append(Row(f"{name}, seconds", min(times[0]), min(times[1]), bound))
+    for worker in workers:
+        worker.close()
+    return rows
+
+
+def report(rows: list[Row]) -> int:
+    """Print the table; 1 if a row has lost."""
+    width = max(len(row.name) for row in rows)
+    for row in rows:
+        verdict = f"LOST: more than {row.bound:g} times" if row.lost else ""
+        print(
+            f"{row.name:<{width}}  {row.old:>12.6g}  {row.new:>12.6g}  {row.ratio:7.4f}  {verdict}".rstrip()
+        )
+    lost = sum(row.lost for row in rows)
+    print(
+        f"{lost} of {len(rows)} figures are beyond their bounds" if lost else f"all {len(rows)} within bounds"
+    )
+    return int(lost > 0)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Compare the commits named on the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("old", help="a commit")
+    parser.add_argument("new", nargs="?", default="HEAD", help="a commit (HEAD)")
+    parser.add_argument("--kernels", type=float, default=1.01, help="how many times the instructions may be")
+    parser.add_argument("--calls", type=float, default=1.15, help="how many times the seconds may be")
+    parser.add_argument("--seconds", type=float, default=10, help="how long each call is timed")
+    parser.add_argument("--quick", action="store_true", help="one shape and two kernels, to try it out")
+    given = parser.parse_args(arguments)
+    if not shutil.which("valgrind"):
+        raise SystemExit("valgrind is not here: apt-get install valgrind")
+    commits = [
+        run("git", "rev-parse", f"{name}^{{commit}}", cwd=ROOT).strip() for name in (given.old, given.new)
+    ]
+    print(f"old {commits[0][:12]} ({given.old}), new {commits[1][:12]} ({given.new})", flush=True)
+    with tempfile.TemporaryDirectory() as work:
+        old, new = (
+            build(commit, Path(work) / name) for commit, name in zip(commits, ("old", "new"), strict=True)
+        )
+        rows = compare_kernels(old, new, given.kernels, given.quick)
+        rows += compare_calls(old, new, given.calls, 1 if given.quick else given.seconds)
+    return report(rows)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
