@@ -89,9 +89,10 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     (folder / "text.txt").write_text(plain, "utf-8")
     (folder / "long.txt").write_text("".join(plain.split()) + "\n", "utf-8")
     cached_checkpoint(folder / "hub", [list(each.tokens) for each in sentences])
+    first = "docs/tasks/named-entities.md"  # trains the tagger that others use
     runnable = {
         page: (_one_epoch(commands(page)), code_of(page))
-        for page in GUIDES
+        for page in [first, *GUIDES]
         if page not in NEEDED or importlib.util.find_spec(NEEDED[page])
     }
     (folder / "pages.json").write_text(json.dumps(runnable), "utf-8")
