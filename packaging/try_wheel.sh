@@ -35,7 +35,7 @@ print("the wheel's package, with its extension:", pybert_crf.__version__)
 CODE
 python -m pybert_crf info
 if [ $# -eq 0 ]; then
-  set -- -m reduced "$root/tests/crf"
+  set -- -n 2 -m reduced "$root/tests/crf"
 else
   set -- "${@/#tests/$root/tests}"
 fi

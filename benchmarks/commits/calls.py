@@ -19,7 +19,7 @@ import torch
 import pybert_crf
 from pybert_crf import CRF, Encoder
 
-if not Path(pybert_crf.__file__).is_relative_to(Path(sys.argv[1]).resolve()):
+if not Path(pybert_crf.__file__).resolve().is_relative_to(Path(sys.argv[1]).resolve()):
     raise ImportError(f"{pybert_crf.__file__} is not in {sys.argv[1]}")
 torch.set_num_threads(1)
 
