@@ -1,4 +1,4 @@
-"""Progress of a run on the terminal: a bar, and a line for each epoch."""
+"""Progress of a run on the terminal: a live table with a bar, and a line for each epoch."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import os
 import signal
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 from types import TracebackType
 from typing import Any, TypeVar
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
 
 from pybert_crf.cli.show import show_report
 from pybert_crf.options import PretrainOptions, TrainOptions
@@ -34,8 +37,53 @@ SILENCE = 30.0
 """Seconds after which a run outside a terminal, which shows no bar, prints a line of progress."""
 
 
+_TYPES = 8  # whose F1 is in the line of an epoch, at the most
+
+
+class _Pace:
+    """How fast a run goes, by the time at which events come."""
+
+    def __init__(self) -> None:
+        self.started = self.resumed = time.monotonic()
+        self.first = 0.0
+        self.pieces = self.positions = 0
+
+    def begin(self, done: float) -> None:
+        """Training begins, with a part `done` of the run, 0 to 1, behind it."""
+        self.first = done
+        self.started = time.monotonic()
+        self.begin_epoch()
+
+    def begin_epoch(self) -> None:
+        """Count pieces and time anew, without those of the epoch before and of its evaluation."""
+        self.resumed = time.monotonic()
+        self.pieces = self.positions = 0
+
+    def figures(self, event: Stepped, done: float) -> dict[str, str]:
+        """The figures of a step by name, with a part `done` of the run behind it."""
+        now = time.monotonic()
+        self.pieces += event.pieces
+        self.positions += event.positions
+        seconds, whole = now - self.resumed, now - self.started
+        left = whole * (1 - done) / (done - self.first) if done > self.first else 0.0
+        return {
+            "gradient": f"{event.norm:.3g}",
+            "rate": _rates(event.rates),
+            "pieces/s": f"{self.pieces / seconds:,.0f}" if seconds > 0 else "–",
+            "padding": f"{1 - self.pieces / max(1, self.positions):.0%}",
+            "left": str(timedelta(seconds=round(left))),
+        }
+
+
+def _rates(rates: Sequence[float]) -> str:
+    """One or two learning rates, or the lowest and the highest of more."""
+    if len(rates) > 2:
+        return f"{rates[-1]:.2e}–{rates[0]:.2e}"
+    return " / ".join(f"{rate:.2e}" for rate in rates)
+
+
 class _RunDisplay(ABC):
-    """An observer that shows a bar over all epochs, the loss of the last step, and a figure on dev."""
+    """An observer that shows a bar over all epochs, the figures of the last step, and one on dev."""
 
     figure = ""  # its name
 
@@ -44,14 +92,15 @@ class _RunDisplay(ABC):
         self.progress = Progress(
             TextColumn("epoch {task.fields[epoch]}"),
             BarColumn(),
-            TextColumn("{task.percentage:3.0f}%  loss {task.fields[loss]}"),
+            TextColumn("{task.percentage:3.0f}%"),
             TextColumn(self.figure + " {task.fields[figure]}"),
             TimeElapsedColumn(),
-            TimeRemainingColumn(),
             console=self.console,
-            transient=True,
         )
+        self.last: dict[str, str] = {}  # the figures of the last step
+        self.live = Live(get_renderable=self._shown, console=self.console, transient=True)
         self.task: TaskID | None = None
+        self.pace = _Pace()
         self.printed = time.monotonic()
 
     def __enter__(self: Self) -> Self:
@@ -60,7 +109,7 @@ class _RunDisplay(ABC):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.progress.stop()
+        self.live.stop()
 
     def __call__(self, event: Event) -> None:
         """Show `event`."""
@@ -73,7 +122,7 @@ class _RunDisplay(ABC):
         elif isinstance(event, EpochDone):
             self._epoch_done(event)
         else:
-            self.progress.stop()
+            self.live.stop()
             self._print(event.ended)
             part, report = ("test", event.test) if event.test is not None else ("dev", event.dev)
             self.show_result(event.epoch, part, report)
@@ -102,28 +151,38 @@ class _RunDisplay(ABC):
             total=self.epochs,
             completed=first - 1,
             epoch=f"{first}/{self.epochs}",
-            loss="–",
             figure="–",
         )
+        self.pace.begin((first - 1) / self.epochs)
         if self.console.is_terminal:
-            self.progress.start()
+            self.live.start()
 
     def _stepped(self, event: Stepped) -> None:
         assert self.task is not None
         done = event.epoch - 1 + event.step / event.steps
-        self.progress.update(
-            self.task, completed=done, epoch=f"{event.epoch}/{self.epochs}", loss=f"{event.loss:.4f}"
-        )
+        self.progress.update(self.task, completed=done, epoch=f"{event.epoch}/{self.epochs}")
+        self.last = {"loss": f"{event.loss:.4f}", **self.pace.figures(event, done / self.epochs)}
         if not self.console.is_terminal and time.monotonic() - self.printed >= SILENCE:
             where = f"epoch {event.epoch:>3}  step {event.step:,} of {event.steps:,}"
-            self._print(f"{where}  loss {event.loss:.4f}  {done / self.epochs:.0%} of {self.epochs} epochs")
+            told = "  ".join(f"{name} {figure}" for name, figure in self.last.items())
+            self._print(f"{where}  {told}  {done / self.epochs:.0%} of {self.epochs} epochs")
 
     def _epoch_done(self, event: EpochDone[Any]) -> None:
         assert self.task is not None
+        self.pace.begin_epoch()
         figures, figure = self.figures(event.dev)
         self.progress.update(self.task, figure=figure)
         line = f"epoch {event.epoch:>3}  loss {event.loss:.4f}  {figures}  {event.seconds:.1f} s"
         self._print(line + ("  best so far" if event.best else ""))
+
+    def _shown(self) -> Group:
+        """What stands below the lines on a terminal: the bar, and a table of the last step's figures."""
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        last = self.last  # replaced, never changed, while another thread draws it
+        for name in last:
+            table.add_column(name, justify="right")
+        table.add_row(*last.values())
+        return Group(self.progress, table)
 
     def _print(self, line: str) -> None:
         self.console.print(line, highlight=False, markup=False, soft_wrap=True)
@@ -143,7 +202,11 @@ class TrainingDisplay(_RunDisplay):
         yield f"{len(event.labels)} {kind}, one for each {event.unit}"
 
     def figures(self, dev: Report) -> tuple[str, str]:
-        return f"dev F1 {dev.f1:.4f}", f"{dev.f1:.4f}"
+        types = dev.conlleval.types
+        shown = [f"{name} {score.f1:.4f}" for name, score in types.items()] if len(types) > 1 else []
+        more = ", …" if len(shown) > _TYPES else ""
+        told = f" ({', '.join(shown[:_TYPES])}{more})" if shown else ""
+        return f"dev F1 {dev.f1:.4f}{told}", f"{dev.f1:.4f}"
 
     def show_result(self, epoch: int, part: str, report: Report) -> None:
         self._print(f"\nepoch {epoch} on {part}:")

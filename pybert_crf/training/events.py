@@ -74,12 +74,23 @@ class PretrainingStarted(Started):
 
 @dataclass(frozen=True)
 class Stepped:
-    """An optimiser step is done: `step` of `steps` in `epoch`, at a mean `loss` per unit or masked piece."""
+    """An optimiser step is done: `step` of `steps` in `epoch`, at a mean `loss` per unit or masked piece.
+
+    Attributes:
+        norm: of the gradient, over all weights, before it is clipped.
+        rates: the different learning rates of the step, the highest first.
+        pieces: that this process read in the step, ``[CLS]`` and ``[SEP]`` counted, padding not.
+        positions: of the encoder, padding counted.
+    """
 
     epoch: int
     step: int
     steps: int
     loss: float
+    norm: float
+    rates: tuple[float, ...]
+    pieces: int
+    positions: int
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -40,7 +40,15 @@ from pybert_crf.training.optimizer import build_scheduler
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-BatchT = TypeVar("BatchT")
+
+class _Padded(Protocol):
+    """A batch: `attention_mask` (windows, length) bool is false at padding."""
+
+    @property
+    def attention_mask(self) -> Tensor: ...
+
+
+BatchT = TypeVar("BatchT", bound=_Padded)
 
 
 def build_accelerator(options: RunOptions) -> Accelerator:
@@ -125,6 +133,7 @@ class TrainingLoop(ABC, Generic[BatchT, ReportT]):
         self.history: list[dict[str, Any]] = []
         self._position = _Position()
         self._place = Place(0, 0, (), (), str)
+        self._told: tuple[float, tuple[float, ...], int, int] = 0.0, (), 0, 0  # of `Stepped`, after its loss
 
     @abstractmethod
     def started(self, epoch: int) -> Started:
@@ -307,7 +316,7 @@ class TrainingLoop(ABC, Generic[BatchT, ReportT]):
             loss = self._step(group, epoch)
             total += loss
             if self.accelerator.is_main_process:
-                self.tell(Stepped(epoch, step, len(groups), float(loss)))
+                self.tell(Stepped(epoch, step, len(groups), float(loss), *self._told))
             interrupted = self.interruption.has_come()
             if ((every and step % every == 0) or interrupted) and step < len(groups):
                 check_weights(self.model, self._place)
@@ -332,7 +341,11 @@ class TrainingLoop(ABC, Generic[BatchT, ReportT]):
         limit = self.options.clip or math.inf
         norm = self.accelerator.clip_grad_norm_(self.model.parameters(), limit)
         scaler = self.accelerator.scaler
-        check_step(float(total), float(norm), scaler.get_scale() if scaler else None, self._place)
+        rates = tuple(sorted(set(self._place.rates), reverse=True))
+        masks = [batch.attention_mask for batch, _ in batches]  # still on the CPU
+        pieces, positions = sum(int(each.sum()) for each in masks), sum(each.numel() for each in masks)
+        self._told = float(norm), rates, pieces, positions
+        check_step(float(total), self._told[0], scaler.get_scale() if scaler else None, self._place)
         self.optimizer.step()
         self.scheduler.step()
         self.optimizer.zero_grad()

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+from small_corpus import sentences
 
 from pybert_crf import Tagger, TrainOptions, train
 from pybert_crf.encoders import Encoder, read_tensors
@@ -73,6 +74,10 @@ def test_events_tell_the_whole_story(options: Make) -> None:
     steps = [event for event in events if isinstance(event, Stepped) and event.epoch == 1]
     assert [event.step for event in steps] == list(range(1, steps[0].steps + 1))
     assert [event.epoch for event in events if isinstance(event, EpochDone)] == [1, 2]
+    pieces = [len(block.split("\n")) for block in sentences(60).strip().split("\n\n")]  # of a character each
+    assert sum(step.pieces for step in steps) == sum(pieces) + 2 * 60
+    assert all(step.pieces <= step.positions <= 128 for step in steps)
+    assert all(step.norm > 0 and len(step.rates) == 2 and step.rates[0] > step.rates[1] for step in steps)
 
 
 class _Killed(BaseException):
