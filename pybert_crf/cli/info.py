@@ -26,8 +26,6 @@ def command(
 
 def _show_model(model: str) -> None:
     from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
 
     from pybert_crf.encoders import load_encoder, naming, read_config, resolve
     from pybert_crf.model import SECTION, read_tagger_config
@@ -48,10 +46,9 @@ def _show_model(model: str) -> None:
         told = own["scheme"] or "plain tags"
         rows.append(("tagger", f"{told}, one tag for each {own.get('unit', 'unit')}"))
         rows.append(("labels", ", ".join(own["labels"])))
-    table = Table(box=None, pad_edge=False, show_header=False)
+    console = Console(soft_wrap=True)
     for name, told in rows:
-        table.add_row(name, Text(told))
-    Console(soft_wrap=True).print(table)
+        console.print(f"{name:<12}{told}", markup=False, highlight=False)
 
 
 def _show_installation() -> None:

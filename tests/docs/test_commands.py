@@ -23,6 +23,10 @@ from pybert_crf.encoders import Encoder
 from pybert_crf.text.corpora import read_corpus
 from pybert_crf.text.tokenizer import UnitTokenizer
 
+sys.path.append(str(ROOT / "tests" / "encoders"))
+
+from adapter_cases import their_model, write_their, write_tokenizer
+
 README = "README.md"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -116,6 +120,26 @@ def test_the_training_pages_commands_run(place: Path) -> None:
         (out,) = re.findall(r"--out (\S+)", line)
         code = f"from pybert_crf import Tagger; Tagger.from_pretrained({out!r})"
         run([sys.executable, "-c", code], place)
+
+
+def test_the_backbones_pages_commands_run(place: Path) -> None:
+    """With tiny random models in the place of the ones that they name."""
+    pytest.importorskip("peft")
+    tokens = [sentence.tokens for sentence in read_corpus(place / "train.txt").sentences]
+    lines = commands("docs/backbones.md")
+    names = set(re.findall(r"--model (\S+)", " ".join(lines)))
+    assert names == {"Qwen/Qwen3-0.6B", "Qwen/Qwen3-8B"}
+    for name in names:
+        folder = place / "hub" / f"models--{name.replace('/', '--')}"
+        write_their(folder / "snapshots" / COMMIT, their_model("qwen3"))
+        write_tokenizer(folder / "snapshots" / COMMIT, "bytes", ["".join(each) for each in tokens])
+        (folder / "refs").mkdir()
+        (folder / "refs" / "main").write_text(COMMIT)
+    told = {line: run_line(line, place) for line in lines}
+    (info,) = (output for line, output in told.items() if " info " in line)
+    assert "a decoder that attends both ways here" in info
+    assert not Tagger.from_pretrained(place / "causal").model.encoder.bidirectional
+    assert str(Tagger.from_pretrained(place / "large").model.encoder.dtype) == "torch.bfloat16"
 
 
 def test_the_corpora_pages_command_runs(place: Path) -> None:
