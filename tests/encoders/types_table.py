@@ -1,8 +1,8 @@
 """What works with encoders of each type, tried on tiny random models: for `test_types_table`, and as a table.
 
-    python tests/encoders/types_table.py
+    python tests/encoders/types_table.py [TYPE …]
 
-writes the table into docs/backbones.md and docs/backbones.zh-CN.md. Each cell is a check that was made: ✓, or
+writes the table, or the rows of some types, into docs/backbones.md and docs/backbones.zh-CN.md. Each cell is a check that was made: ✓, or
 why not.
 """
 
@@ -325,13 +325,19 @@ def heading(chinese: bool = False) -> str:
 
 def main() -> None:
     """Write the rows into both pages, each in the place of the table that is there."""
-    rows = [row(name) for name in TYPES]
+    made = {name: row(name) for name in sys.argv[1:] or TYPES}
     for page, chinese in PAGES.items():
         text = page.read_text("utf-8")
         start = text.index(as_line(["type", "read by"], chinese).removesuffix(" |"))
         end = text.index("\n\n", start)
-        table = "\n".join([heading(chinese), *(as_line(cells, chinese) for cells in rows)])
-        page.write_text(text[:start] + table + text[end:], "utf-8")
+        there = {_type_in(line): line for line in text[start:end].splitlines()[2:]}
+        lines = [as_line(made[name], chinese) if name in made else there[name] for name in TYPES]
+        page.write_text(text[:start] + "\n".join([heading(chinese), *lines]) + text[end:], "utf-8")
+
+
+def _type_in(line: str) -> str:
+    """The type of a row of the table."""
+    return line.split()[1].strip("`")
 
 
 if __name__ == "__main__":
