@@ -2,8 +2,8 @@
 
     python tests/encoders/types_table.py [TYPE …]
 
-writes the table, or the rows of some types, into docs/backbones.md and docs/backbones.zh-CN.md. Each cell is a check that was made: ✓, or
-why not.
+writes the table, or the rows of some types, into docs/backbones.md and docs/backbones.zh-CN.md. Each cell is
+a check that was made: ✓, or why not.
 """
 
 from __future__ import annotations
@@ -129,13 +129,9 @@ class Case:
 
     def attention(self) -> str:
         """Whether the first piece's state depends on the last piece."""
-        opened = self._sees_the_last()
-        if not self.adapted and "bidirectional" not in vars(open_encoder(self.directory / "start").config):
-            return "both ways" if opened else "causal"
-        trained = self._sees_the_last(bidirectional=False)
-        if trained:
+        if self._sees_the_last(bidirectional=False):
             return "both ways"
-        return "both ways, or causal" if opened else "causal"
+        return "both ways, or causal" if self._sees_the_last() else "causal"
 
     @torch.no_grad()
     def _sees_the_last(self, **options: Any) -> bool:
