@@ -31,9 +31,8 @@ OTHERS = {
 
 LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)(#[^)\s]+)?\)")
 LANGUAGE = re.compile(r"^\[(?:中文|English|中文说明)\]\([^)]*\)(?: · )?", re.MULTILINE)
-CHINESE_BREAK = re.compile(
-    r"(?<=[\u2018-\u201d\u3000-\u9fff\uff00-\uffef])\n(?=[\u2018-\u201d\u3000-\u9fff\uff00-\uffef])"
-)
+HAN = r"[\u2018-\u201d\u3000-\u9fff\uff00-\uffef]"
+CHINESE_BREAK = re.compile(rf"(?<={HAN})\n(?={HAN})|(?<=[，。；：、！？（）])\n(?=[\w`$\[])")
 FENCE = re.compile(r"(^ *```.*?^ *```$)", re.MULTILINE | re.DOTALL)
 
 

@@ -45,7 +45,8 @@ def hooks() -> ModuleType:
         ("[code](../pybert_crf/tagger.py), ![way](images/way.svg)", "code, ![way](images/way.svg)"),
         ("```sh\n[a](../README.md)\n```", "```sh\n[a](../README.md)\n```"),
         ("[a](https://example.org), [b](#here)", "[a](https://example.org), [b](#here)"),
-        ("一行，\n两行\nand three", "一行，两行\nand three"),
+        ("一行，\n两行\nand three，\n`four`", "一行，两行\nand three，`four`"),
+        ("一项：\n\n- 甲。\n- 乙", "一项：\n\n- 甲。\n- 乙"),
     ],
 )
 def test_links_become_those_of_the_site(hooks: ModuleType, line: str, wanted: str) -> None:
@@ -152,7 +153,10 @@ def test_nothing_is_loaded_from_elsewhere(built: dict[str, _Html]) -> None:
 @pytest.mark.slow
 def test_search_finds_words_of_both_languages(site: Path) -> None:
     """The index cuts Chinese into words, as the browser's search looks them up."""
-    entries = json.loads((site / "search" / "search_index.json").read_text("utf-8"))["docs"]
+    index = json.loads((site / "search" / "search_index.json").read_text("utf-8"))
+    assert index["config"]["lang"] == ["en", "zh"]
+    assert re.split(index["config"]["separator"], "发射\u200b分数") == ["发射", "分数"]
+    entries = index["docs"]
     for word, place in (("emissions", "crf/using/"), ("发射\u200b分数", "zh-CN/crf/theory/")):
         found = [entry["location"] for entry in entries if word in entry["text"]]
         assert any(location.startswith(place) for location in found), word
