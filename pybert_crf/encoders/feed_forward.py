@@ -5,16 +5,12 @@ Shapes: D = ``hidden_size``, I = ``intermediate_size``.
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from pybert_crf.encoders.activations import ACTIVATIONS
 from pybert_crf.encoders.config import EncoderConfig
 from pybert_crf.encoders.dropout import Dropout
 from pybert_crf.encoders.linear import Linear
-
-_PART = 256  # positions of which the feed-forward parts are computed at once
-_LARGE = 1 << 22  # elements; the memory for much more is fetched anew from the system each time
 
 
 class FeedForward(nn.Module):
@@ -28,9 +24,8 @@ class FeedForward(nn.Module):
         super().__init__()
         options, width = config.feed_forward, config.intermediate_size
         self.gated = options.gated
-        self.inner = 2 * width if options.gated else width  # units of the first map
         if options.gated:
-            self.gated_up = Linear(config.hidden_size, self.inner, bias=options.bias)
+            self.gated_up = Linear(config.hidden_size, 2 * width, bias=options.bias)
         else:
             self.up = Linear(config.hidden_size, width, bias=options.bias)
         self.down = Linear(width, config.hidden_size, bias=options.bias)
@@ -38,13 +33,7 @@ class FeedForward(nn.Module):
         self.dropout = Dropout(config.hidden_dropout if options.drop_inside else 0.0)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (…, D) of (…, D), by parts of the positions if their (…, I) would not fit in the cache."""
-        if not _in_parts(x, self.inner):
-            return self._map(x)
-        mapped = [self._map(part) for part in torch.split(x.flatten(0, -2), _PART)]
-        return torch.cat(mapped).view_as(x)
-
-    def _map(self, x: Tensor) -> Tensor:
+        """Return (…, D) of (…, D)."""
         if self.gated:
             activated, gate = self.gated_up(x).chunk(2, -1)  # (…, D) -> (…, I) each
             x = self.activation(activated) * gate
@@ -52,10 +41,3 @@ class FeedForward(nn.Module):
             x = self.activation(self.up(x))  # (…, D) -> (…, I)
         projected: Tensor = self.down(self.dropout(x))  # -> (…, D)
         return projected
-
-
-def _in_parts(x: Tensor, width: int) -> bool:
-    """Whether to map ``x`` to ``width`` units in parts: in eager inference on the CPU, if it is large."""
-    if torch.compiler.is_compiling() or torch.is_grad_enabled() or x.device.type != "cpu":
-        return False
-    return x.numel() // max(1, x.shape[-1]) * width >= _LARGE

@@ -61,13 +61,13 @@ def turned_heads(qkv: Tensor, angles: Angles, room: Room) -> Heads:
     return Heads(*_TurnedHeads.apply(qkv, *angles, room))  # type: ignore[no-untyped-call]
 
 
-def parts(pieces: int) -> Iterator[slice]:
+def _parts(pieces: int) -> Iterator[slice]:
     """Return slices of at most `PART` pieces."""
     return (slice(first, min(first + PART, pieces)) for first in range(0, pieces, PART))
 
 
-def empty_heads(like: Tensor, pieces: int, room: Room) -> Heads:
-    """Return heads for `fill` of the dtype of ``like``, (…, H, d), with zeros where no piece will be."""
+def _empty_heads(like: Tensor, pieces: int, room: Room) -> Heads:
+    """Return heads for `_fill` of the dtype of ``like``, (…, H, d), with zeros where no piece will be."""
     H, d = like.shape[-2:]
     made = []
     for before, behind in ((0, room.behind), *((room.around, room.around + room.behind),) * 2):
@@ -78,7 +78,7 @@ def empty_heads(like: Tensor, pieces: int, room: Room) -> Heads:
     return Heads(*made)
 
 
-def fill(heads: Heads, rows: slice, qkv: Tensor, angles: Angles, room: Room) -> None:
+def _fill(heads: Heads, rows: slice, qkv: Tensor, angles: Angles, room: Room) -> None:
     """Write the pieces ``rows``, of which ``qkv`` is (pieces, 3, H, d), into ``heads``; no gradient."""
     cos, sin = angles.cos[rows], angles.sin[rows]
     _turn_into(_pieces(heads.query, rows, 0), qkv[:, 0], cos, sin)
@@ -91,9 +91,9 @@ class _TurnedHeads(torch.autograd.Function):
     def forward(ctx: Any, qkv: Tensor, cos: Tensor, sin: Tensor, room: Room) -> tuple[Tensor, ...]:
         ctx.save_for_backward(cos, sin)
         ctx.room = room
-        heads = empty_heads(qkv, qkv.shape[0], room)
-        for rows in parts(qkv.shape[0]):
-            fill(heads, rows, qkv[rows], Angles(cos, sin), room)
+        heads = _empty_heads(qkv, qkv.shape[0], room)
+        for rows in _parts(qkv.shape[0]):
+            _fill(heads, rows, qkv[rows], Angles(cos, sin), room)
         return tuple(heads)
 
     @staticmethod
@@ -103,7 +103,7 @@ class _TurnedHeads(torch.autograd.Function):
         around = ctx.room.around
         H, _, d = query.shape
         grad = query.new_empty(cos.shape[0], 3, H, d)
-        for rows in parts(cos.shape[0]):
+        for rows in _parts(cos.shape[0]):
             back = cos[rows], -sin[rows]
             _turn_into(grad[rows, 0], _pieces(query, rows, 0), *back)
             _turn_into(grad[rows, 1], _pieces(key, rows, around), *back)

@@ -17,18 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from pybert_crf.encoders.attention.dense import attend, broadcastable_mask
-from pybert_crf.encoders.attention.heads import (
-    PART,
-    Angles,
-    Heads,
-    Room,
-    angles_of,
-    empty_heads,
-    fill,
-    parts,
-    turn,
-    turned_heads,
-)
+from pybert_crf.encoders.attention.heads import Angles, Heads, Room, angles_of, turn, turned_heads
 from pybert_crf.encoders.attention.packing import Packing, packing_of
 from pybert_crf.encoders.attention.windows import Windows, attend_windows, windows_of
 from pybert_crf.encoders.config import EncoderConfig
@@ -101,10 +90,10 @@ class RotaryAttention(nn.Module):
             value = qkv[:, :, 2].transpose(1, 2)
             attended = attend(query, key, value, sight.mask, probability).transpose(1, 2).flatten(2)
         elif sight.windows is not None:
-            heads = self._heads(x, sight.angles, sight.windows.room)
+            heads = turned_heads(self._project(x), sight.angles, sight.windows.room)
             attended = attend_windows(heads, sight.windows, probability)[: x.shape[0]]
         else:
-            heads = self._heads(x, sight.angles, Room())
+            heads = turned_heads(self._project(x), sight.angles, Room())
             attended = attend_rows(heads, context.packing.lengths, probability)
         mixed: Tensor = self.out(attended)
         return mixed
@@ -113,18 +102,6 @@ class RotaryAttention(nn.Module):
         """Return queries, keys and values, (…, 3, H, d), of (…, D)."""
         projected: Tensor = self.qkv(x)
         return projected.view(*x.shape[:-1], 3, self.num_heads, x.shape[-1] // self.num_heads)
-
-    def _heads(self, x: Tensor, angles: Angles, room: Room) -> Heads:
-        """Return the heads of packed pieces, (T, D)."""
-        if torch.is_grad_enabled() or x.shape[0] <= PART:
-            return turned_heads(self._project(x), angles, room)
-        heads = None
-        for rows in parts(x.shape[0]):
-            qkv = self._project(x[rows])
-            heads = heads or empty_heads(qkv, x.shape[0], room)
-            fill(heads, rows, qkv, angles, room)
-        assert heads is not None
-        return heads
 
 
 def attend_rows(heads: Heads, lengths: tuple[int, ...], probability: float) -> Tensor:

@@ -12,8 +12,8 @@ from encoder_cases import VOCAB, as_ours, batch_for, kept, our_config, our_encod
 from parity import state_error
 from torch.nn.functional import pad
 
-from pybert_crf.encoders import ConfigError, Encoder, MaskedLM, config_from_json, config_to_json, feed_forward
-from pybert_crf.encoders.attention import heads, rotary
+from pybert_crf.encoders import ConfigError, Encoder, MaskedLM, config_from_json, config_to_json
+from pybert_crf.encoders.attention import heads
 from pybert_crf.encoders.attention.dense import attend
 from pybert_crf.encoders.attention.heads import Heads, Room, angles_of, turn, turned_heads
 from pybert_crf.encoders.attention.packing import packing_of
@@ -122,23 +122,6 @@ def test_turning() -> None:
     scores = torch.einsum("ihd,jhd->hij", *turned)
     torch.testing.assert_close(scores[:, :-1, :-1], scores[:, 1:, 1:], rtol=0, atol=1e-5)  # float32 angles
     assert (scores[:, 0] - scores[:, 1]).abs().max() > 0.1
-
-
-@pytest.mark.parametrize("family", ["bert", "modernbert"])
-def test_parts(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Large batches are computed in parts in inference, with the same result."""
-    encoder = our_encoder(family).eval()
-    batch = batch_for(encoder.config)
-    with torch.no_grad():
-        whole = encoder(**batch)
-        calls = []
-        encoder.layers[1].feed_forward.down.register_forward_hook(lambda *_: calls.append(1))
-        monkeypatch.setattr(feed_forward, "_LARGE", 1)
-        monkeypatch.setattr(feed_forward, "_PART", 10)
-        monkeypatch.setattr(rotary, "PART", 10)
-        monkeypatch.setattr(heads, "PART", 10)
-        torch.testing.assert_close(encoder(**batch), whole, rtol=0, atol=1e-5)
-    assert len(calls) == (10 if family == "bert" else 7)  # of 92 and of 68 positions
 
 
 def test_padding_is_not_computed() -> None:
