@@ -5,10 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import TypeAlias, TypeVar
 
 from pybert_crf.entities import Annotation, Entity, Tagging
 from pybert_crf.examples import Example, WindowLayout, by_length, make_example
+from pybert_crf.reading import read_text
 from pybert_crf.rules import Rules
 from pybert_crf.text.tagging.schemes import OUTSIDE, type_name
 from pybert_crf.text.tokenizer import UnitTokenizer
@@ -19,6 +21,9 @@ BATCH_TOKENS = 4096
 
 LOOK_AHEAD = 512
 """Texts read ahead, so that those of similar length are encoded together."""
+
+WORDS = "words.txt"
+"""The file of a saved word segmenter that holds the words it was trained on, one a line."""
 
 _Offsets: TypeAlias = tuple[str, list[tuple[int, int]]]  # a text, and the characters of each unit
 _Item = TypeVar("_Item")
@@ -196,6 +201,12 @@ class Annotator(ABC):
             else:
                 tags[span.start : span.end] = [OUTSIDE] * (span.end - span.start)
         return Tagging(tags, [span for span, _ in kept], [score for _, score in kept])
+
+
+def read_words(directory: Path) -> frozenset[str]:
+    """The words that a word segmenter in `directory` was trained on; none of another tagger."""
+    path = directory / WORDS
+    return frozenset(read_text(path).split()) if path.exists() else frozenset()
 
 
 def _chunks(items: Iterable[_Item], batch_tokens: int, look_ahead: int) -> Iterator[list[_Item]]:

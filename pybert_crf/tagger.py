@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pybert_crf import rendering
-from pybert_crf.annotator import Annotator, entities_of
+from pybert_crf.annotator import WORDS, Annotator, entities_of, read_words
 from pybert_crf.batches import collate
 from pybert_crf.decoding import EntityDecoder
 from pybert_crf.encoders import Base, ConfigError, resolve, spread
@@ -18,14 +18,11 @@ from pybert_crf.entities import Entity, Marginals, Reading, Tagging
 from pybert_crf.examples import Example
 from pybert_crf.files import write_text
 from pybert_crf.model import SECTION, BertCRF, read_tagger_config
-from pybert_crf.reading import listed, quoted, read_text, shortened
+from pybert_crf.reading import listed, quoted, shortened
 from pybert_crf.text.tagging.entity_spans import Span, tags_from_spans
 from pybert_crf.text.tagging.schemes import PLAIN, role, type_name
 from pybert_crf.text.tokenizer import UnitTokenizer
 from pybert_crf.text.units import split_units
-
-WORDS = "words.txt"
-"""The file of a saved word segmenter that holds the words it was trained on, one a line."""
 
 
 class Tagger(Annotator):
@@ -90,8 +87,6 @@ class Tagger(Annotator):
                 f"{directory}: its tokenizer has {tokenizer.vocab_size} pieces, "
                 f"its encoder only {model.encoder.config.vocab_size}"
             )
-        has_words = (directory / WORDS).exists()
-        words = frozenset(read_text(directory / WORDS).split()) if has_words else frozenset()
         alike = own.get("cut_alike", 1.0)
         if place is None:
             place = spread(model.encoder)
@@ -99,7 +94,7 @@ class Tagger(Annotator):
             model.crf.to(place)
         else:
             model.to(place)
-        return cls(model, tokenizer, own["unit"], cut_alike=alike, words=words)
+        return cls(model, tokenizer, own["unit"], cut_alike=alike, words=read_words(directory))
 
     def save_pretrained(self, directory: str | Path, *, over: Base | None = None) -> None:
         """Write one directory that `from_pretrained` opens: configuration, all weights, tokenizer files.

@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 
 import pybert_crf
-from pybert_crf.cli import convert, debug_data, demo, evaluate, info, predict, pretrain, train
+from pybert_crf.cli import convert, debug_data, demo, evaluate, export, info, predict, pretrain, train
 
 VERBS = {
     module.VERB.name: module.VERB
-    for module in (demo, debug_data, convert, pretrain, train, evaluate, predict)
+    for module in (demo, debug_data, convert, pretrain, train, evaluate, predict, export)
 }
 
 app = typer.Typer(

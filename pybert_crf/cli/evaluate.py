@@ -28,7 +28,10 @@ def work(options: EvaluateOptions) -> None:
         write_json(options.json, report.to_dict())
     if options.html is not None:
         from pybert_crf.report import analyse, evaluation_page, transitions_of
+        from pybert_crf.tagger import Tagger
 
+        if not isinstance(tagger, Tagger):
+            raise ValueError("--html shows the CRF's transitions, which an exported tagger does not tell")
         analysis, transitions = analyse(tagger, tagged), transitions_of(tagger)
         page = evaluation_page(corpus.path.name, messages, analysis, transitions, options.language)
         write_text(options.html, page)

@@ -1,19 +1,47 @@
-"""A saved tagger, opened as the options of a verb say."""
+"""A tagger, saved or exported, opened as the options of a verb say."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pybert_crf.options.inference import InferenceOptions
 
 if TYPE_CHECKING:
-    from pybert_crf.tagger import Tagger
+    from pybert_crf.annotator import Annotator
 
 
-def open_tagger(options: InferenceOptions) -> Tagger:
-    """The tagger of `options.model`, on its device; raises as `Tagger.from_pretrained`."""
-    from pybert_crf.model import DTYPES
-    from pybert_crf.tagger import Tagger
+def open_tagger(options: InferenceOptions) -> Annotator:
+    """The tagger of `options.model`, on its device; one in ONNX opens without torch.
 
-    dtype = None if options.dtype is None else DTYPES[options.dtype]
-    return Tagger.from_pretrained(options.model, device=options.device, dtype=dtype)
+    Raises:
+        ValueError: an exported tagger in another dtype than its own, or on another device than the CPU.
+        FileNotFoundError, ConfigError, CheckpointError: as `Tagger.from_pretrained`.
+    """
+    kind = _exported(Path(options.model))
+    if kind is None:
+        from pybert_crf.model import DTYPES
+        from pybert_crf.tagger import Tagger
+
+        dtype = None if options.dtype is None else DTYPES[options.dtype]
+        return Tagger.from_pretrained(options.model, device=options.device, dtype=dtype)
+    if options.device != "cpu":
+        raise ValueError(f"{options.model} is an exported tagger, for which --device must be cpu")
+    if options.dtype is not None:
+        raise ValueError(f"{options.model} is an exported tagger, whose dtype is fixed: leave out --dtype")
+    if kind == ".onnx":
+        from pybert_crf.onnx_tagger import OnnxTagger
+
+        return OnnxTagger(options.model)
+    from pybert_crf.archive_tagger import ArchiveTagger
+
+    return ArchiveTagger(options.model)
+
+
+def _exported(path: Path) -> str | None:
+    """How the exported tagger's file ends; None of a saved tagger."""
+    if path.suffix in (".onnx", ".pt2"):
+        return path.suffix
+    if (path / "config.json").exists():
+        return None
+    return next((end for end in (".onnx", ".pt2") if (path / f"model{end}").is_file()), None)

@@ -19,8 +19,8 @@ from pybert_crf.text.corpora.passages import FORMAT_NAMES, mistaken_format
 from pybert_crf.text.corpora.texts import read_texts
 
 if TYPE_CHECKING:
+    from pybert_crf.annotator import Annotator
     from pybert_crf.rules import Rules
-    from pybert_crf.tagger import Tagger
 
 _MOST_CHARACTERS = 1 << 20
 """Characters that wait to be tagged together at the most, whatever the number of lines."""
@@ -51,7 +51,7 @@ def _rules(options: PredictOptions) -> Rules | None:
 class _Prediction:
     """What was read and waits for its answers: texts (or lists of units) and, in their place, errors."""
 
-    def __init__(self, tagger: Tagger, options: PredictOptions) -> None:
+    def __init__(self, tagger: Annotator, options: PredictOptions) -> None:
         from pybert_crf.annotator import LOOK_AHEAD
 
         self.tagger, self.options = tagger, options

@@ -8,6 +8,7 @@ from pybert_crf.options.corpus import CorpusOptions
 from pybert_crf.options.debug_data import DebugDataOptions
 from pybert_crf.options.demo import DemoOptions
 from pybert_crf.options.elsewhere import explain_unknown
+from pybert_crf.options.export import ExportOptions
 from pybert_crf.options.inference import EvaluateOptions, InferenceOptions, PredictOptions
 from pybert_crf.options.option_file import merge_options, read_options
 from pybert_crf.options.pretrain import PretrainOptions
@@ -21,6 +22,7 @@ __all__ = [
     "DebugDataOptions",
     "DemoOptions",
     "EvaluateOptions",
+    "ExportOptions",
     "InferenceOptions",
     "Options",
     "PredictOptions",

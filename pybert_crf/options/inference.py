@@ -18,8 +18,8 @@ class InferenceOptions(Options):
 
     model: str = option(
         MISSING,
-        "A saved tagger: directory or hub name.",
-        "保存的标注器：目录或 hub 名称。",
+        "A saved tagger: directory or hub name; or an exported one.",
+        "保存的标注器：目录或 hub 名称；也可以是导出的标注器。",
         kw_only=False,
         argument=True,
         elsewhere="model-name-or-path model-path model-name model-dir checkpoint",

@@ -10,6 +10,7 @@ from pybert_crf.options.base import Options
 from pybert_crf.options.convert import ConvertOptions
 from pybert_crf.options.debug_data import DebugDataOptions
 from pybert_crf.options.elsewhere import flag
+from pybert_crf.options.export import ExportOptions
 from pybert_crf.options.inference import EvaluateOptions, PredictOptions
 from pybert_crf.options.option import default_words, in_order, option_of
 from pybert_crf.options.pretrain import PretrainOptions
@@ -22,6 +23,7 @@ VERBS: dict[str, type[Options]] = {
     "predict": PredictOptions,
     "debug-data": DebugDataOptions,
     "convert": ConvertOptions,
+    "export": ExportOptions,
 }
 
 

@@ -1,0 +1,50 @@
+"""Every family and type is exported to ONNX and computes the same there, or is refused with the reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from adapter_cases import CASES, write_their
+from adapter_cases import their_model as adapted_model
+from encoder_cases import FAMILIES, our_config
+
+from pybert_crf.encoders import AnyEncoder, Encoder, open_encoder
+from pybert_crf.export.onnx_file import _TOLERANCE, _difference, _encoder
+from pybert_crf.model import BertCRF
+
+for package in ("onnx", "onnxscript", "onnxruntime"):
+    pytest.importorskip(package, reason=f"the package {package} is not installed")
+
+QUICK = ("bert", "roberta", "deberta-v2", "big_bird")  # one of each kind of attention and positions
+TYPES = [name for name in CASES if name not in FAMILIES and name != "longformer"]
+
+
+def check(encoder: AnyEncoder) -> None:
+    """The exported emissions are the encoder's, for windows of one piece and of as many as it reads."""
+    model = BertCRF(encoder, ["O", "B-A", "I-A"], "BIO").eval()
+    assert _difference(_encoder(model), model, _TOLERANCE) < 1e-5
+
+
+@pytest.mark.parametrize(
+    "family",
+    [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in FAMILIES],
+)
+def test_families_in_onnx(family: str) -> None:
+    config = our_config(family)
+    check(Encoder(config.with_fields({"num_layers": config.sharing.num_groups or 1})))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TYPES)
+def test_types_of_transformers_in_onnx(name: str, tmp_path: Path) -> None:
+    write_their(tmp_path, adapted_model(name))
+    check(open_encoder(tmp_path))
+
+
+@pytest.mark.slow
+def test_what_onnx_cannot_express_is_refused_with_the_reason(tmp_path: Path) -> None:
+    """Longformer chooses its windows by the values of the mask."""
+    write_their(tmp_path, adapted_model("longformer"))
+    with pytest.raises(ValueError, match="type 'longformer' cannot be exported to ONNX: Guard"):
+        check(open_encoder(tmp_path))
