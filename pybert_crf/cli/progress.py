@@ -22,6 +22,7 @@ from pybert_crf.options import PretrainOptions, TrainOptions
 from pybert_crf.text.tagging.metrics import Report
 from pybert_crf.text.tagging.schemes import PLAIN
 from pybert_crf.training import (
+    Compared,
     EpochDone,
     Event,
     MaskedReport,
@@ -121,6 +122,8 @@ class _RunDisplay(ABC):
             self._start(event)
         elif isinstance(event, EpochDone):
             self._epoch_done(event)
+        elif isinstance(event, Compared):
+            self._compared(event)
         else:
             self.live.stop()
             self._print(event.ended)
@@ -143,6 +146,8 @@ class _RunDisplay(ABC):
         self._print(f"{event.parameters:,} weights on {event.device}")
         for note in event.notes:
             self._print(f"note: {note}")
+        if self.task is not None:  # of a run before this one
+            self.progress.remove_task(self.task)
         first, self.epochs = event.epoch, event.epochs
         if first > 1:
             self._print(f"resumed after epoch {first - 1}")
@@ -183,6 +188,13 @@ class _RunDisplay(ABC):
             table.add_column(name, justify="right")
         table.add_row(*last.values())
         return Group(self.progress, table)
+
+    def _compared(self, event: Compared[Any]) -> None:
+        for place, (name, run) in enumerate(zip(event.names, event.runs, strict=True)):
+            parts = f"dev F1 {run.dev.f1:.4f}" + (f"  test F1 {run.test.f1:.4f}" if run.test else "")
+            self._print(f"{name}: {parts}" + ("  kept" if place == event.best else ""))
+        for part, (mean, deviation) in event.spread.items():
+            self._print(f"mean {part} F1 {mean:.4f}, standard deviation {deviation:.4f}")
 
     def _print(self, line: str) -> None:
         self.console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -8,7 +8,16 @@ from typing import ClassVar
 from pybert_crf.options.base import Files
 from pybert_crf.options.corpus import CorpusOptions
 from pybert_crf.options.levers import LeverOptions
-from pybert_crf.options.option import ABOVE_0, BELOW_1, DTYPES, FRACTION, documented, option
+from pybert_crf.options.option import (
+    ABOVE_0,
+    AT_LEAST_1,
+    BELOW_1,
+    DTYPES,
+    FRACTION,
+    NOT_NEGATIVE,
+    documented,
+    option,
+)
 from pybert_crf.options.report import ReportOptions
 from pybert_crf.options.run import RunOptions
 
@@ -67,6 +76,29 @@ class TrainOptions(LeverOptions, RunOptions, CorpusOptions, ReportOptions):
         bound=FRACTION,
         elsewhere="validation-split dev-ratio dev-split validation-split-percentage held-out val-split",
     )
+    seeds: int = option(
+        1,
+        "Runs with the seeds SEED, SEED + 1, …, each in OUT/seed-N; OUT holds the best on dev, and "
+        "metrics.json the mean and spread.",
+        "以 SEED、SEED + 1…… 为种子的训练次数，分别在 OUT/seed-N 中；OUT 存放开发集上最好的，"
+        "metrics.json 有均值和离散度。",
+        bound=AT_LEAST_1,
+        elsewhere="num-seeds n-seeds num-runs runs",
+    )
+    folds: int = option(
+        0,
+        "Without DEV: cross-validation on TRAIN by runs, each in OUT/fold-N, with one of this many parts as "
+        "dev.",
+        "没有 DEV 时：在 TRAIN 上做交叉验证，分成这么多份，每次以一份为开发集，分别在 OUT/fold-N 中。",
+        bound=NOT_NEGATIVE,
+        elsewhere="k-fold kfold n-folds num-folds cv n-splits",
+    )
+    fold: int = option(
+        0,
+        "Only this one of the FOLDS, counted from 1, in OUT itself; 0 for all.",
+        "只训练 FOLDS 中的这一份（从 1 数起），直接放在 OUT 中；0 表示全部。",
+        bound=NOT_NEGATIVE,
+    )
     learning_rate: float | None = option(
         None,
         "Peak learning rate of the encoder.",
@@ -117,10 +149,14 @@ class TrainOptions(LeverOptions, RunOptions, CorpusOptions, ReportOptions):
         super().__post_init__()
         self._check("train", len(self.train) > 0, "name at least one file")
         self._check("out", bool(self.out), "name a directory")
-        if not self.dev and self.dev_share is None:
+        given = [name for name in ("dev", "dev_share", "folds") if getattr(self, name) not in ((), None, 0)]
+        if not given:
             raise ValueError("missing: dev, on which the best epoch is chosen, or dev_share, such as 0.1")
-        if self.dev and self.dev_share is not None:
-            raise ValueError("dev and dev_share exclude each other")
+        if len(given) > 1:
+            raise ValueError(f"{given[0]} and {given[1]} exclude each other")
+        self._check("folds", self.folds != 1, "be at least 2, or 0 for none")
+        self._check("fold", self.fold <= self.folds, f"be at most the number of folds, {self.folds}")
+        self._check("seeds", self.seeds == 1 or not self.folds, "be 1 with folds")
         if self.from_scratch:
             self._check("attention", self.attention != "causal", f"be both from scratch (model {self.model})")
             self._check("dtype", self.dtype != "bfloat16", f"be float32 from scratch (model {self.model})")

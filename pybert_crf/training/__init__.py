@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from pybert_crf.training.events import (
+    Compared,
     EpochDone,
     Event,
     Finished,
@@ -17,9 +18,10 @@ from pybert_crf.training.events import (
     TextSize,
 )
 from pybert_crf.training.masked_lm import MaskedReport, pretrain
-from pybert_crf.training.tagging import train
+from pybert_crf.training.several import train
 
 __all__ = [
+    "Compared",
     "EpochDone",
     "Event",
     "Finished",

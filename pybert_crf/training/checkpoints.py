@@ -158,17 +158,21 @@ def load_progress(checkpoint: Path, options: RunOptions) -> dict[str, Any]:
         raise _damaged(checkpoint / PROGRESS) from error
     if progress.pop("sum", None) != checksum(progress):
         raise _damaged(checkpoint / PROGRESS)
-    then: dict[str, Any] = progress["options"]
-    now = options.to_dict()
-    changed = [name for name in now if name not in _FREE and now[name] != then.get(name)]
-    if changed:
-        told = ", ".join(f"{name} was {quoted(then.get(name))}, is {quoted(now[name])}" for name in changed)
-        raise ValueError(f"cannot resume {checkpoint.parent} with other options: {told}")
+    check_options(progress["options"], options)
     found = _sums(checkpoint)
     for name, size_and_crc in progress["files"].items():
         if found.get(name) != size_and_crc:
             raise _damaged(checkpoint / name)
     return progress
+
+
+def check_options(then: Mapping[str, Any], options: RunOptions) -> None:
+    """Raise ``ValueError`` if a run that was started with the options `then` would go on with others."""
+    now = options.to_dict()
+    changed = [name for name in now if name not in _FREE and now[name] != then.get(name)]
+    if changed:
+        told = ", ".join(f"{name} was {quoted(then.get(name))}, is {quoted(now[name])}" for name in changed)
+        raise ValueError(f"cannot resume {now['out']} with other options: {told}")
 
 
 def load_state(

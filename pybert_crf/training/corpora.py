@@ -81,6 +81,8 @@ def read_corpora(options: TrainOptions) -> Corpora:
     test = _read_part(options.files("test"), train.scheme, habits) if options.test else None
     if options.dev:
         dev = _read_part(options.files("dev"), train.scheme, habits)
+    elif options.folds:
+        train, dev = split_fold(train, options.folds, options.fold, options.seed)
     else:
         assert options.dev_share is not None
         train, dev = split(train, options.dev_share, options.seed)
@@ -98,6 +100,31 @@ def split(corpus: Corpus, share: float, seed: int) -> tuple[Corpus, Corpus]:
     Raises:
         CorpusError: it has only one sentence.
     """
+    documents, sizes, names = _documents(corpus, seed)
+    held, count = set(), 0
+    for name in names[:-1]:  # at least one document is left
+        if count >= max(1, round(share * len(documents))):
+            break
+        held.add(name)
+        count += sizes[name]
+    return _without(corpus, documents, held, len(names), f"drawn by seed {seed}")
+
+
+def split_fold(corpus: Corpus, folds: int, fold: int, seed: int) -> tuple[Corpus, Corpus]:
+    """The corpus without a fold, and that fold, counted from 1; documents, or sentences, are dealt in turn.
+
+    Raises:
+        CorpusError: it has fewer documents or sentences than folds.
+    """
+    documents, _, names = _documents(corpus, seed)
+    if len(names) < folds:
+        raise CorpusError(corpus.path, None, f"{len(names)} parts cannot be dealt to {folds} folds")
+    told = f"fold {fold} of {folds}, drawn by seed {seed}"
+    return _without(corpus, documents, set(names[fold - 1 :: folds]), len(names), told)
+
+
+def _documents(corpus: Corpus, seed: int) -> tuple[list[int], Counter[int], list[int]]:
+    """The document of each sentence, or the sentence itself if there are few; sizes; names, shuffled."""
     documents = [sentence.document for sentence in corpus.sentences]
     if len(set(documents)) < 3:
         documents = list(range(len(documents)))
@@ -106,16 +133,17 @@ def split(corpus: Corpus, share: float, seed: int) -> tuple[Corpus, Corpus]:
     if len(names) < 2:
         raise CorpusError(corpus.path, None, "one sentence cannot be shared between train and dev")
     random.Random(seed).shuffle(names)
-    held, count = set(), 0
-    for name in names[:-1]:  # at least one document is left
-        if count >= max(1, round(share * len(documents))):
-            break
-        held.add(name)
-        count += sizes[name]
+    return documents, sizes, names
+
+
+def _without(
+    corpus: Corpus, documents: list[int], held: set[int], count: int, told: str
+) -> tuple[Corpus, Corpus]:
+    """The corpus without some of its `count` documents, and these."""
     dev = [s for s, name in zip(corpus.sentences, documents, strict=True) if name in held]
     train = [s for s, name in zip(corpus.sentences, documents, strict=True) if name not in held]
-    kind = "documents" if len(names) < len(documents) else "sentences"
-    note = f"dev: {len(held):,} of {len(names):,} {kind} of train, drawn by seed {seed}"
+    kind = "documents" if count < len(documents) else "sentences"
+    note = f"dev: {len(held):,} of {count:,} {kind} of train, {told}"
     return replace(corpus, sentences=train), replace(corpus, sentences=dev, notes=(note,))
 
 

@@ -134,5 +134,22 @@ class Finished(Generic[ReportT]):
     seconds: float
 
 
-Event: TypeAlias = Started | Stepped | EpochDone[Any] | Finished[Any]
+@dataclass(frozen=True)
+class Compared(Generic[ReportT]):
+    """Several runs are over.
+
+    Attributes:
+        names: of their directories.
+        runs: their results, in the same order.
+        best: index of the best on dev, which is kept.
+        spread: mean and standard deviation of the F1, by part (``dev``, ``test``).
+    """
+
+    names: tuple[str, ...]
+    runs: tuple[Finished[ReportT], ...]
+    best: int
+    spread: dict[str, tuple[float, float]]
+
+
+Event: TypeAlias = Started | Stepped | EpochDone[Any] | Finished[Any] | Compared[Any]
 Observer: TypeAlias = Callable[[Event], None]

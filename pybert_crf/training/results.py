@@ -68,7 +68,7 @@ for entity in tagger("…"):
 - Labels ({tagger.scheme}, one for each {tagger.unit}): {", ".join(tagger.model.labels)}
 - Trained on {_files(options.files("train"))}, best of {len(result.history)} epochs: {result.epoch}
 
-## Figures on dev ({_files(options.files("dev")) or f"{options.dev_share:.0%} of train"})
+## Figures on dev ({_files(options.files("dev")) or _drawn(options)})
 
 {_table(result.dev)}
 
@@ -134,3 +134,11 @@ def _table(report: Report) -> str:
         name = report.average_name if name == "micro" else name
         lines.append(f"| {name} | {row.precision:.4f} | {row.recall:.4f} | {row.f1:.4f} | {row.support} |")
     return "\n".join(lines)
+
+
+def _drawn(options: TrainOptions) -> str:
+    return (
+        f"one of {options.folds} folds of train"
+        if options.folds
+        else f"{options.dev_share or 0:.0%} of train"
+    )

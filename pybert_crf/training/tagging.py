@@ -52,26 +52,8 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 
-def train(options: TrainOptions, observer: Observer | None = None) -> Finished[Report]:
-    """Train a tagger, keep the best epoch's in ``options.out``, and report on dev and test.
-
-    The CRF computes in float32 at any `precision`.
-
-    Args:
-        options: corpora, encoder and how to learn.
-        observer: called with every event (see `pybert_crf.training.events`), in the main process only.
-
-    Returns:
-        The final event: metrics of the saved tagger, and the history of the epochs.
-
-    Raises:
-        CorpusError: a malformed line, by file and number.
-        FileNotFoundError: a corpus or a checkpoint is missing.
-        FileExistsError: `out` holds another run and neither `resume` nor `overwrite` is set, or another run
-            is writing into it.
-        FloatingPointError: a loss, gradient or weight is not finite; the last good state is kept.
-        ValueError: encoder and tokenizer do not fit together, or a resumed run has other options.
-    """
+def train_one(options: TrainOptions, observer: Observer | None = None) -> Finished[Report]:
+    """One run; arguments, result and errors as `pybert_crf.train`."""
     with reserve(Path(options.out)):
         check_out(Path(options.out), options)
         corpora = read_corpora(options)

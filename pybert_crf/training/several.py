@@ -1,0 +1,133 @@
+"""Training, of one tagger or of several: by several seeds, or on the folds of a cross-validation."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pybert_crf.evaluation import evaluate_corpus
+from pybert_crf.files import replacing
+from pybert_crf.options import TrainOptions
+from pybert_crf.reading import read_object
+from pybert_crf.tagger import Tagger
+from pybert_crf.text.tagging.metrics import Report
+from pybert_crf.training.checkpoints import check_options, check_out, find_checkpoint
+from pybert_crf.training.corpora import read_corpora
+from pybert_crf.training.directory import reserve
+from pybert_crf.training.events import Compared, Finished, Observer
+from pybert_crf.training.results import tagger_card, write_results
+from pybert_crf.training.tagging import train_one
+
+# Files of a tagger's directory that not every tagger has.
+_IN_SOME = ("model.safetensors", "adapter_config.json", "adapter_model.safetensors", "words.txt")
+
+
+def train(options: TrainOptions, observer: Observer | None = None) -> Finished[Report]:
+    """Train a tagger, keep the best epoch's in ``options.out``, and report on dev and test.
+
+    With `seeds` or `folds` there are several runs, each in a directory of its own within `out`, and `out`
+    itself holds a copy of the one that is best on its dev part. The CRF computes in float32 at any
+    `precision`.
+
+    Args:
+        options: corpora, encoder and how to learn.
+        observer: called with every event (see `pybert_crf.training.events`), in the main process only.
+
+    Returns:
+        The final event: metrics of the saved tagger, and the history of the epochs.
+
+    Raises:
+        CorpusError: a malformed line, by file and number.
+        FileNotFoundError: a corpus or a checkpoint is missing.
+        FileExistsError: `out` holds another run and neither `resume` nor `overwrite` is set, or another run
+            is writing into it.
+        FloatingPointError: a loss, gradient or weight is not finite; the last good state is kept.
+        ValueError: encoder and tokenizer do not fit together, or a resumed run has other options.
+    """
+    runs = runs_of(options)
+    if not runs:
+        return train_one(options, observer)
+    out = Path(options.out)
+    with reserve(out):
+        check_out(out, options)
+        begun = [run.out for run in runs if Path(run.out).exists()]
+        if begun and not options.resume and not options.overwrite:
+            raise FileExistsError(f"{begun[0]} exists: continue its run with --resume, or --overwrite it")
+        results = [_finished(run) or train_one(run, observer) for run in runs]
+        compared = compare([Path(run.out).name for run in runs], results)
+        if observer is not None and _is_main_process():
+            observer(compared)
+        final = replace(results[compared.best], out=str(out))
+        if _is_main_process():
+            _keep(Path(results[compared.best].out), final, options, compared)
+        return final
+
+
+def runs_of(options: TrainOptions) -> list[TrainOptions]:
+    """The options of each run, if there are several; each run could also be started by them alone."""
+    out, seeds = Path(options.out), range(options.seed, options.seed + options.seeds)
+    if options.seeds > 1:
+        return [replace(options, seeds=1, seed=seed, out=str(out / f"seed-{seed}")) for seed in seeds]
+    if options.folds and not options.fold:
+        folds = range(1, options.folds + 1)
+        return [replace(options, fold=fold, out=str(out / f"fold-{fold}")) for fold in folds]
+    return []
+
+
+def compare(names: Sequence[str], results: Sequence[Finished[Report]]) -> Compared[Report]:
+    """The runs side by side: F1 on dev and test, their means and standard deviations (of a sample)."""
+    parts = {"dev": [run.dev.f1 for run in results]}
+    if all(run.test is not None for run in results):
+        parts["test"] = [run.test.f1 for run in results if run.test is not None]
+    best = max(range(len(results)), key=parts["dev"].__getitem__)
+    spread = {name: (statistics.mean(f1), statistics.stdev(f1)) for name, f1 in parts.items()}
+    return Compared(tuple(names), tuple(results), best, spread)
+
+
+def _finished(options: TrainOptions) -> Finished[Report] | None:
+    """The result of a run that was finished before this one was interrupted, evaluated anew."""
+    out = Path(options.out)
+    if not options.resume or not (out / "metrics.json").exists() or find_checkpoint(out) is not None:
+        return None
+    metrics = read_object(out / "metrics.json")
+    check_options(metrics["options"], options)
+    tagger = Tagger.from_pretrained(out)
+    corpora = read_corpora(options).in_scheme(tagger.scheme)
+    return Finished(
+        out=str(out),
+        epoch=metrics["epoch"],
+        ended=metrics["ended"],
+        dev=evaluate_corpus(tagger, corpora.dev),
+        test=None if corpora.test is None else evaluate_corpus(tagger, corpora.test),
+        history=metrics["history"],
+        seconds=metrics["training_seconds"],
+    )
+
+
+def _keep(best: Path, final: Finished[Report], options: TrainOptions, compared: Compared[Report]) -> None:
+    """Copy the best run's tagger to `out`, and write its results with those of all runs."""
+    for name in _IN_SOME:  # of a tagger that was here before
+        if not (best / name).exists():
+            (Path(final.out) / name).unlink(missing_ok=True)
+    for path in sorted(best.iterdir()):
+        if path.is_file() and path.name not in ("metrics.json", "README.md") and path.name[0] != ".":
+            with replacing(Path(final.out) / path.name) as temporary:
+                shutil.copyfile(path, temporary)
+    rows: list[dict[str, Any]] = [
+        {"run": name, "epoch": run.epoch, "dev_f1": run.dev.f1}
+        | ({} if run.test is None else {"test_f1": run.test.f1})
+        for name, run in zip(compared.names, compared.runs, strict=True)
+    ]
+    spread = {f"{part}_f1": {"mean": mean, "stdev": sd} for part, (mean, sd) in compared.spread.items()}
+    card = tagger_card(final, Tagger.from_pretrained(best), options)
+    test = None if final.test is None else final.test.to_dict()
+    write_results(final, card, options, test=test, runs=rows, best=compared.names[compared.best], **spread)
+
+
+def _is_main_process() -> bool:
+    return int(os.environ.get("RANK", "0")) == 0
