@@ -16,7 +16,7 @@ _STYLE = """
   --warning: #e8b14f; --good: #66bb6a2e; --good-line: #66bb6a; --bad: #ff7b6b33; --cell: 111 168 220; } }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
 table { border-collapse: collapse; display: block; overflow-x: auto; }
-th, td { text-align: right; padding: .2rem .8rem; border-bottom: 1px solid var(--line); }
+th, td { text-align: right; padding: .2rem .8rem; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th { vertical-align: bottom; }
 th:first-child, td:first-child { text-align: left; }
 li.error::marker, b.error { color: var(--error); } li.warning::marker, b.warning { color: var(--warning); }

@@ -23,7 +23,6 @@ _STYLE = """
 .axis { fill: none; stroke: var(--line); } .diagonal { stroke: var(--line); stroke-dasharray: 4; }
 .dot { fill: var(--bar); } .best { fill: var(--second); }
 .heat td { padding: .15rem; } .heat th { padding: .2rem .4rem; font-weight: normal; }
-.heat td, .heat th { white-space: nowrap; }
 .cell { display: block; padding: .1rem .4rem; background: rgb(var(--cell) / var(--share)); }
 .confusion .wrong { background: rgb(192 57 43 / var(--share)); }
 .negative { background: rgb(192 57 43 / var(--share)); }
@@ -32,7 +31,8 @@ _STYLE = """
 bdi { unicode-bidi: isolate; white-space: pre-wrap; }
 mark { color: inherit; background: var(--good); border: 1px solid var(--good-line); border-radius: .25rem;
   padding: 0 .2rem; } mark.wrong { background: var(--bad); border: 1px dashed var(--error); }
-table.options td { text-align: left; overflow-wrap: anywhere; } code { overflow-wrap: anywhere; }
+table.options td { text-align: left; white-space: normal; overflow-wrap: anywhere; }
+code { overflow-wrap: anywhere; }
 """
 
 
