@@ -14,7 +14,7 @@ import json
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,15 +94,19 @@ TAGS = [1, 2, 0, 3, 0]
 STEPS = 12
 
 
-def write_checkpoint(name: str, directory: Path, masked: bool = False) -> None:
-    """A tiny random model of a type with a small tokenizer, as transformers writes it."""
+def write_checkpoint(
+    name: str, directory: Path, masked: bool = False, texts: Sequence[Sequence[str]] = SENTENCES
+) -> None:
+    """A tiny random model of a type with a small tokenizer of these texts, as transformers writes it."""
     torch.manual_seed(11)
     if name in adapter_cases.ALL:
         make = adapter_cases.their_masked_lm if masked else adapter_cases.their_model
         adapter_cases.write_their(directory, make(name))
-        adapter_cases.write_tokenizer(directory, adapter_cases.kind_of(name), SENTENCES * 9)
+        adapter_cases.write_tokenizer(
+            directory, adapter_cases.kind_of(name), ["".join(each) for each in texts] * 9
+        )
         return
-    tokenizer = UnitTokenizer.build([[*each] for each in SENTENCES], "char", min_count=1)
+    tokenizer = UnitTokenizer.build([[*each] for each in texts], "char", min_count=1)
     settings = {"vocab_size": max(tokenizer.vocab_size, 20), "pad_token_id": tokenizer.pad_id}
     kind = "Model" if not masked else "WithLMHeadModel" if name == "xlm" else "ForMaskedLM"
     theirs = encoder_cases.their_class(name, kind)(encoder_cases.their_config(name, **settings))
