@@ -22,31 +22,12 @@ _MAX_BUFFERS = 1 << 28  # numbers in tables that are computed, not stored
 # Entries of config.json that say how others loaded or used the model, and may name code on a hub.
 _NOT_THE_MODEL = {"auto_map", "custom_pipelines", "transformers_version", "dtype", "torch_dtype"}
 _NOT_THE_MODEL |= {"fusion_config", "use_kernels", "id2label", "label2id", "num_labels", "problem_type"}
-_NOT_THE_MODEL |= {
-    "pybert_crf",
-    "output_hidden_states",
-    "output_attentions",
-    "return_dict",
-    "use_return_dict",
-}
-_NOT_THE_MODEL |= {"pruned_heads"}
+_NOT_THE_MODEL |= {"pybert_crf", "output_hidden_states", "output_attentions", "return_dict"}
+_NOT_THE_MODEL |= {"use_return_dict", "pruned_heads"}
 
 # First parts of the names of heads, and of what only a decoder has; and tables that older files contain.
-_HEADS = {
-    "classifier",
-    "crf",
-    "lm_head",
-    "score",
-    "qa_outputs",
-    "head",
-    "decoder",
-    "cls",
-    "pooler",
-    "lm_loss",
-    "generator_predictions",
-    "discriminator_predictions",
-    "entity_predictions",
-}
+_HEADS = {"classifier", "crf", "lm_head", "score", "qa_outputs", "head", "decoder", "cls", "pooler"}
+_HEADS |= {"lm_loss", "generator_predictions", "discriminator_predictions", "entity_predictions"}
 _HEADS |= {"final_logits_bias", "classification_head", "multiple_choice_head", "projection", "out_proj"}
 _TABLES = re.compile(r".*\b(attn\.bias|attention\.bias|masked_bias|inv_freq|position_ids|embed_positions)")
 
@@ -134,10 +115,8 @@ def empty_model(config: Any) -> tuple[Any, Any, str]:
     try:
         kind = transformers.MODEL_MAPPING[type(config)]
         kind = kind[0] if isinstance(kind, tuple | list) else kind
-        options = inspect.signature(kind.__init__).parameters
-        pooler = {"add_pooling_layer": False} if "add_pooling_layer" in options else {}
         with torch.device("meta"):
-            whole = kind(config, **pooler)
+            whole = kind(config, **_without_pooler(kind))
         part = "encoder." if config.is_encoder_decoder else ""
         empty = whole.get_encoder() if part else whole
     except Exception as error:  # no model of this configuration, or values that its class cannot take
@@ -229,8 +208,6 @@ def fill(
     bars, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()
     logging.set_verbosity_error()  # what is missing is for the caller to tell
-    options = inspect.signature(type(empty).__init__).parameters
-    pooler = {"add_pooling_layer": False} if "add_pooling_layer" in options else {}
     try:
         model, told = type(empty).from_pretrained(
             None,
@@ -239,7 +216,7 @@ def fill(
             dtype=dtype,
             output_loading_info=True,
             ignore_mismatched_sizes=True,
-            **pooler,
+            **_without_pooler(type(empty)),
         )
     except Exception as error:
         raise CheckpointError(f"transformers cannot load the tensors: {_reason(error)}") from error
@@ -254,6 +231,12 @@ def fill(
         raise CheckpointError(f"the tensors do not fit; wrong: {listed(sorted(wrong))}")
     names = {kind: sorted(map(str, told[kind])) for kind in ("missing_keys", "unexpected_keys")}
     return model.eval(), names
+
+
+def _without_pooler(kind: type) -> dict[str, bool]:
+    """The argument by which a class of transformers is built without a pooler, if it has one."""
+    options = inspect.signature(kind.__init__).parameters  # type: ignore[misc]
+    return {"add_pooling_layer": False} if "add_pooling_layer" in options else {}
 
 
 def embeddings_of(model: nn.Module) -> nn.Embedding:
