@@ -23,7 +23,7 @@ from pybert_crf.text.tagging.schemes import continues
 if TYPE_CHECKING:
     import onnx
 
-OPSET = 18
+OPSET = 20
 _LARGEST = (1 << 31) - 1  # bytes of a protocol buffer
 _TOLERANCE = 1e-3  # of emissions, relative to the greatest
 

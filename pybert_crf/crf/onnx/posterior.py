@@ -1,12 +1,13 @@
 """The probabilities that those of entities are products of, as an ONNX model.
 
 The factors are those of `pybert_crf.crf.posterior.spans` (docs/crf/theory.md, eq. 27). One Scan keeps the
-log forward messages, relative to the greatest of their position; a second one walks back with the
-posterior marginals. All in float64, as in ``CRF.span_probabilities``.
+log forward messages, relative to the greatest of their position; a second one walks back with the log
+backward messages. All in float64, as in ``CRF.span_probabilities``.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import torch
@@ -46,14 +47,8 @@ posterior (REAL[batch, time, K] emissions, bool[batch, time] mask, int64[batch, 
     ) => (double[batch, K] alpha_after, double[batch, K] alpha) {
         from_all = Unsqueeze (alpha_before, axis_1)
         arriving = Add (from_all, into)
-        top = ReduceMax (arriving, axis_2)
-        shift = Max (top, lowest)
-        below = Sub (arriving, shift)
-        weights = Exp (below)
-        total = ReduceSum <keepdims = 0> (weights, axis_2)
-        log_total = Log (total)
-        shift_of_tag = Squeeze (shift, axis_2)
-        moved = Add (log_total, shift_of_tag)
+        log_sum = LogSumExp (arriving)
+        moved = Squeeze (log_sum, axis_2)
         first_of_row = Unsqueeze (first, axis_1)
         incoming = Where (first_of_row, start, moved)
         grown = Add (incoming, emission)
@@ -67,65 +62,66 @@ posterior (REAL[batch, time, K] emissions, bool[batch, time] mask, int64[batch, 
 
     no_tags = Expand (no_position, batch_alone)
     no_next = Expand (false, batch_alone)
-    first_tag, first_marginal, any_position, links, closes = Scan <
-        num_scan_inputs = 3, scan_input_directions = [1, 1, 1], scan_output_directions = [1, 1], body = back (
-        int64[batch] next_tag, double[batch, K] next_marginal, bool[batch] has_next,
-        double[batch, K] alpha_here, int64[batch] tag, bool[batch] on_tag
+    first_tag, first_rest, any_position, betas, next_rests, next_tags, have_next = Scan <
+        num_scan_inputs = 3, scan_input_directions = [1, 1, 1], scan_output_directions = [1, 1, 1, 1],
+        body = back (
+        int64[batch] next_tag, double[batch, K] next_rest, bool[batch] has_next,
+        double[batch, K] emission_here, int64[batch] tag, bool[batch] on_tag
     ) => (
-        int64[batch] tag_after, double[batch, K] marginal_after, bool[batch] has_after,
-        double[batch] link, double[batch] close
+        int64[batch] tag_after, double[batch, K] rest_after, bool[batch] has_after,
+        double[batch, K] beta, double[batch, K] next_rest_out, int64[batch] next_tag_out,
+        bool[batch] has_next_out
     ) {
-        # At [b, j, i] the probability of tag i here, given tag j next; then of both.
-        from_here = Unsqueeze (alpha_here, axis_1)
-        leaving = Add (from_here, into)
-        top_here = ReduceMax (leaving, axis_2)
-        shift_here = Max (top_here, lowest)
-        below_here = Sub (leaving, shift_here)
-        weight = Exp (below_here)
-        sum = ReduceSum (weight, axis_2)
-        positive_sum = Max (sum, tiny)
-        given = Div (weight, positive_sum)
-        next_column = Unsqueeze (next_marginal, axis_2)
-        joint = Mul (given, next_column)
-        inner_marginal = ReduceSum <keepdims = 0> (joint, axis_1)
-
-        ended = Add (alpha_here, end)
-        top_ended = ReduceMax (ended, axis_1)
-        shift_ended = Max (top_ended, lowest)
-        below_ended = Sub (ended, shift_ended)
-        weight_ended = Exp (below_ended)
-        sum_ended = ReduceSum (weight_ended, axis_1)
-        positive_end = Max (sum_ended, tiny)
-        last_marginal = Div (weight_ended, positive_end)
+        # `rest` is of a position's emission and all that follows it.
+        rest_of_all = Unsqueeze (next_rest, axis_1)
+        leaving = Add (rest_of_all, transitions)
+        log_sum_of_rest = LogSumExp (leaving)
+        followed = Squeeze (log_sum_of_rest, axis_2)
         has_next_row = Unsqueeze (has_next, axis_1)
-        marginal = Where (has_next_row, inner_marginal, last_marginal)
-
-        tag_column = Unsqueeze (tag, axis_1)
-        is_tag = Equal (tag_column, tag_numbers)
-        is_tag_of_pair = Unsqueeze (is_tag, axis_1)
-        given_of_tag = Where (is_tag_of_pair, given, zero)
-        tag_given = ReduceSum <keepdims = 0> (given_of_tag, axis_2)
-        next_tag_column = Unsqueeze (next_tag, axis_1)
-        is_next_tag = Equal (next_tag_column, tag_numbers)
-        tag_given_tag = Where (is_next_tag, tag_given, zero)
-        chosen_given = ReduceSum <keepdims = 0> (tag_given_tag, axis_1)
-
-        tag_and_next = Mul (tag_given, next_marginal)
-        may_follow = Gather (ending, tag)
-        tag_and_end = Mul (tag_and_next, may_follow)
-        closed = ReduceSum <keepdims = 0> (tag_and_end, axis_1)
-        marginal_of_tag = Where (is_tag, marginal, zero)
-        closed_last = ReduceSum <keepdims = 0> (marginal_of_tag, axis_1)
-        closed_here = Where (has_next, closed, closed_last)
-
-        one_here = Where (has_next, chosen_given, one_probability)
-        link = Where (on_tag, one_here, zero)
-        close = Where (on_tag, closed_here, zero)
+        beta = Where (has_next_row, followed, end)
+        rest = Add (beta, emission_here)
+        greatest_rest = ReduceMax (rest, axis_1)
+        rest_offset = Max (greatest_rest, lowest)
+        relative_rest = Sub (rest, rest_offset)
         on_tag_row = Unsqueeze (on_tag, axis_1)
         tag_after = Where (on_tag, tag, next_tag)
-        marginal_after = Where (on_tag_row, marginal, next_marginal)
+        rest_after = Where (on_tag_row, relative_rest, next_rest)
         has_after = Or (has_next, on_tag)
-    }> (no_tags, nothing, no_next, alphas, known_tags, kept)
+        next_rest_out = Identity (next_rest)
+        next_tag_out = Identity (next_tag)
+        has_next_out = Identity (has_next)
+    }> (no_tags, nothing, no_next, emitted, known_tags, kept)
+
+    # All that follows is of every position at once: (time, batch) or (time, batch, K).
+    through = Add (alphas, betas)
+    total = LogSumExp (through)
+    tag_column = Unsqueeze (known_tags, axis_2)
+    alpha_of_tag = GatherElements <axis = 2> (alphas, tag_column)
+    beyond_tag = Gather (transitions, known_tags)
+    tag_to_all = Add (alpha_of_tag, beyond_tag)
+    tag_and_next = Add (tag_to_all, next_rests)
+    log_pairs = Sub (tag_and_next, total)
+    pairs = Exp (log_pairs)
+    may_follow = Gather (ending, known_tags)
+    ended_pairs = Mul (pairs, may_follow)
+    closed = ReduceSum <keepdims = 0> (ended_pairs, axis_2)
+    through_tag = GatherElements <axis = 2> (through, tag_column)
+    log_marginal = Sub (through_tag, total)
+    marginal_column = Exp (log_marginal)
+    marginal = Squeeze (marginal_column, axis_2)
+    closes_here = Where (have_next, closed, marginal)
+    closes = Where (kept, closes_here, zero)
+
+    next_column = Unsqueeze (next_tags, axis_2)
+    into_next = Gather (into, next_tags)
+    all_to_next = Add (alphas, into_next)
+    into_total = LogSumExp (all_to_next)
+    tag_to_next = GatherElements <axis = 2> (tag_to_all, next_column)
+    log_given = Sub (tag_to_next, into_total)
+    given_column = Exp (log_given)
+    given = Squeeze (given_column, axis_2)
+    link = Where (have_next, given, one_probability)
+    links = Where (kept, link, zero)
 
     given_links = Slice (links, axis_1, end_of_axis, axis_0)
     given_closes = Slice (closes, axis_1, end_of_axis, axis_0)
@@ -133,6 +129,16 @@ posterior (REAL[batch, time, K] emissions, bool[batch, time] mask, int64[batch, 
     closing = Transpose <perm = [1, 0]> (given_closes)
 }
 """
+
+# What ``RESULT = LogSumExp (VALUES)`` stands for, over axis 2, which is kept. Not ONNX's ReduceLogSumExp: that
+# of onnxruntime underflows to -inf if rows differ by much. -inf minus the lowest number is -inf, not NaN.
+_LOG_SUM_EXP = """RESULT_top = ReduceMax (VALUES, axis_2)
+RESULT_shift = Max (RESULT_top, lowest)
+RESULT_below = Sub (VALUES, RESULT_shift)
+RESULT_weights = Exp (RESULT_below)
+RESULT_sum = ReduceSum (RESULT_weights, axis_2)
+RESULT_log = Log (RESULT_sum)
+RESULT = Add (RESULT_log, RESULT_shift)"""
 
 
 def posterior_model(crf: CRF, continuing: Tensor) -> onnx.ModelProto:
@@ -162,20 +168,24 @@ def posterior_model(crf: CRF, continuing: Tensor) -> onnx.ModelProto:
     dtype, scores = crf_scores(crf)
     wide = {name: tensor.double() for name, tensor in scores.items()}
     ending = (~continuing).to("cpu", torch.float64)
-    return build(_TEXT, crf.num_tags, dtype, {**wide, "ending": ending, **_constants(crf.num_tags)})
+    wide["transitions"] = wide["into"].T
+    text = re.sub(
+        r"(\w+) = LogSumExp \((\w+)\)",
+        lambda found: _LOG_SUM_EXP.replace("RESULT", found[1]).replace("VALUES", found[2]),
+        _TEXT,
+    )
+    return build(text, crf.num_tags, dtype, {**wide, "ending": ending, **_constants()})
 
 
-def _constants(num_tags: int) -> dict[str, Tensor]:
+def _constants() -> dict[str, Tensor]:
     """The constants of the graph, by the names that it gives them."""
     return {
         "zero": torch.zeros((), dtype=torch.float64),
         "one_probability": torch.ones((), dtype=torch.float64),
-        "tiny": torch.tensor(torch.finfo(torch.float64).tiny, dtype=torch.float64),
         "lowest": torch.tensor(torch.finfo(torch.float64).min, dtype=torch.float64),  # -inf minus it is -inf
         "one": torch.tensor(1, dtype=torch.int32),
         "false": torch.tensor(False),
         "no_position": torch.tensor(0),
-        "tag_numbers": torch.arange(num_tags),
         "time_axis": torch.tensor(0),
         "axis_0": torch.tensor([0]),
         "axis_1": torch.tensor([1]),
