@@ -113,6 +113,15 @@ def test_the_answers_page_runs(place: Path, outputs: dict[str, str]) -> None:
     run([sys.executable, "-c", f"for code in {codes!r}:\n    exec(code, {{}})"], place)
 
 
+def test_the_export_page_runs(place: Path, outputs: dict[str, str]) -> None:
+    pytest.importorskip("onnxscript")
+    told = {line: run_line(line, place) for line in commands("docs/export.md")}
+    (found,) = (output for line, output in told.items() if " predict " in line)
+    (code,) = blocks("docs/export.md", "python")
+    printed = run([sys.executable, "-c", code], place)
+    assert len(printed.splitlines()) == len(json.loads(found)["entities"])
+
+
 def test_the_training_pages_commands_run(place: Path) -> None:
     pytest.importorskip("peft")
     for line in commands("docs/training.md"):

@@ -130,8 +130,8 @@ posterior (REAL[batch, time, K] emissions, bool[batch, time] mask, int64[batch, 
 }
 """
 
-# What ``RESULT = LogSumExp (VALUES)`` stands for, over axis 2, which is kept. Not ONNX's ReduceLogSumExp: that
-# of onnxruntime underflows to -inf if rows differ by much. -inf minus the lowest number is -inf, not NaN.
+# What ``RESULT = LogSumExp (VALUES)`` stands for, over axis 2, which is kept. Not ONNX's ReduceLogSumExp: in
+# onnxruntime it underflows to -inf if rows differ by much. -inf minus the lowest number is -inf, not NaN.
 _LOG_SUM_EXP = """RESULT_top = ReduceMax (VALUES, axis_2)
 RESULT_shift = Max (RESULT_top, lowest)
 RESULT_below = Sub (VALUES, RESULT_shift)
