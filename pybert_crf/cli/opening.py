@@ -24,9 +24,12 @@ def open_tagger(options: InferenceOptions) -> Annotator:
         from pybert_crf.tagger import Tagger
 
         dtype = None if options.dtype is None else DTYPES[options.dtype]
-        return Tagger.from_pretrained(options.model, device=options.device, dtype=dtype)
+        tagger = Tagger.from_pretrained(options.model, device=options.device, dtype=dtype)
+        return tagger.quantise() if options.int8 else tagger
     if options.device != "cpu":
         raise ValueError(f"{options.model} is an exported tagger, for which --device must be cpu")
+    if options.int8:
+        raise ValueError(f"{options.model} is an exported tagger: --int8 is for export")
     if options.dtype is not None:
         raise ValueError(f"{options.model} is an exported tagger, whose dtype is fixed: leave out --dtype")
     if kind == ".onnx":

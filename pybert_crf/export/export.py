@@ -59,6 +59,8 @@ def export_tagger(
         raise ValueError(f"format must be one of {', '.join(FORMATS)}, got {format!r}")
     if int8 and format != "onnx":
         raise ValueError(f"int8 is for the format onnx, not {format}")
+    if tagger.int8:
+        raise ValueError("a quantised tagger cannot be exported: open it again, and export that")
     path = _file(Path(out), FORMATS[format])
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} is there already: --overwrite replaces it")

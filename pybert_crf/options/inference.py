@@ -39,6 +39,12 @@ class InferenceOptions(Options):
         default_text="as saved",
         elsewhere="torch-dtype weights-dtype half bf16",
     )
+    int8: bool = option(
+        False,
+        "Compute the encoder's linear layers with 8-bit integers (CPU): faster, not quite the same.",
+        "编码器的线性层用 8 位整数计算（CPU）：更快，结果略有出入。",
+        elsewhere="quantize quantization quantized",
+    )
     batch_tokens: int = option(
         4096,
         "Encoder positions computed at once, padding counted.",

@@ -310,3 +310,10 @@ def test_what_is_no_text_is_answered_with_the_right_call(
 ) -> None:
     with pytest.raises(TypeError, match=told):
         call(make_tagger())
+
+
+def test_a_quantised_tagger_is_not_saved(make_tagger: Make, tmp_path: Path) -> None:
+    tagger = make_tagger().quantise()
+    assert tagger("张三在北京工作")
+    with pytest.raises(ValueError, match="a quantised tagger cannot be saved"):
+        tagger.save_pretrained(tmp_path)
