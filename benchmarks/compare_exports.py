@@ -1,4 +1,4 @@
-"""A tagger, its ONNX export and that in int8, side by side: F1 on a corpus, and raw text → entities.
+"""A tagger, float32 and int8, and its exports to ONNX, side by side: F1 on a corpus, and raw text → entities.
 
     python benchmarks/compare_exports.py my-tagger test.txt --sentences 300
 
@@ -48,7 +48,8 @@ def main() -> None:
     glue = "" if tagger.unit == "char" else " "
     texts = [glue.join(sentence.tokens) for sentence in corpus.sentences]
     with tempfile.TemporaryDirectory() as folder:
-        contenders: dict[str, Annotator] = {"torch": tagger}
+        quantised = Tagger.from_pretrained(given.model).quantise()
+        contenders: dict[str, Annotator] = {"torch": tagger, "torch int8": quantised}
         for name in ("float32", "int8"):
             export_tagger(tagger, Path(folder) / name, int8=name == "int8", say=print)
             contenders[f"ONNX {name}"] = OnnxTagger(Path(folder) / name, threads=1)
