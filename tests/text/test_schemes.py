@@ -17,6 +17,7 @@ from pybert_crf.text.tagging.schemes import (
     continues,
     convert,
     detect_scheme,
+    fits,
     illegal_positions,
     is_legal,
     scheme_named,
@@ -165,6 +166,16 @@ def test_a_foreign_prefix_is_never_tolerated() -> None:
     with pytest.raises(SchemeError, match="'U-A'") as error:
         detect_scheme([*([["B-A", "E-A", "O"]] * 1000), ["U-A"]])
     assert error.value.sentence == 1000
+
+
+def test_one_fault_is_none_of_another_scheme() -> None:
+    assert not fits([["B-X"]], "IOB1")  # as a file of entities is read
+    assert not fits([["O", "I-X"]], "BIO")
+    assert fits([["O", "I-X", "O", "B-X", "B-X", "B-Y"]], "BIO")  # a fault in IOB1 and IO too
+    assert fits([["B-X", "I-X"]] * 60 + [["O", "I-X"]], "BIO")  # one of a hundred
+    assert fits([["I-X"]], "IOB1")
+    assert not fits([["B-X", "I-X"]], "BIOES")
+    assert fits([["NN"]], "none")
 
 
 def test_check_scheme() -> None:

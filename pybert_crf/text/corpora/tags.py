@@ -20,6 +20,7 @@ from pybert_crf.text.tagging.schemes import (
     TagPairs,
     check_scheme,
     detect_scheme,
+    fits,
     split_tag,
 )
 
@@ -96,13 +97,8 @@ def _scheme_of(
     like: str | None,
 ) -> str:
     """The scheme that the tags fit: the given one, `like` if they do, or else the closest."""
-    if scheme is None and like is not None:
-        try:
-            check_scheme(seen, like)
-        except SchemeError:
-            pass
-        else:
-            return like
+    if scheme is None and like is not None and fits(seen, like):
+        return like
     try:
         if scheme is None:
             return detect_scheme(seen)

@@ -199,6 +199,26 @@ def check_scheme(sequences: Iterable[Sequence[str]] | TagPairs, scheme: str) -> 
     _check_fit(_pairs_of(sequences), scheme, "the tags do not fit the scheme: in ")
 
 
+def fits(sequences: Iterable[Sequence[str]] | TagPairs, scheme: str) -> bool:
+    """Whether the tags fit `scheme` by the criterion of `detect_scheme`, and no other scheme without a fault.
+
+    So the one fault that any corpus may have does not make IOB1 of the only B-X of a small file in BIO; in a
+    larger one a fault within `TOLERATED` stays a fault.
+    """
+    if scheme == PLAIN:
+        return True
+    seen = _pairs_of(sequences)
+    try:
+        _check_fit(seen, scheme, "")
+    except SchemeError:
+        return False
+    entity_tags = sum(pair.times for pair in seen if pair.tag != OUTSIDE)
+    illegal = _distance(seen, scheme)[1]
+    return illegal <= TOLERATED * entity_tags or not any(
+        _distance(seen, each) == (0, 0) for each in _SPELLING
+    )
+
+
 def convert(tags: Sequence[str], source: str, target: str) -> list[str]:
     """The tags of the same entities in another scheme.
 
