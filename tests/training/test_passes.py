@@ -125,6 +125,7 @@ def test_a_compiled_encoder_trains_to_the_same_weights(
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is:DeprecationWarning")  # torch itself
 def test_the_real_compiler(options: Make, corpus: Path, tmp_path: Path) -> None:
     check_compiled(options, corpus, tmp_path)
 
