@@ -50,7 +50,7 @@ def open_theirs(directory: Path, model_type: str) -> Any:
     except Exception as error:  # what is missing, and what is damaged, is told in all kinds
         reason = shortened(" ".join(str(error).split()))
         wrong: type[Exception] = ImportError if isinstance(error, ImportError) else ConfigError
-        told = f"{directory}: transformers does not read its {model_type} tokenizer ({reason})"
+        told = f"{directory}: transformers does not read its {shortened(model_type)} tokenizer ({reason})"
         raise wrong(f"{told}; {_CURE}") from error
     finally:
         logging.set_verbosity(level)
@@ -59,7 +59,7 @@ def open_theirs(directory: Path, model_type: str) -> Any:
     absent = [name for name in needed if not (directory / name).is_file()]
     if absent:  # transformers would go on with an empty vocabulary
         raise FileNotFoundError(
-            f"no {model_type} tokenizer in {directory}: {kind.__name__} of transformers looks for "
+            f"no {shortened(model_type)} tokenizer in {directory}: {kind.__name__} of transformers looks for "
             f"tokenizer.json or {' and '.join(absent)}"
         )
     return tokenizer

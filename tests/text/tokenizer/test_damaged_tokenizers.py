@@ -165,3 +165,11 @@ def test_replacements_of_replacements(vocabulary_files: Callable[[str], Path], t
         else:
             with pytest.raises(ConfigError, match="its replacements may make a text more than 10,000 times"):
                 UnitTokenizer.from_directory(directory)
+
+
+def test_a_type_of_any_length_is_shortened(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "xlm" * 2000}))
+    (tmp_path / "vocab.json").write_text("{}")
+    with pytest.raises(ValueError, match="tokenizer") as error:
+        UnitTokenizer.from_directory(tmp_path, "char")
+    assert len(str(error.value)) < 1000
