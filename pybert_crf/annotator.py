@@ -12,7 +12,7 @@ from pybert_crf.entities import Annotation, Entity, Tagging
 from pybert_crf.examples import Example, WindowLayout, by_length, make_example
 from pybert_crf.reading import read_text
 from pybert_crf.rules import Rules
-from pybert_crf.text.tagging.schemes import OUTSIDE, type_name
+from pybert_crf.text.tagging.schemes import OUTSIDE, PLAIN, convert, type_name
 from pybert_crf.text.tokenizer import UnitTokenizer
 from pybert_crf.text.units import join_units, split_units
 
@@ -200,6 +200,8 @@ class Annotator(ABC):
                 kept.append((span, score))
             else:
                 tags[span.start : span.end] = [OUTSIDE] * (span.end - span.start)
+        if self.scheme != PLAIN:  # in IOB1 and IOE1 a tag also says what its neighbour is
+            tags = convert(tags, self.scheme, self.scheme)
         return Tagging(tags, [span for span, _ in kept], [score for _, score in kept])
 
 

@@ -105,4 +105,4 @@ class Annotation:
         return rendering.displacy(self.text, self.entities)
 
     def _repr_html_(self) -> str:
-        return rendering.STYLE + rendering.html(self.text, self.entities)
+        return rendering.fragment(self.text, self.entities)

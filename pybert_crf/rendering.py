@@ -5,32 +5,40 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterator, Sequence
-from html import escape
 from typing import TYPE_CHECKING, Any
+
+from pybert_crf.web_page import Html, element
 
 if TYPE_CHECKING:
     from pybert_crf.entities import Entity
 
-STYLE = """<style>
+RULES = """
 .entities { line-height: 2.2; overflow-wrap: anywhere; }
 .entities mark { color: inherit; padding: .2em .3em; border-radius: .3em; }
 .entities mark small { font-weight: bold; margin-inline-start: .4em; opacity: .75; }
-</style>"""
-"""Of `html`; once in a page."""
+"""
+"""The style of `html`; once in a page."""
 
 
-def html(text: str, entities: Sequence[Entity]) -> str:
+def html(text: str, entities: Sequence[Entity]) -> Html:
     """A text as one HTML paragraph, its entities marked with type and score. All of the text is escaped.
 
     Each type has its colour, the same everywhere; it is mixed with the page's, so that it fits dark ones too.
     """
-    cut = _cut(text, entities)
-    marked = "".join(escape(piece) if entity is None else _mark(piece, entity) for piece, entity in cut)
-    return f'<p class="entities" dir="auto">{marked}</p>'
+    marked = (piece if entity is None else _mark(piece, entity) for piece, entity in _cut(text, entities))
+    return element("p", *marked, class_="entities", dir="auto")
+
+
+def fragment(text: str, entities: Sequence[Entity]) -> str:
+    """As `html`, with its style: to be shown alone, as in a notebook."""
+    return f"{element('style', Html(RULES))}{html(text, entities)}"
 
 
 def inline(text: str, entities: Sequence[Entity]) -> str:
-    r"""A text with its entities in brackets, ``[text|LABEL]``; its own brackets after a ``\``."""
+    r"""A text with its entities in brackets, ``[text|LABEL]``.
+
+    Brackets, bars and ``\`` of its own follow a ``\``.
+    """
     return "".join(
         _escaped(piece) if entity is None else f"[{_escaped(piece)}|{_escaped(entity.label)}]"
         for piece, entity in _cut(text, entities)
@@ -43,13 +51,11 @@ def displacy(text: str, entities: Sequence[Entity]) -> dict[str, Any]:
     return {"text": text, "ents": ents, "title": None}
 
 
-def _mark(piece: str, entity: Entity) -> str:
-    hue = zlib.crc32(entity.label.encode()) % 360
-    label, score = escape(entity.label), f"{entity.score:.2f}"
-    return (
-        f'<mark style="background: hsl({hue} 70% 50% / .3)" title="{label} {score}">{escape(piece)}'
-        f"<small>{label} {score}</small></mark>"
-    )
+def _mark(piece: str, entity: Entity) -> Html:
+    hue = zlib.crc32(entity.label.encode("utf-8", "surrogatepass")) % 360
+    told = f"{entity.label} {entity.score:.2f}"
+    style = f"background: hsl({hue} 70% 50% / .3)"
+    return element("mark", piece, element("small", told), style=style, title=told)
 
 
 def _cut(text: str, entities: Sequence[Entity]) -> Iterator[tuple[str, Entity | None]]:

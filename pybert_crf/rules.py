@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -45,6 +45,8 @@ class Rules:
     must: Mapping[str, Sequence[Surface]] = field(default_factory=dict)
     never: Mapping[str, Sequence[Surface]] = field(default_factory=dict)
     labels: frozenset[str] | None = None
+    _must: _Matcher = field(init=False, repr=False, compare=False)
+    _never: list[_Matcher] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.labels is not None:
@@ -114,8 +116,7 @@ class Rules:
             allowed &= np.isin(types, ["", *self.labels])
         begins = {begin: unit for unit, (begin, _) in enumerate(offsets)}
         ends = {end: unit + 1 for unit, (_, end) in enumerate(offsets)}
-        never: Iterable[_Matcher] = self._never  # type: ignore[attr-defined]
-        for matcher in never:
+        for matcher in self._never:
             for start, end, kind in matcher.find(text, begins, ends):
                 allowed[start:end] &= (types == "") if kind == ANY else (types != kind)
         for span in self._chosen(text, begins, ends):
@@ -124,9 +125,8 @@ class Rules:
 
     def _chosen(self, text: str, begins: Mapping[int, int], ends: Mapping[int, int]) -> Iterator[Span]:
         """What must be found: leftmost first, the longest of those that begin together, none overlapping."""
-        matcher: _Matcher = self._must  # type: ignore[attr-defined]
         free = 0
-        found = sorted(matcher.find(text, begins, ends), key=lambda span: (span.start, -span.end))
+        found = sorted(self._must.find(text, begins, ends), key=lambda span: (span.start, -span.end))
         for number, span in enumerate(found):
             if span.start < free:
                 continue

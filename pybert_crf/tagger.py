@@ -231,7 +231,7 @@ class Tagger(Annotator):
 
     def render(self, text: str) -> str:
         """The text as HTML, with its entities marked; in a notebook, ``IPython.display.HTML`` shows it."""
-        return rendering.STYLE + rendering.html(text, self(text))
+        return rendering.fragment(text, self(text))
 
     def to(self, device: str | torch.device) -> Tagger:
         """Move the model to `device`; returns this tagger. Raises ValueError if the device cannot be used."""

@@ -3,35 +3,21 @@
 from __future__ import annotations
 
 import json
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from pybert_crf import rendering
 from pybert_crf.text.corpora import CorpusError
 from pybert_crf.text.corpora.formats.columns import conllu_lines
 from pybert_crf.text.corpora.formats.words import words_line
+from pybert_crf.web_page import Html, element, page
 
 if TYPE_CHECKING:
     from pybert_crf.entities import Annotation
 
-_META = '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-_PAGE = """<style>
-:root { color-scheme: light dark; }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-</style>"""
-_HEADS = {
-    "html": "\n".join(
-        [
-            "<!doctype html>",
-            f"<html><head>{_META}<title>pybert-crf</title>",
-            _PAGE,
-            rendering.STYLE,
-            "</head><body>",
-        ]
-    ),
-    "label-studio": "[",
-}
-_TAILS = {"html": "</body></html>", "label-studio": "]"}
+_ANSWERS = Html("<!-- answers -->")  # where they stand in the page
+_PAGE = page("pybert-crf", [_ANSWERS], style=rendering.RULES).rstrip("\n").partition(_ANSWERS)
+_HEADS = {"html": _PAGE[0], "label-studio": "["}
+_TAILS = {"html": _PAGE[2], "label-studio": "]"}
 
 
 class Answers:
@@ -52,12 +38,19 @@ class Answers:
         self._count += 1
         if not isinstance(answer, CorpusError):
             told: str = self._write(answer)
-        elif self._form in ("jsonl", "doccano", "label-studio"):
-            told = _json(text=None, entities=[], error=str(answer))
         else:
-            told = f"<p>{escape(str(answer))}</p>" if self._form == "html" else f"# {answer}"
-            told += "\n" if self._form in ("columns", "conllu") else ""
+            told = self._error(str(answer))
         return f", {told}" if self._form == "label-studio" and self._count > 1 else told
+
+    def _error(self, told: str) -> str:
+        """An error in place of an answer, such that the whole can still be read as what it is."""
+        forms = {
+            "jsonl": _json(text=None, entities=[], error=told),
+            "doccano": _json(text="", label=[], error=told),
+            "label-studio": _json(data={"text": ""}, meta={"error": told}),
+            "html": element("p", told),
+        }
+        return forms.get(self._form, f"# {told}" + "\n" * (self._form in ("columns", "conllu")))
 
     def _jsonl(self, answer: Annotation) -> str:
         return _json(text=answer.text, entities=[entity.to_dict() for entity in answer.entities])

@@ -15,6 +15,11 @@ def work(options: EvaluateOptions) -> None:
     from pybert_crf.text.corpora import Habits
 
     tagger, messages = open_tagger(options), []
+    if options.html is not None:
+        from pybert_crf.tagger import Tagger
+
+        if not isinstance(tagger, Tagger):
+            raise ValueError("--html shows the CRF's transitions, which an exported tagger does not tell")
 
     def say(message: str) -> None:
         messages.append(message)
@@ -28,10 +33,8 @@ def work(options: EvaluateOptions) -> None:
         write_json(options.json, report.to_dict())
     if options.html is not None:
         from pybert_crf.report import analyse, evaluation_page, transitions_of
-        from pybert_crf.tagger import Tagger
 
-        if not isinstance(tagger, Tagger):
-            raise ValueError("--html shows the CRF's transitions, which an exported tagger does not tell")
+        assert isinstance(tagger, Tagger)
         analysis, transitions = analyse(tagger, tagged), transitions_of(tagger)
         page = evaluation_page(corpus.path.name, messages, analysis, transitions, options.language)
         write_text(options.html, page)

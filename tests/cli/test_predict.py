@@ -174,6 +174,11 @@ def test_answers_for_annotation_tools(run: Run, model: Path) -> None:
         assert found == [(e["start"], [e["label"]], e["score"]) for e in answer["entities"]]
         assert prediction["score"] == min([e["score"] for e in answer["entities"]], default=1.0)
     assert any(spans)
+    for form in ("doccano", "label-studio"):  # both stay whole where a line cannot be read
+        done = run("predict", model, "-", "--to", form, "--errors", "skip", given=b"\xff\n" + TEXTS)
+        read = json.loads(done.stdout) if form == "label-studio" else texts(done.stdout.splitlines())
+        assert len(read) == 4
+        assert '"error": "<stdin>:1: not UTF-8' in done.stdout
 
 
 def test_answers_for_people(run: Run, model: Path) -> None:

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from pybert_crf.entities import Entity
+from pybert_crf.entities import Entity, Tagging
 from pybert_crf.tagger import Tagger
-from pybert_crf.text.tagging.entity_spans import spans
+from pybert_crf.text.tagging.entity_spans import Span, spans
 from pybert_crf.text.tagging.schemes import illegal_positions
 
 Make = Callable[..., Tagger]
@@ -122,6 +122,20 @@ def test_entities_below_the_least_score_are_left_out(make_tagger: Make) -> None:
             tagger.min_score = 1.5
     finally:
         tagger.min_score = 0.0
+
+
+@pytest.mark.parametrize(("scheme", "prefixes"), [("IOB1", "IB"), ("IOE1", "IE"), ("BIO", "BI")])
+def test_what_is_left_when_a_neighbour_is_left_out_is_legal(
+    make_tagger: Make, scheme: str, prefixes: str
+) -> None:
+    tagger = make_tagger(labels=["O", *(f"{prefix}-X" for prefix in prefixes)], scheme=scheme)
+    tags = {"IOB1": ["I-X", "B-X"], "IOE1": ["E-X", "I-X"], "BIO": ["B-X", "B-X"]}[scheme]
+    two = [Span(0, 1, "X"), Span(1, 2, "X")]
+    tagger.min_score = 0.5
+    for scores, kept in (([0.1, 0.9], 1), ([0.9, 0.1], 0)):
+        left = tagger._likely(Tagging(tags, two, scores))
+        assert illegal_positions(left.tags, scheme) == []
+        assert spans(left.tags, scheme) == left.spans == [two[kept]]
 
 
 def test_its_repr_says_what_it_is(make_tagger: Make) -> None:
