@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 
 from pybert_crf import Tagger
-from pybert_crf.annotator import Annotator
+from pybert_crf.annotation.annotator import Annotator
 from pybert_crf.evaluation import evaluate_corpus
 from pybert_crf.export import export_tagger
 from pybert_crf.onnx_tagger import OnnxTagger

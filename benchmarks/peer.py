@@ -18,7 +18,7 @@ from torchcrf import CRF
 from transformers import BertModel, get_linear_schedule_with_warmup
 
 from pybert_crf import TrainOptions
-from pybert_crf.examples import Example
+from pybert_crf.annotation.examples import Example
 from pybert_crf.text.tokenizer import UnitTokenizer
 
 

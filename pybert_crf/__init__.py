@@ -9,13 +9,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pybert_crf.annotation.entities import Entity
+    from pybert_crf.annotation.rules import Rules
     from pybert_crf.crf import CRF, Constraints
     from pybert_crf.crf.registry import backends
     from pybert_crf.encoders import CheckpointError, ConfigError, Encoder, EncoderConfig, MaskedLM
-    from pybert_crf.entities import Entity
     from pybert_crf.model import BertCRF
     from pybert_crf.options import PretrainOptions, TrainOptions
-    from pybert_crf.rules import Rules
     from pybert_crf.tagger import Tagger
     from pybert_crf.tagging_constraints import tag_constraints
     from pybert_crf.training import pretrain, train
@@ -56,8 +56,8 @@ _HOME = {
     "BertCRF": "pybert_crf.model",
     "PretrainOptions": "pybert_crf.options",
     "TrainOptions": "pybert_crf.options",
-    "Entity": "pybert_crf.entities",
-    "Rules": "pybert_crf.rules",
+    "Entity": "pybert_crf.annotation.entities",
+    "Rules": "pybert_crf.annotation.rules",
     "Tagger": "pybert_crf.tagger",
     "pretrain": "pybert_crf.training",
     "train": "pybert_crf.training",

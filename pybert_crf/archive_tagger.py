@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pybert_crf.exported import INPUTS, OUTPUTS, SECTION, ExportedTagger
+from pybert_crf.annotation.exported import INPUTS, OUTPUTS, SECTION, ExportedTagger
 from pybert_crf.reading import ConfigError, quoted
 
 SETTINGS = f"{SECTION}.json"

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from pybert_crf.examples import Example, WindowLayout, collate_arrays, pad
+from pybert_crf.annotation.examples import Example, WindowLayout, collate_arrays, pad
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Padded tensors of some sentences: `pybert_crf.examples.Arrays`, and tags.
+    """Padded tensors of some sentences: `pybert_crf.annotation.examples.Arrays`, and tags.
 
     Attributes:
         input_ids: (windows, length) int64.

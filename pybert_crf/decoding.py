@@ -8,8 +8,8 @@ from itertools import accumulate
 import torch
 from torch import Tensor
 
+from pybert_crf.annotation.entities import Tagging
 from pybert_crf.crf import CRF
-from pybert_crf.entities import Tagging
 from pybert_crf.text.tagging.entity_spans import Span
 from pybert_crf.text.tagging.schemes import continues, role
 

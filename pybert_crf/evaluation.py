@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pybert_crf.annotator import BATCH_TOKENS, Annotator
-from pybert_crf.entities import Tagging
+from pybert_crf.annotation.annotator import BATCH_TOKENS, Annotator
+from pybert_crf.annotation.entities import Tagging
 from pybert_crf.reading import listed
 from pybert_crf.text.corpora import Corpus, Habits, converted, read_corpus
 from pybert_crf.text.corpora.habits import UNKNOWN

@@ -19,7 +19,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from pybert_crf.exported import SECTION, ExportedTagger
+from pybert_crf.annotation.exported import SECTION, ExportedTagger
 from pybert_crf.reading import ConfigError, quoted
 
 

@@ -9,14 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pybert_crf import rendering
-from pybert_crf.annotator import WORDS, Annotator, entities_of, read_words
+from pybert_crf.annotation import rendering
+from pybert_crf.annotation.annotator import WORDS, Annotator, entities_of, read_words
+from pybert_crf.annotation.entities import Entity, Marginals, Reading, Tagging
+from pybert_crf.annotation.examples import Example
 from pybert_crf.batches import collate
 from pybert_crf.decoding import EntityDecoder
 from pybert_crf.encoders import Base, ConfigError, resolve, spread
 from pybert_crf.encoders.int8 import quantise
-from pybert_crf.entities import Entity, Marginals, Reading, Tagging
-from pybert_crf.examples import Example
 from pybert_crf.files import write_text
 from pybert_crf.model import SECTION, BertCRF, read_tagger_config
 from pybert_crf.reading import listed, quoted, shortened

@@ -7,8 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pybert_crf.annotation.examples import Example, WindowLayout, by_length, cut, make_example
 from pybert_crf.batches import collate
-from pybert_crf.examples import Example, WindowLayout, by_length, cut, make_example
 from pybert_crf.text.tokenizer import Encoded
 
 LAYOUT = WindowLayout(before=(101,), after=(102,), pad_id=0, max_positions=13)  # 11 pieces fit

@@ -21,7 +21,7 @@ from pybert_crf.options import (
     merge_options,
     read_options,
 )
-from pybert_crf.options.option import help_line
+from pybert_crf.options.schema.option import help_line
 
 
 @pytest.mark.parametrize(

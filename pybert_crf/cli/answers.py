@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from pybert_crf import rendering
+from pybert_crf.annotation import rendering
 from pybert_crf.text.corpora import CorpusError
 from pybert_crf.text.corpora.formats.columns import conllu_lines
 from pybert_crf.text.corpora.formats.words import words_line
 from pybert_crf.web_page import Html, element, page
 
 if TYPE_CHECKING:
-    from pybert_crf.entities import Annotation
+    from pybert_crf.annotation.entities import Annotation
 
 _ANSWERS = Html("<!-- answers -->")  # where they stand in the page
 _PAGE = page("pybert-crf", [_ANSWERS], style=rendering.RULES).rstrip("\n").partition(_ANSWERS)

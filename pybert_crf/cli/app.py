@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import pybert_crf
-from pybert_crf.cli import convert, debug_data, demo, evaluate, export, info, predict, pretrain, train
+from pybert_crf.cli.verbs import convert, debug_data, demo, evaluate, export, info, predict, pretrain, train
 
 VERBS = {
     module.VERB.name: module.VERB

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pybert_crf.options.inference import InferenceOptions
 
 if TYPE_CHECKING:
-    from pybert_crf.annotator import Annotator
+    from pybert_crf.annotation.annotator import Annotator
 
 
 def open_tagger(options: InferenceOptions) -> Annotator:

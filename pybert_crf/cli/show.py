@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pybert_crf.entities import Entity
+from pybert_crf.annotation.entities import Entity
 from pybert_crf.text.tagging.metrics import Report
 from pybert_crf.text.tagging.schemes import PLAIN
 

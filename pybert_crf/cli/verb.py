@@ -11,8 +11,8 @@ from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hi
 import typer
 
 from pybert_crf.options import Options, RunOptions, merge_options, read_options
-from pybert_crf.options.elsewhere import flag
-from pybert_crf.options.option import help_line, in_order, option_of
+from pybert_crf.options.schema.elsewhere import flag
+from pybert_crf.options.schema.option import help_line, in_order, option_of
 
 
 class Verb(NamedTuple):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+from pybert_crf.annotation.entities import Entity
 from pybert_crf.demo.grammar import UNSEEN, make_corpus
-from pybert_crf.entities import Entity
 from pybert_crf.options import TrainOptions
 from pybert_crf.tagger import Tagger
 from pybert_crf.text.tagging.metrics import Report

@@ -1,6 +1,6 @@
 """A saved tagger as one file for other runtimes: ONNX, or an archive of ``torch.export``.
 
-The graph takes the arrays of `pybert_crf.examples.Arrays`, and emissions computed before:
+The graph takes the arrays of `pybert_crf.annotation.examples.Arrays`, and emissions computed before:
 
     input_ids (windows, length) int64, attention_mask (windows, length) bool,
     first (batch, time) int64, mask (batch, time) bool, carried (carried, K) float32

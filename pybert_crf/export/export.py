@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import torch
 
 import pybert_crf
-from pybert_crf.annotator import WORDS
+from pybert_crf.annotation.annotator import WORDS
+from pybert_crf.annotation.exported import FORMAT, file_digest
 from pybert_crf.export.archive import write_archive
 from pybert_crf.export.onnx_file import write_onnx
-from pybert_crf.exported import FORMAT, file_digest
 from pybert_crf.files import replacing
 from pybert_crf.tagger import Tagger
 from pybert_crf.text.tokenizer import UnitTokenizer
@@ -117,7 +117,7 @@ def _write_beside(tagger: Tagger, folder: Path, target: Path, overwrite: bool) -
 
 
 def _settings(tagger: Tagger, digests: dict[str, str], precision: str) -> dict[str, Any]:
-    """What a reader needs to know; see `pybert_crf.exported.read_settings`."""
+    """What a reader needs to know; see `pybert_crf.annotation.exported.read_settings`."""
     return {
         "format": FORMAT,
         "version": pybert_crf.__version__,

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 
 import pybert_crf
+from pybert_crf.annotation.exported import INPUTS, OUTPUTS, SECTION
 from pybert_crf.crf.onnx import posterior_model, viterbi_model
 from pybert_crf.export.emissions import DYNAMIC, Emissions, check_samples, quiet, reason, trace_sample
 from pybert_crf.export.int8 import quantised
-from pybert_crf.exported import INPUTS, OUTPUTS, SECTION
 from pybert_crf.model import BertCRF
 from pybert_crf.tagger import Tagger
 from pybert_crf.text.tagging.schemes import continues

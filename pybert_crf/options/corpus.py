@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pybert_crf.options.base import Options
-from pybert_crf.options.option import documented, option
+from pybert_crf.options.schema.base import Options
+from pybert_crf.options.schema.option import documented, option
 
 
 @documented

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import MISSING, dataclass
 from typing import ClassVar
 
-from pybert_crf.options.base import Files, Options
 from pybert_crf.options.corpus import CorpusOptions
-from pybert_crf.options.option import AT_LEAST_1, DTYPES, SHARE, documented, option
 from pybert_crf.options.report import ReportOptions
+from pybert_crf.options.schema.base import Files, Options
+from pybert_crf.options.schema.option import AT_LEAST_1, DTYPES, SHARE, documented, option
 
 
 @documented

@@ -5,8 +5,16 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from pybert_crf.options.base import Files, Options
-from pybert_crf.options.option import ABOVE_0, AT_LEAST_2, BELOW_1, NOT_NEGATIVE, UP_TO_1, documented, option
+from pybert_crf.options.schema.base import Files, Options
+from pybert_crf.options.schema.option import (
+    ABOVE_0,
+    AT_LEAST_2,
+    BELOW_1,
+    NOT_NEGATIVE,
+    UP_TO_1,
+    documented,
+    option,
+)
 
 
 @documented

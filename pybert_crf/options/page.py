@@ -6,14 +6,14 @@ import sys
 from dataclasses import MISSING, Field
 from typing import Any, NamedTuple
 
-from pybert_crf.options.base import Options
 from pybert_crf.options.convert import ConvertOptions
 from pybert_crf.options.debug_data import DebugDataOptions
-from pybert_crf.options.elsewhere import flag
 from pybert_crf.options.export import ExportOptions
 from pybert_crf.options.inference import EvaluateOptions, PredictOptions
-from pybert_crf.options.option import default_words, in_order, option_of
 from pybert_crf.options.pretrain import PretrainOptions
+from pybert_crf.options.schema.base import Options
+from pybert_crf.options.schema.elsewhere import flag
+from pybert_crf.options.schema.option import default_words, in_order, option_of
 from pybert_crf.options.train import TrainOptions
 
 VERBS: dict[str, type[Options]] = {

@@ -5,10 +5,18 @@ from __future__ import annotations
 from dataclasses import MISSING, dataclass
 from typing import ClassVar
 
-from pybert_crf.options.base import Files
 from pybert_crf.options.corpus import CorpusOptions
-from pybert_crf.options.option import ABOVE_0, AT_LEAST_3, FRACTION, SHARE, documented, option, with_default
 from pybert_crf.options.run import RunOptions
+from pybert_crf.options.schema.base import Files
+from pybert_crf.options.schema.option import (
+    ABOVE_0,
+    AT_LEAST_3,
+    FRACTION,
+    SHARE,
+    documented,
+    option,
+    with_default,
+)
 
 
 @documented

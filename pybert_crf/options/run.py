@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from pybert_crf.options.base import Options
-from pybert_crf.options.option import (
+from pybert_crf.options.schema.base import Options
+from pybert_crf.options.schema.option import (
     ABOVE_0,
     AT_LEAST_1,
     BELOW_1,

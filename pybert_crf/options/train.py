@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import MISSING, dataclass
 from typing import ClassVar
 
-from pybert_crf.options.base import Files
 from pybert_crf.options.corpus import CorpusOptions
 from pybert_crf.options.levers import LeverOptions
-from pybert_crf.options.option import (
+from pybert_crf.options.report import ReportOptions
+from pybert_crf.options.run import RunOptions
+from pybert_crf.options.schema.base import Files
+from pybert_crf.options.schema.option import (
     ABOVE_0,
     AT_LEAST_1,
     BELOW_1,
@@ -18,8 +20,6 @@ from pybert_crf.options.option import (
     documented,
     option,
 )
-from pybert_crf.options.report import ReportOptions
-from pybert_crf.options.run import RunOptions
 
 
 @documented

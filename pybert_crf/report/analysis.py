@@ -7,9 +7,9 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from pybert_crf.annotator import Annotator
+from pybert_crf.annotation.annotator import Annotator
+from pybert_crf.annotation.examples import make_example
 from pybert_crf.evaluation import TaggedCorpus
-from pybert_crf.examples import make_example
 from pybert_crf.report.calibration import Bin, bins
 from pybert_crf.report.confusion import Confusion, pairs
 from pybert_crf.text.tagging.entity_spans import Span, spans

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
+from pybert_crf.annotation.examples import Example, make_example
 from pybert_crf.debug_data import NOTE, examine_corpora
-from pybert_crf.examples import Example, make_example
 from pybert_crf.options import TrainOptions
 from pybert_crf.tagger import Tagger
 from pybert_crf.text.corpora import Corpus, CorpusError, Habits, converted, joined, mended, read_corpus

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from pybert_crf.annotator import BATCH_TOKENS
+from pybert_crf.annotation.annotator import BATCH_TOKENS
+from pybert_crf.annotation.examples import Example, by_length, make_example
 from pybert_crf.batches import collate
-from pybert_crf.examples import Example, by_length, make_example
 from pybert_crf.tagger import Tagger
 from pybert_crf.text.corpora import Corpus, converted
 

@@ -16,10 +16,10 @@ from pybert_crf.options import TrainOptions
 from pybert_crf.reading import read_object
 from pybert_crf.tagger import Tagger
 from pybert_crf.text.tagging.metrics import Report
-from pybert_crf.training.checkpoints import check_options, check_out, find_checkpoint
 from pybert_crf.training.corpora import read_corpora
-from pybert_crf.training.directory import reserve
 from pybert_crf.training.events import Compared, Finished, Observer
+from pybert_crf.training.loop.checkpoints import check_options, check_out, find_checkpoint
+from pybert_crf.training.loop.directory import reserve
 from pybert_crf.training.results import tagger_card, write_results
 from pybert_crf.training.tagging import train_one
 

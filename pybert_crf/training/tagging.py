@@ -18,7 +18,6 @@ from pybert_crf.text.corpora.corpus import cut_alike, words_of
 from pybert_crf.text.tagging.metrics import Report
 from pybert_crf.text.tagging.schemes import PLAIN
 from pybert_crf.text.tokenizer import UnitTokenizer
-from pybert_crf.training.checkpoints import check_out
 from pybert_crf.training.corpora import (
     Corpora,
     encode_corpus,
@@ -26,16 +25,17 @@ from pybert_crf.training.corpora import (
     read_corpora,
     unknown_note,
 )
-from pybert_crf.training.directory import reserve
 from pybert_crf.training.events import Finished, Observer, TaggingStarted
 from pybert_crf.training.levers import prepare
 from pybert_crf.training.levers.adversarial import build_attack
 from pybert_crf.training.levers.averaging import Averaging
 from pybert_crf.training.levers.freezing import Freezing, rate_factors
 from pybert_crf.training.levers.lora import lora_base
-from pybert_crf.training.loop import TrainingLoop, build_accelerator
+from pybert_crf.training.loop.checkpoints import check_out
+from pybert_crf.training.loop.directory import reserve
+from pybert_crf.training.loop.optimizer import build_optimizer, trained_parameters
+from pybert_crf.training.loop.training_loop import TrainingLoop, build_accelerator
 from pybert_crf.training.mean_loss import mean_loss
-from pybert_crf.training.optimizer import build_optimizer, trained_parameters
 from pybert_crf.training.report import write_report
 from pybert_crf.training.results import tagger_card, write_results
 from pybert_crf.training.start import (

@@ -17,7 +17,7 @@ from pybert_crf import PretrainOptions, TrainOptions, backends
 from pybert_crf.cli.app import VERBS
 from pybert_crf.cli.verb import Verb
 from pybert_crf.encoders import Encoder
-from pybert_crf.options.option import default_words, help_line, option_of
+from pybert_crf.options.schema.option import default_words, help_line, option_of
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 TRAIN = "".join(

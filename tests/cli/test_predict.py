@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from pybert_crf.cli.predict import work
+from pybert_crf.cli.verbs.predict import work
 from pybert_crf.options import PredictOptions
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from pybert_crf.annotation.entities import Entity
 from pybert_crf.cli.show import highlight
 from pybert_crf.demo import run
 from pybert_crf.demo.grammar import UNSEEN, make_corpus
-from pybert_crf.entities import Entity
 
 
 @pytest.fixture

@@ -29,10 +29,10 @@ from peers import auto, clean, expected, own, sentencepiece_pieces
 from their_layouts import THEIR_LAYOUTS, write_layout
 
 from pybert_crf import BertCRF, Tagger
+from pybert_crf.annotation.examples import make_example
 from pybert_crf.batches import Batch, collate
 from pybert_crf.encoders import Plan, adapt, open_encoder, open_masked_lm, read_config
 from pybert_crf.encoders.adapted import is_adapted
-from pybert_crf.examples import make_example
 from pybert_crf.text.tokenizer import UnitTokenizer
 
 PAGES = {Path(__file__).parents[2] / "docs" / f"backbones{end}.md": bool(end) for end in ("", ".zh-CN")}

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import torch
 
-from pybert_crf.annotator import Annotator
+from pybert_crf.annotation.annotator import Annotator
+from pybert_crf.annotation.entities import Entity
 from pybert_crf.encoders import AnyEncoder, Encoder, EncoderConfig
-from pybert_crf.entities import Entity
 from pybert_crf.model import BertCRF
 from pybert_crf.tagger import Tagger
 from pybert_crf.text.tokenizer import UnitTokenizer

@@ -12,10 +12,10 @@ import pytest
 from export_cases import BIO, KINDS, tagger_of, texts_of
 
 from pybert_crf import cli
+from pybert_crf.annotation.exported import INPUTS, OUTPUTS
 from pybert_crf.encoders import Encoder, EncoderConfig
 from pybert_crf.export import export_tagger, onnx_file
 from pybert_crf.export.onnx_file import _encoder
-from pybert_crf.exported import INPUTS, OUTPUTS
 from pybert_crf.onnx_tagger import OnnxTagger
 from pybert_crf.tagger import Tagger
 

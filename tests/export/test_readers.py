@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from export_cases import KINDS, check_equal, texts_of
 
-from pybert_crf import exported as reading
+from pybert_crf.annotation import exported as reading
+from pybert_crf.annotation.exported import ExportedTagger
+from pybert_crf.annotation.rules import Rules
 from pybert_crf.archive_tagger import ArchiveTagger
-from pybert_crf.exported import ExportedTagger
 from pybert_crf.onnx_tagger import OnnxTagger
 from pybert_crf.reading import ConfigError
-from pybert_crf.rules import Rules
 from pybert_crf.tagger import Tagger
 
 pytest.importorskip("onnxscript", reason="the package onnxscript is not installed")

@@ -18,8 +18,8 @@ import pytest
 from pybert_crf import PretrainOptions, TrainOptions, pretrain, train
 from pybert_crf.encoders import CheckpointError, read_tensors
 from pybert_crf.training import Stepped
-from pybert_crf.training.checkpoints import checksum, find_checkpoint, remove_checkpoint
-from pybert_crf.training.directory import reserve
+from pybert_crf.training.loop.checkpoints import checksum, find_checkpoint, remove_checkpoint
+from pybert_crf.training.loop.directory import reserve
 
 Make = Callable[..., TrainOptions]
 
@@ -135,7 +135,7 @@ def test_the_second_run_into_a_directory_is_refused(options: Make) -> None:
     out = Path(options().out)
     code = (
         "import sys, time, pathlib\n"
-        "from pybert_crf.training.directory import reserve\n"
+        "from pybert_crf.training.loop.directory import reserve\n"
         f"with reserve(pathlib.Path({str(out)!r})):\n"
         "    print('held', flush=True)\n    time.sleep(60)\n"
     )

@@ -15,7 +15,7 @@ import pytest
 from small_corpus import corpus, one_thread
 
 from pybert_crf import Tagger, TrainOptions, train
-from pybert_crf.entities import Tagging
+from pybert_crf.annotation.entities import Tagging
 from pybert_crf.evaluation import TaggedCorpus, tag_corpus
 from pybert_crf.report import Analysis, analyse, evaluation_page, transitions_of
 from pybert_crf.report.analysis import UNCERTAIN, WRONG

@@ -8,8 +8,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from pybert_crf.entities import Annotation, Entity
-from pybert_crf.rendering import displacy, html, inline
+from pybert_crf.annotation.entities import Annotation, Entity
+from pybert_crf.annotation.rendering import displacy, html, inline
 
 HOSTILE = ["", '<b>张</b> & "三"\'', "[张|三]\\n", "<script>alert(1)</script>", "a\u202eb שלום", "]]>|[["]
 

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
+from pybert_crf.annotation.examples import make_example
 from pybert_crf.batches import collate
 from pybert_crf.encoders import (
     CheckpointError,
@@ -22,7 +23,6 @@ from pybert_crf.encoders import (
     read_tensors,
     write_tensors,
 )
-from pybert_crf.examples import make_example
 from pybert_crf.model import BertCRF
 from pybert_crf.tagger import Tagger
 from pybert_crf.text.tagging.schemes import illegal_positions

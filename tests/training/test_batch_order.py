@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pybert_crf.training.batch_order import BatchOrder
+from pybert_crf.training.loop.batch_order import BatchOrder
 
 
 @pytest.mark.parametrize("world", [1, 2, 3, 7])

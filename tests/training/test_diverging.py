@@ -14,7 +14,7 @@ from pybert_crf import PretrainOptions, TrainOptions, pretrain, train
 from pybert_crf.cli import main
 from pybert_crf.encoders import read_tensors
 from pybert_crf.training import EpochDone
-from pybert_crf.training.finite import Place, check_step
+from pybert_crf.training.loop.finite import Place, check_step
 from pybert_crf.training.tagging import TaggingTask
 
 Make = Callable[..., TrainOptions]

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from pybert_crf import TrainOptions, model, train
+from pybert_crf.annotation.examples import make_example
 from pybert_crf.batches import collate
-from pybert_crf.examples import make_example
 from pybert_crf.training.corpora import read_corpora
 from pybert_crf.training.tagging import build_tagger
 

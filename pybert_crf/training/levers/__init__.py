@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pybert_crf.examples import Example
+from pybert_crf.annotation.examples import Example
 from pybert_crf.options import TrainOptions
 from pybert_crf.tagger import Tagger
 from pybert_crf.training.levers.lora import add_lora

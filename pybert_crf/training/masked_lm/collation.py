@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pybert_crf.examples import WindowLayout
+from pybert_crf.annotation.examples import WindowLayout
 from pybert_crf.training.masked_lm.masking import TRAINING, Masking
 from pybert_crf.training.masked_lm.texts import EncodedText
 

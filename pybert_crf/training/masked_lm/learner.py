@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from pybert_crf.annotation.examples import WindowLayout
 from pybert_crf.encoders import AnyMaskedLM, MaskedLM, open_masked_lm, resolve
-from pybert_crf.examples import WindowLayout
 from pybert_crf.options import PretrainOptions
 from pybert_crf.text.tokenizer import UnitTokenizer
 from pybert_crf.training.masked_lm.masking import Masking

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from pybert_crf.annotation.examples import WindowLayout, by_length
 from pybert_crf.encoders import AnyMaskedLM
-from pybert_crf.examples import WindowLayout, by_length
 from pybert_crf.training.masked_lm.collation import collate_masked
 from pybert_crf.training.masked_lm.masking import HELD_OUT, Masking
 from pybert_crf.training.masked_lm.texts import EncodedText

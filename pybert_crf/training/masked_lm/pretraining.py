@@ -10,16 +10,16 @@ from torch import Tensor
 
 from pybert_crf.encoders import AnyMaskedLM, open_masked_lm
 from pybert_crf.options import PretrainOptions
-from pybert_crf.training.checkpoints import check_out
-from pybert_crf.training.directory import reserve
 from pybert_crf.training.events import Finished, Observer, PretrainingStarted, TextSize
-from pybert_crf.training.loop import TrainingLoop, build_accelerator
+from pybert_crf.training.loop.checkpoints import check_out
+from pybert_crf.training.loop.directory import reserve
+from pybert_crf.training.loop.optimizer import build_optimizer
+from pybert_crf.training.loop.training_loop import TrainingLoop, build_accelerator
 from pybert_crf.training.masked_lm.collation import MaskedBatch, collate_masked
 from pybert_crf.training.masked_lm.learner import Learner, build_learner
 from pybert_crf.training.masked_lm.perplexity import MaskedReport, evaluate_masked
 from pybert_crf.training.masked_lm.source import Source, open_source
 from pybert_crf.training.masked_lm.texts import hash_text
-from pybert_crf.training.optimizer import build_optimizer
 from pybert_crf.training.results import masked_lm_card, write_results
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from hashlib import sha256
 
 import numpy as np
 
-from pybert_crf.examples import WindowLayout
+from pybert_crf.annotation.examples import WindowLayout
 from pybert_crf.text.corpora.passages import Passage
 from pybert_crf.text.tokenizer import UnitTokenizer
 from pybert_crf.text.windows import split_evenly

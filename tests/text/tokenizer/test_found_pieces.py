@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from pybert_crf.annotation.examples import WindowLayout, make_example
 from pybert_crf.batches import collate
-from pybert_crf.examples import WindowLayout, make_example
 from pybert_crf.reading import ConfigError
 from pybert_crf.text.tokenizer import UnitTokenizer
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from pybert_crf.examples import WindowLayout
+from pybert_crf.annotation.examples import WindowLayout
 from pybert_crf.options import PretrainOptions
 from pybert_crf.text.corpora import CorpusError, Habits
 from pybert_crf.text.corpora.passages import Passage, read_passages

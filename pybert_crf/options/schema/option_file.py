@@ -8,9 +8,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pybert_crf.options.base import Options
-from pybert_crf.options.elsewhere import explain_unknown
-from pybert_crf.options.option import default_words
+from pybert_crf.options.schema.base import Options
+from pybert_crf.options.schema.elsewhere import explain_unknown
+from pybert_crf.options.schema.option import default_words
 from pybert_crf.reading import read_text
 
 if sys.version_info >= (3, 11):

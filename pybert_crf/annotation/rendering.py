@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pybert_crf.web_page import Html, element
 
 if TYPE_CHECKING:
-    from pybert_crf.entities import Entity
+    from pybert_crf.annotation.entities import Entity
 
 RULES = """
 .entities { line-height: 2.2; overflow-wrap: anywhere; }

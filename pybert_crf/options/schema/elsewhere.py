@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import fields
 from difflib import get_close_matches
 
-from pybert_crf.options.base import Options
-from pybert_crf.options.option import option_of
+from pybert_crf.options.schema.base import Options
+from pybert_crf.options.schema.option import option_of
 from pybert_crf.reading import shortened
 
 

@@ -8,10 +8,10 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
-from pybert_crf.entities import Annotation, Entity, Tagging
-from pybert_crf.examples import Example, WindowLayout, by_length, make_example
+from pybert_crf.annotation.entities import Annotation, Entity, Tagging
+from pybert_crf.annotation.examples import Example, WindowLayout, by_length, make_example
+from pybert_crf.annotation.rules import Rules
 from pybert_crf.reading import read_text
-from pybert_crf.rules import Rules
 from pybert_crf.text.tagging.schemes import OUTSIDE, PLAIN, convert, type_name
 from pybert_crf.text.tokenizer import UnitTokenizer
 from pybert_crf.text.units import join_units, split_units

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from types import NoneType
 from typing import Any, ClassVar, TypeAlias, get_args, get_origin, get_type_hints
 
-from pybert_crf.options.option import option_of
+from pybert_crf.options.schema.option import option_of
 from pybert_crf.reading import quoted
 
 Files: TypeAlias = str | tuple[str, ...]

@@ -19,8 +19,8 @@ from pybert_crf.text.corpora.passages import FORMAT_NAMES, mistaken_format
 from pybert_crf.text.corpora.texts import read_texts
 
 if TYPE_CHECKING:
-    from pybert_crf.annotator import Annotator
-    from pybert_crf.rules import Rules
+    from pybert_crf.annotation.annotator import Annotator
+    from pybert_crf.annotation.rules import Rules
 
 _MOST_CHARACTERS = 1 << 20
 """Characters that wait to be tagged together at the most, whatever the number of lines."""
@@ -40,7 +40,7 @@ def work(options: PredictOptions) -> None:
 
 
 def _rules(options: PredictOptions) -> Rules | None:
-    from pybert_crf.rules import Rules
+    from pybert_crf.annotation.rules import Rules
 
     given = Rules.from_file(options.rules) if options.rules else Rules()
     if options.types:
@@ -52,7 +52,7 @@ class _Prediction:
     """What was read and waits for its answers: texts (or lists of units) and, in their place, errors."""
 
     def __init__(self, tagger: Annotator, options: PredictOptions) -> None:
-        from pybert_crf.annotator import LOOK_AHEAD
+        from pybert_crf.annotation.annotator import LOOK_AHEAD
 
         self.tagger, self.options = tagger, options
         self.most_lines = LOOK_AHEAD

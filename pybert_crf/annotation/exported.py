@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pybert_crf.annotator import Annotator, read_words
-from pybert_crf.entities import Tagging
-from pybert_crf.examples import Arrays, Example, collate_arrays
+from pybert_crf.annotation.annotator import Annotator, read_words
+from pybert_crf.annotation.entities import Tagging
+from pybert_crf.annotation.examples import Arrays, Example, collate_arrays
 from pybert_crf.reading import ConfigError, one_of, quoted
 from pybert_crf.text.tagging.entity_spans import spans
 from pybert_crf.text.tagging.schemes import SCHEMES

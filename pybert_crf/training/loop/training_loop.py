@@ -21,8 +21,11 @@ from torch.optim import Optimizer
 from pybert_crf.encoders import AdaptedMaskedLM, MaskedLM
 from pybert_crf.model import BertCRF
 from pybert_crf.options import RunOptions
-from pybert_crf.training.batch_order import BatchOrder
-from pybert_crf.training.checkpoints import (
+from pybert_crf.training.events import EpochDone, Event, Finished, Observer, ReportT, Started, Stepped
+from pybert_crf.training.levers.averaging import Averaging
+from pybert_crf.training.levers.passes import set_passes
+from pybert_crf.training.loop.batch_order import BatchOrder
+from pybert_crf.training.loop.checkpoints import (
     TrainingState,
     find_checkpoint,
     load_progress,
@@ -30,12 +33,9 @@ from pybert_crf.training.checkpoints import (
     remove_checkpoint,
     save_checkpoint,
 )
-from pybert_crf.training.events import EpochDone, Event, Finished, Observer, ReportT, Started, Stepped
-from pybert_crf.training.finite import Place, check_figures, check_step, check_weights
-from pybert_crf.training.interruption import Interruption
-from pybert_crf.training.levers.averaging import Averaging
-from pybert_crf.training.levers.passes import set_passes
-from pybert_crf.training.optimizer import build_scheduler
+from pybert_crf.training.loop.finite import Place, check_figures, check_step, check_weights
+from pybert_crf.training.loop.interruption import Interruption
+from pybert_crf.training.loop.optimizer import build_scheduler
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pybert_crf import rendering
+from pybert_crf.annotation import rendering
 from pybert_crf.text.tagging.entity_spans import Span
 
 

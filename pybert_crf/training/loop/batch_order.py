@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import cycle, islice
 from random import Random
 
-from pybert_crf.examples import cut
+from pybert_crf.annotation.examples import cut
 
 
 class BatchOrder:

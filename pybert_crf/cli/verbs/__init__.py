@@ -1,0 +1,1 @@
+"""The verbs, a file each: options to calls, events to printed lines."""
