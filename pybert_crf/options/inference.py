@@ -13,17 +13,9 @@ from pybert_crf.options.schema.option import AT_LEAST_1, DTYPES, SHARE, document
 
 @documented
 @dataclass(frozen=True)
-class InferenceOptions(Options):
-    """What `predict` and `evaluate` share."""
+class ComputeOptions(Options):
+    """How a saved tagger computes."""
 
-    model: str = option(
-        MISSING,
-        "A saved tagger: directory or hub name; or an exported one.",
-        "保存的标注器：目录或 hub 名称；也可以是导出的标注器。",
-        kw_only=False,
-        argument=True,
-        elsewhere="model-name-or-path model-path model-name model-dir checkpoint",
-    )
     device: str = option(
         "cpu",
         "Where to compute: cpu, cuda, cuda:1, mps …; auto spreads a large encoder over all GPUs, and over "
@@ -51,6 +43,21 @@ class InferenceOptions(Options):
         "一次计算的编码器位置数（含填充）。",
         bound=AT_LEAST_1,
         elsewhere="batch-size eval-batch-size per-device-eval-batch-size mini-batch-size",
+    )
+
+
+@documented
+@dataclass(frozen=True)
+class InferenceOptions(ComputeOptions):
+    """What `predict` and `evaluate` share."""
+
+    model: str = option(
+        MISSING,
+        "A saved tagger: directory or hub name; or an exported one.",
+        "保存的标注器：目录或 hub 名称；也可以是导出的标注器。",
+        kw_only=False,
+        argument=True,
+        elsewhere="model-name-or-path model-path model-name model-dir checkpoint",
     )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pybert_crf.cli.opening import open_tagger
 from pybert_crf.cli.verb import Verb
+from pybert_crf.opening import open_tagger
 from pybert_crf.options import EvaluateOptions
 
 
@@ -14,7 +14,7 @@ def work(options: EvaluateOptions) -> None:
     from pybert_crf.files import write_json, write_text
     from pybert_crf.text.corpora import Habits
 
-    tagger, messages = open_tagger(options), []
+    tagger, messages = open_tagger(options.model, options), []
     if options.html is not None:
         from pybert_crf.tagger import Tagger
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from pybert_crf.cli.answers import Answers
 from pybert_crf.cli.arriving import Arriving, Stopped
-from pybert_crf.cli.opening import open_tagger
 from pybert_crf.cli.verb import Verb
+from pybert_crf.opening import open_tagger
 from pybert_crf.options import PredictOptions
 from pybert_crf.text.corpora import CorpusError, Habits
 from pybert_crf.text.corpora.corpus import CUT_ALIKE
@@ -30,7 +30,7 @@ def work(options: PredictOptions) -> None:
     """Tag text with a saved tagger: one answer for every input line, in order, as it comes."""
     if options.file != "-" and not Path(options.file).exists():
         raise FileNotFoundError(f"{options.file}: no such file")
-    tagger = open_tagger(options)
+    tagger = open_tagger(options.model, options)
     tagger.min_score = options.min_score
     tagger.rules = _rules(options)
     prediction = _Prediction(tagger, options)

@@ -5,40 +5,40 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pybert_crf.options.inference import InferenceOptions
+from pybert_crf.options.inference import ComputeOptions
 
 if TYPE_CHECKING:
     from pybert_crf.annotation.annotator import Annotator
 
 
-def open_tagger(options: InferenceOptions) -> Annotator:
-    """The tagger of `options.model`, on its device; one in ONNX opens without torch.
+def open_tagger(model: str, options: ComputeOptions) -> Annotator:
+    """The tagger of a directory, hub name or exported file, on its device; one in ONNX opens without torch.
 
     Raises:
         ValueError: an exported tagger in another dtype than its own, or on another device than the CPU.
         FileNotFoundError, ConfigError, CheckpointError: as `Tagger.from_pretrained`.
     """
-    kind = _exported(Path(options.model))
+    kind = _exported(Path(model))
     if kind is None:
         from pybert_crf.model import DTYPES
         from pybert_crf.tagger import Tagger
 
         dtype = None if options.dtype is None else DTYPES[options.dtype]
-        tagger = Tagger.from_pretrained(options.model, device=options.device, dtype=dtype)
+        tagger = Tagger.from_pretrained(model, device=options.device, dtype=dtype)
         return tagger.quantise() if options.int8 else tagger
     if options.device != "cpu":
-        raise ValueError(f"{options.model} is an exported tagger, for which --device must be cpu")
+        raise ValueError(f"{model} is an exported tagger, for which --device must be cpu")
     if options.int8:
-        raise ValueError(f"{options.model} is an exported tagger: --int8 is for export")
+        raise ValueError(f"{model} is an exported tagger: --int8 is for export")
     if options.dtype is not None:
-        raise ValueError(f"{options.model} is an exported tagger, whose dtype is fixed: leave out --dtype")
+        raise ValueError(f"{model} is an exported tagger, whose dtype is fixed: leave out --dtype")
     if kind == ".onnx":
         from pybert_crf.onnx_tagger import OnnxTagger
 
-        return OnnxTagger(options.model)
+        return OnnxTagger(model)
     from pybert_crf.archive_tagger import ArchiveTagger
 
-    return ArchiveTagger(options.model)
+    return ArchiveTagger(model)
 
 
 def _exported(path: Path) -> str | None:
