@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import MISSING, Field, fields
+from dataclasses import Field, fields
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
 
@@ -12,7 +12,7 @@ import typer
 
 from pybert_crf.options import Options, RunOptions, merge_options, read_options
 from pybert_crf.options.schema.elsewhere import flag
-from pybert_crf.options.schema.option import help_line, in_order, option_of
+from pybert_crf.options.schema.option import default_words, help_line, in_order, option_of
 
 
 class Verb(NamedTuple):
@@ -33,7 +33,7 @@ class Verb(NamedTuple):
     @property
     def needs_arguments(self) -> bool:
         """Whether something must be given, so that the verb alone shows its help."""
-        return any(known.default is MISSING for known in fields(self.options))
+        return any(default_words(known).startswith("required") for known in fields(self.options))
 
     def command(self) -> Callable[..., None]:
         """A function with one parameter for each option, as typer reads it."""

@@ -67,6 +67,8 @@ _WORDS = {
             "from scratch": "从零训练",
             "the encoder's": "编码器的上限",
             "twice LORA-RANK": "LORA-RANK 的两倍",
+            "required, unless there is TEXT": "必需，除非有 TEXT",
+            "required": "必需",
             "all": "全部",
         },
     ),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, dataclass
+from dataclasses import dataclass
 from typing import ClassVar
 
 from pybert_crf.options.corpus import CorpusOptions
+from pybert_crf.options.distillation import DistillationOptions
 from pybert_crf.options.levers import LeverOptions
 from pybert_crf.options.report import ReportOptions
 from pybert_crf.options.run import RunOptions
@@ -24,7 +25,7 @@ from pybert_crf.options.schema.option import (
 
 @documented
 @dataclass(frozen=True)
-class TrainOptions(LeverOptions, RunOptions, CorpusOptions, ReportOptions):
+class TrainOptions(LeverOptions, DistillationOptions, RunOptions, CorpusOptions, ReportOptions):
     """The options of `pybert_crf.train`. One file may be given as a string instead of a tuple.
 
     Raises:
@@ -40,11 +41,12 @@ class TrainOptions(LeverOptions, RunOptions, CorpusOptions, ReportOptions):
     }
 
     train: Files = option(
-        MISSING,
+        (),
         "Corpus to learn from, in any format; several files are joined.",
         "训练语料，格式不限；可以给出多个文件，合在一起。",
         kw_only=False,
         argument=True,
+        default_text="required, unless there is TEXT",
         elsewhere="train-file train-data train-path train-data-file data data-dir",
     )
     dev: Files = option(
@@ -147,7 +149,8 @@ class TrainOptions(LeverOptions, RunOptions, CorpusOptions, ReportOptions):
     def __post_init__(self) -> None:
         self._as_tuples("train", "dev", "test")
         super().__post_init__()
-        self._check("train", len(self.train) > 0, "name at least one file")
+        if not self.train:
+            self._check_text_alone()
         self._check("out", bool(self.out), "name a directory")
         given = [name for name in ("dev", "dev_share", "folds") if getattr(self, name) not in ((), None, 0)]
         if not given:
@@ -161,6 +164,16 @@ class TrainOptions(LeverOptions, RunOptions, CorpusOptions, ReportOptions):
             self._check("attention", self.attention != "causal", f"be both from scratch (model {self.model})")
             self._check("dtype", self.dtype != "bfloat16", f"be float32 from scratch (model {self.model})")
         self._check("lora_rank", not (self.lora_rank and self.from_scratch), "be 0 for a model from scratch")
+
+    def _check_text_alone(self) -> None:
+        """Refuse what needs tagged sentences to learn from, of which there are none."""
+        if not self.text:
+            raise ValueError(
+                "missing: train, the corpus to learn from (or a teacher, and text to learn from)"
+            )
+        for name in ("dev_share", "folds", "class_weight", "label_smoothing", "focal"):
+            self._check(name, not getattr(self, name), "be left out without train")
+        self._check("transitions", self.transitions == "random", "be random without train")
 
     @property
     def bidirectional(self) -> bool | None:

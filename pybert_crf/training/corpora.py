@@ -8,7 +8,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from pathlib import Path
 
+from pybert_crf.annotation.annotator import Annotator
 from pybert_crf.annotation.examples import Example, make_example
 from pybert_crf.debug_data import NOTE, examine_corpora
 from pybert_crf.options import TrainOptions
@@ -16,14 +18,16 @@ from pybert_crf.tagger import Tagger
 from pybert_crf.text.corpora import Corpus, CorpusError, Habits, converted, joined, mended, read_corpus
 from pybert_crf.text.tokenizer import UnitTokenizer
 from pybert_crf.text.units import detect_unit
+from pybert_crf.training.untagged import NO_TEXTS, Texts, check_taught, read_untagged
 
 _KNOWN_ENOUGH = 0.01  # share of unknown units that is not worth a note
 
 
 @dataclass(frozen=True)
 class Corpora:
-    """The parts of a run; scheme and unit are those of the training part.
+    """The parts of a run; scheme and unit are those of the training part, or of the teacher without one.
 
+    The training part has no sentences if only a teacher is learnt from, on the texts `untagged`.
     The CRF knows only legal sequences, so tags of the training part that break the scheme are corrected, at
     the places `mended`; dev and test are evaluated as they are.
     """
@@ -33,16 +37,26 @@ class Corpora:
     test: Corpus | None
     unit: str
     mended: list[str]
+    untagged: Texts = NO_TEXTS
 
     @property
     def parts(self) -> dict[str, Corpus]:
         """The parts that were given, by name."""
-        named = {"train": self.train, "dev": self.dev, "test": self.test}
+        train = self.train if self.train.sentences else None
+        named = {"train": train, "dev": self.dev, "test": self.test}
         return {name: corpus for name, corpus in named.items() if corpus is not None}
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """How many sentences each part has, and the text."""
+        sizes = {name: len(corpus.sentences) for name, corpus in self.parts.items()}
+        return sizes | ({"text": len(self.untagged.texts)} if self.untagged.texts else {})
 
     def notes(self) -> tuple[str, ...]:
         """What a user should know before waiting for the result."""
-        notes = []
+        notes = [*self.untagged.notes]
+        if not self.train.sentences:
+            return tuple(notes)
         if self.mended:
             told = f"train breaks {self.train.scheme} at lines {_some(self.mended)}"
             notes.append(f"{told}; mended: an illegal tag is read as conlleval reads it")
@@ -63,13 +77,38 @@ def _some(places: list[str]) -> str:
     return ", ".join(places[:5]) + (", …" if len(places) > 5 else "")
 
 
-def read_corpora(options: TrainOptions) -> Corpora:
+def read_corpora(options: TrainOptions, teacher: Annotator | None = None) -> Corpora:
     """Read the files of `options`.
+
+    Args:
+        teacher: the tagger that `options.teacher` names.
 
     Raises:
         CorpusError: a malformed line, or a part that cannot be converted to train's scheme; by file and line.
         FileNotFoundError: a file is missing.
+        ValueError: train has another unit, or other tags, than the teacher.
     """
+    corpora = _read_tagged(options) if options.train else _untagged(options, teacher)
+    if teacher is None:
+        return corpora
+    check_taught(corpora.train, corpora.unit, teacher, options)
+    return replace(corpora, untagged=read_untagged(options, corpora.unit))
+
+
+def _untagged(options: TrainOptions, teacher: Annotator | None) -> Corpora:
+    """The parts of a run without a training part: scheme and unit are the teacher's."""
+    assert teacher is not None
+    habits = replace(Habits.of(options), unit=teacher.unit if options.unit == "auto" else options.unit)
+    none = Corpus(Path(options.files("text")[0]), [], teacher.scheme)
+    dev, test = (
+        _read_part(options.files(name), teacher.scheme, habits) if options.files(name) else None
+        for name in ("dev", "test")
+    )
+    assert dev is not None
+    return Corpora(none, dev, test, habits.unit, [])
+
+
+def _read_tagged(options: TrainOptions) -> Corpora:
     habits = Habits.of(options)
     first = read_corpus(options.files("train")[0], habits=habits)
     files = [first, *(read_corpus(path, first.scheme, habits) for path in options.files("train")[1:])]
@@ -157,12 +196,20 @@ def encode_corpus(corpus: Corpus, tagger: Tagger) -> list[Example]:
     return examples
 
 
+def encode_untagged(corpora: Corpora, tagger: Tagger) -> list[Example]:
+    """Pieces of every untagged text; their tags are -100, as of what is masked."""
+    encoded = (tagger.tokenizer.encode(text.units) for text in corpora.untagged.texts)
+    return [make_example(each, tagger.layout, [-100] * len(each.first)) for each in encoded]
+
+
 def hash_corpora(corpora: Corpora, examples: list[Example]) -> str:
-    """A hash of all tokens, tags and scheme of train and dev, and of the pieces that the encoder reads."""
+    """A hash of scheme, tokens and tags, in training and on dev, and of the pieces that the encoder reads."""
     digest = sha256(corpora.train.scheme.encode())
     for corpus in (corpora.train, corpora.dev):
         for sentence in corpus.sentences:
             digest.update(json.dumps([sentence.tokens, sentence.tags]).encode())
+    for text in corpora.untagged.texts:
+        digest.update(json.dumps(text.units).encode())
     for example in examples:
         digest.update(json.dumps(example.encoded.ids).encode())
     return digest.hexdigest()

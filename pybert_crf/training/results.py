@@ -66,7 +66,7 @@ for entity in tagger("…"):
 - Starts from: {_origin(options)}
 - {encoder[:1].upper()}{encoder[1:]}
 - Labels ({tagger.scheme}, one for each {tagger.unit}): {", ".join(tagger.model.labels)}
-- Trained on {_files(options.files("train"))}, best of {len(result.history)} epochs: {result.epoch}
+- Trained on {_learnt_from(options)}, best of {len(result.history)} epochs: {result.epoch}
 
 ## Figures on dev ({_files(options.files("dev")) or _drawn(options)})
 
@@ -134,6 +134,14 @@ def _table(report: Report) -> str:
         name = report.average_name if name == "micro" else name
         lines.append(f"| {name} | {row.precision:.4f} | {row.recall:.4f} | {row.f1:.4f} | {row.support} |")
     return "\n".join(lines)
+
+
+def _learnt_from(options: TrainOptions) -> str:
+    tagged, text = _files(options.files("train")), _files(options.files("text"))
+    if options.teacher is None:
+        return tagged
+    taught = f"what {options.teacher} finds in {text or 'them'}"
+    return f"{tagged} and {taught}" if tagged else taught
 
 
 def _drawn(options: TrainOptions) -> str:

@@ -18,6 +18,7 @@ from pybert_crf.tagger import Tagger
 from pybert_crf.text.tagging.metrics import Report
 from pybert_crf.training.corpora import read_corpora
 from pybert_crf.training.events import Compared, Finished, Observer
+from pybert_crf.training.levers.distillation import open_teacher
 from pybert_crf.training.loop.checkpoints import check_options, check_out, find_checkpoint
 from pybert_crf.training.loop.directory import reserve
 from pybert_crf.training.results import tagger_card, write_results
@@ -97,7 +98,7 @@ def _finished(options: TrainOptions) -> Finished[Report] | None:
     metrics = read_object(out / "metrics.json")
     check_options(metrics["options"], options)
     tagger = Tagger.from_pretrained(out)
-    corpora = read_corpora(options).in_scheme(tagger.scheme)
+    corpora = read_corpora(options, open_teacher(options)).in_scheme(tagger.scheme)
     return Finished(
         out=str(out),
         epoch=metrics["epoch"],

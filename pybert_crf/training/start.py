@@ -12,6 +12,9 @@ from torch import Tensor
 from pybert_crf.encoders import AdaptedConfig, AnyEncoder, Encoder, EncoderConfig, read_config, read_tensors
 from pybert_crf.model import DTYPES, SECTION, BertCRF
 from pybert_crf.options import RunOptions, TrainOptions
+from pybert_crf.reading import listed
+from pybert_crf.tagger import Tagger
+from pybert_crf.text.corpora import Corpus, converted
 from pybert_crf.text.tagging.schemes import OUTSIDE, PLAIN, role
 from pybert_crf.text.tokenizer import UnitTokenizer
 
@@ -115,6 +118,32 @@ class Head(NamedTuple):
         parts += [f"new: {_some(added)}"] if added else []
         parts += [f"dropped, since train never shows their types: {_some(dropped)}"] if dropped else []
         return "; ".join(parts)
+
+
+def labels_of(
+    train: Corpus, options: TrainOptions, head: Head | None, teacher: Tagger | None
+) -> tuple[Sequence[str], str]:
+    """The labels, in the order of their numbers, and the scheme of the tagger to train.
+
+    Args:
+        train: the training data, which may be empty if there is a teacher.
+        head: of the checkpoint to start from, or None.
+
+    Raises:
+        CorpusError: train cannot be converted to the scheme of the saved tagger to start from.
+        ValueError: that tagger has other labels, or another scheme, than the teacher.
+    """
+    if teacher is not None:
+        if head is not None and head.scheme is not None:
+            own = sorted(set(head.labels) ^ set(teacher.labels))
+            if own or head.scheme != teacher.scheme:
+                told = f"labels that only one of them has: {listed(own)}" if own else "another scheme"
+                both = f"{options.model} must have the labels and scheme of its teacher {options.teacher}"
+                raise ValueError(f"{both}: {told}")
+        return teacher.labels, teacher.scheme
+    scheme = train.scheme if head is None else head.scheme or train.scheme
+    labels = converted(train, scheme).labels
+    return labels if head is None else head.merge_labels(labels, scheme), scheme
 
 
 def read_head(directory: Path) -> Head | None:

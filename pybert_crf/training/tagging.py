@@ -13,7 +13,6 @@ from pybert_crf.evaluation import TaggedCorpus, evaluate_corpus, tag_corpus
 from pybert_crf.model import BertCRF
 from pybert_crf.options import TrainOptions
 from pybert_crf.tagger import Tagger
-from pybert_crf.text.corpora import converted
 from pybert_crf.text.corpora.corpus import cut_alike, words_of
 from pybert_crf.text.tagging.metrics import Report
 from pybert_crf.text.tagging.schemes import PLAIN
@@ -21,6 +20,7 @@ from pybert_crf.text.tokenizer import UnitTokenizer
 from pybert_crf.training.corpora import (
     Corpora,
     encode_corpus,
+    encode_untagged,
     hash_corpora,
     read_corpora,
     unknown_note,
@@ -29,6 +29,7 @@ from pybert_crf.training.events import Finished, Observer, TaggingStarted
 from pybert_crf.training.levers import prepare
 from pybert_crf.training.levers.adversarial import build_attack
 from pybert_crf.training.levers.averaging import Averaging
+from pybert_crf.training.levers.distillation import Teacher, open_teacher
 from pybert_crf.training.levers.freezing import Freezing, rate_factors
 from pybert_crf.training.levers.lora import lora_base
 from pybert_crf.training.loop.checkpoints import check_out
@@ -42,6 +43,7 @@ from pybert_crf.training.start import (
     check_attention,
     check_vocabulary,
     encoder_dtype,
+    labels_of,
     low_precision_note,
     new_encoder,
     new_tokenizer,
@@ -56,27 +58,30 @@ def train_one(options: TrainOptions, observer: Observer | None = None) -> Finish
     """One run; arguments, result and errors as `pybert_crf.train`."""
     with reserve(Path(options.out)):
         check_out(Path(options.out), options)
-        corpora = read_corpora(options)
+        teacher = open_teacher(options)
+        corpora = read_corpora(options, teacher)
         accelerator = build_accelerator(options)
-        tagger = build_tagger(corpora, options)
+        tagger = build_tagger(corpora, options, teacher)
         corpora = corpora.in_scheme(tagger.scheme)
-        return TaggingTask(options, observer, corpora, accelerator, tagger).run()
+        return TaggingTask(options, observer, corpora, accelerator, tagger, teacher).run()
 
 
-def build_tagger(corpora: Corpora, options: TrainOptions) -> Tagger:
+def build_tagger(corpora: Corpora, options: TrainOptions, teacher: Tagger | None = None) -> Tagger:
     """The tagger to train: encoder and tokenizer as `options.model` says, and a new linear layer and CRF.
 
     From a saved tagger, or a token classifier of transformers, the labels that the training data share with
-    it keep their weights. The scheme is then the saved tagger's, to which the corpora are converted.
+    it keep their weights. The scheme is then the saved tagger's, to which the corpora are converted. With a
+    teacher, labels and scheme are the teacher's.
 
     Raises:
         FileNotFoundError: the pretrained encoder or a file of it is missing.
         ValueError: encoder and tokenizer do not fit together, the encoder does not allow the attention that
-            is asked for, or a saved tagger has another unit.
+            is asked for, or a saved tagger has another unit, or other labels than the teacher.
     """
     head = None
     if options.from_scratch:
-        tokens = (sentence.tokens for sentence in corpora.train.sentences)
+        tokens = [sentence.tokens for sentence in corpora.train.sentences]
+        tokens += [text.units for text in corpora.untagged.texts]
         tokenizer = new_tokenizer(tokens, corpora.unit, options)
         encoder: AnyEncoder = new_encoder(tokenizer, options)
     else:
@@ -87,25 +92,19 @@ def build_tagger(corpora: Corpora, options: TrainOptions) -> Tagger:
         check_attention(encoder, options)
         check_vocabulary(tokenizer, encoder.config, options)
         head = read_head(directory)
-    scheme = corpora.train.scheme if head is None else head.scheme or corpora.train.scheme
-    labels = converted(corpora.train, scheme).labels
-    known = None if scheme == PLAIN else scheme
-    if head is None:
-        model = BertCRF(encoder, labels, known, options.dropout)
-    else:
-        if head.unit not in (None, corpora.unit):
-            raise ValueError(
-                f"{options.model} tags each {head.unit}, but train is read by {corpora.unit}: see --unit"
-            )
-        model = BertCRF(encoder, head.merge_labels(labels, scheme), known, options.dropout)
+    if head is not None and head.unit not in (None, corpora.unit):
+        raise ValueError(
+            f"{options.model} tags each {head.unit}, but train is read by {corpora.unit}: see --unit"
+        )
+    labels, scheme = labels_of(corpora.train, options, head, teacher)
+    model = BertCRF(encoder, labels, None if scheme == PLAIN else scheme, options.dropout)
+    if head is not None:
         head.copy_to(model)
-    return Tagger(
-        model,
-        tokenizer,
-        corpora.unit,
-        cut_alike=cut_alike(corpora.train.sentences, corpora.unit),
-        words=words_of(corpora.train),
-    )
+    if teacher is not None and not corpora.train.sentences:
+        alike, words = teacher.cut_alike, teacher.words
+    else:
+        alike, words = cut_alike(corpora.train.sentences, corpora.unit), words_of(corpora.train)
+    return Tagger(model, tokenizer, corpora.unit, cut_alike=alike, words=words)
 
 
 LEARNT = 0.1
@@ -124,11 +123,18 @@ class TaggingTask(TrainingLoop[Batch, Report]):
         corpora: Corpora,
         accelerator: Accelerator,
         tagger: Tagger,
+        teacher: Tagger | None = None,
     ) -> None:
         self.corpora, self.tagger = corpora, tagger
         self._tagged: dict[str, TaggedCorpus] = {}  # what the saved tagger found
-        self.examples = encode_corpus(corpora.train, tagger)
-        self.lever_notes = prepare(tagger, self.examples, options)
+        tagged = encode_corpus(corpora.train, tagger)
+        self.examples = tagged + encode_untagged(corpora, tagger)
+        self.teacher: Teacher | None = None
+        if teacher is not None:
+            units = [each.tokens for each in corpora.train.sentences]
+            units += [each.units for each in corpora.untagged.texts]
+            self.teacher = Teacher(teacher.to(accelerator.device), units, options.teacher_weight)
+        self.lever_notes = prepare(tagger, tagged, options, self.teacher)
         self.base = lora_base(options)
         self.freezing = Freezing(tagger.model.encoder, options)
         if options.frozen_epochs and accelerator.num_processes > 1:
@@ -145,7 +151,7 @@ class TaggingTask(TrainingLoop[Batch, Report]):
     def started(self, epoch: int) -> TaggingStarted:
         unknown = unknown_note(self.examples, self.tagger.tokenizer, self.tagger.unit)
         self._started = TaggingStarted(
-            sentences={name: len(corpus.sentences) for name, corpus in self.corpora.parts.items()},
+            sentences=self.corpora.sizes,
             taken=tuple(note for corpus in self.corpora.parts.values() for note in corpus.notes),
             scheme=self.tagger.scheme,
             unit=self.tagger.unit,
@@ -165,6 +171,8 @@ class TaggingTask(TrainingLoop[Batch, Report]):
 
     def collate(self, rows: list[int], epoch: int) -> tuple[Batch, int]:
         batch = collate([self.examples[i] for i in rows], self.tagger.layout)
+        if self.teacher is not None:
+            batch = self.teacher.teach(batch, rows)
         return batch, int(batch.mask.sum())
 
     def _head_note(self) -> tuple[str, ...]:
@@ -174,10 +182,15 @@ class TaggingTask(TrainingLoop[Batch, Report]):
         return () if head is None else (head.note(self.options.model, self.tagger.model.labels),)
 
     def content(self) -> str:
-        return hash_corpora(self.corpora, self.examples)
+        digest = hash_corpora(self.corpora, self.examples)
+        return digest if self.teacher is None else f"{digest} {self.teacher.content()}"
 
     def name_example(self, row: int) -> str:
-        return self.corpora.train.place(self.corpora.train.sentences[row])
+        tagged = self.corpora.train.sentences
+        if row < len(tagged):
+            return self.corpora.train.place(tagged[row])
+        text = self.corpora.untagged.texts[row - len(tagged)]
+        return f"{text.file}, text {text.number}"
 
     def begin_epoch(self, epoch: int) -> None:
         self.freezing.begin(epoch)

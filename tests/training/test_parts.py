@@ -82,7 +82,7 @@ def test_dev_is_drawn_by_document(tmp_path: Path) -> None:
     [
         ({"dev": ()}, "missing: dev, .* or dev_share"),
         ({"dev": "a", "dev_share": 0.1}, "exclude each other"),
-        ({"dev": "a", "train": ()}, "train must name at least one file"),
+        ({"dev": "a", "train": ()}, "missing: train, the corpus to learn from"),
         ({"dev": (), "dev_share": 1.0}, "dev_share must be in"),
     ],
 )

@@ -114,7 +114,7 @@ def help_line(known: Field[Any]) -> str:
     words = default_words(known)
     if not words:
         return option_of(known).help
-    shown = words if known.default is MISSING else f"default: {words}"
+    shown = words if words.startswith("required") else f"default: {words}"
     return f"{option_of(known).help} [{shown}]"
 
 

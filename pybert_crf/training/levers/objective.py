@@ -15,6 +15,7 @@ from pybert_crf.model import BertCRF
 from pybert_crf.options import TrainOptions
 from pybert_crf.reading import quoted
 from pybert_crf.text.tagging.schemes import PLAIN, role
+from pybert_crf.training.levers.distillation import Teacher
 
 
 class Objective:
@@ -26,9 +27,12 @@ class Objective:
     rdrop · (KL(P || Q) + KL(Q || P)) / 4 to the mean of the two losses, P and Q being the two distributions
     over a row's paths: half of the paper's loss.
 
+    With a teacher the divergence from it is added for every row, and rows without tags have that loss alone.
+
     Args:
         class_weights: (K,), or None.
         smoothing, focal, rdrop: 0 for none.
+        teacher: whose distribution is learnt, or None.
     """
 
     def __init__(
@@ -37,8 +41,10 @@ class Objective:
         smoothing: float = 0.0,
         focal: float = 0.0,
         rdrop: float = 0.0,
+        teacher: Teacher | None = None,
     ) -> None:
         self.class_weights, self.smoothing, self.focal, self.rdrop = class_weights, smoothing, focal, rdrop
+        self.teacher = teacher
 
     def __call__(self, model: BertCRF, batch: Batch) -> Tensor:
         """The loss () of a batch with tags."""
@@ -48,6 +54,9 @@ class Objective:
             emissions = [each.float() for each in passes]
             units = batch.mask.sum()
             total = torch.stack([self._loss(model.crf, each, batch) for each in emissions]).mean()
+            if self.teacher is not None:
+                learnt = [self.teacher.loss(model.crf, each, batch) for each in emissions]
+                total = total + torch.stack(learnt).mean()
             if self.rdrop:
                 divergence = symmetric_divergence(model.crf, emissions[0], emissions[1], batch.mask)
                 total = total + self.rdrop / 2 * divergence
@@ -56,16 +65,18 @@ class Objective:
     def _loss(self, crf: CRF, emissions: Tensor, batch: Batch) -> Tensor:
         assert batch.tags is not None
         weights = None if self.class_weights is None else self.class_weights.to(emissions.device)
+        # Rows of a teacher's text have no tags: they are masked as a whole, and their log-likelihood is 0.
+        mask = batch.mask if self.teacher is None else batch.mask & (batch.tags >= 0)
         rows: Tensor = crf(
             emissions,
             batch.tags,
-            batch.mask,
+            mask,
             reduction="none",
             class_weights=weights,
             label_smoothing=self.smoothing,
         )
         if self.focal:
-            missing = -torch.expm1(rows / batch.mask.sum(1).clamp(min=1))  # 1 - p, exact for p near 1
+            missing = -torch.expm1(rows / mask.sum(1).clamp(min=1))  # 1 - p, exact for p near 1
             rows = missing.clamp(min=1e-6) ** self.focal * rows
         return -rows.sum()
 
@@ -89,21 +100,25 @@ def _differentiable(crf: CRF) -> Iterator[None]:
 
 
 def build_objective(
-    model: BertCRF, sequences: Iterable[Sequence[int]], options: TrainOptions
+    model: BertCRF,
+    sequences: Iterable[Sequence[int]],
+    options: TrainOptions,
+    teacher: Teacher | None = None,
 ) -> Objective | None:
     """The objective that the options ask for; None for the log-likelihood alone.
 
     Args:
         sequences: tag numbers of each sentence.
+        teacher: whose distribution is learnt, or None.
 
     Raises:
         ValueError: a class weight for a tag that there is not.
     """
     given = options.files("class_weight")
     weights = class_weights(model, given, sequences) if given else None
-    objective = Objective(weights, options.label_smoothing, options.focal, options.rdrop)
+    objective = Objective(weights, options.label_smoothing, options.focal, options.rdrop, teacher)
     plain = weights is None and not (objective.smoothing or objective.focal or objective.rdrop)
-    return None if plain else objective
+    return None if plain and teacher is None else objective
 
 
 def class_weights(model: BertCRF, given: Sequence[str], sequences: Iterable[Sequence[int]]) -> Tensor:

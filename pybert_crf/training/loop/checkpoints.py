@@ -26,7 +26,18 @@ PROGRESS = "progress.json"
 _PLACES = (LAST, f"{LAST}.old")
 
 # May change between the two halves of a run: paths, and how to go on. What determines the weights may not.
-_FREE = {"resume", "overwrite", "out", "train", "dev", "test", "text", "checkpoint_steps", "language"}
+_FREE = {
+    "resume",
+    "overwrite",
+    "out",
+    "train",
+    "dev",
+    "test",
+    "text",
+    "teacher",
+    "checkpoint_steps",
+    "language",
+}
 
 
 def check_out(out: Path, options: RunOptions) -> None:
