@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from itertools import accumulate
 
@@ -12,6 +13,21 @@ from pybert_crf.annotation.entities import Tagging
 from pybert_crf.crf import CRF
 from pybert_crf.text.tagging.entity_spans import Span
 from pybert_crf.text.tagging.schemes import continues, role
+
+
+def tempered(crf: CRF, emissions: Tensor, temperature: float) -> tuple[CRF, Tensor]:
+    """CRF and emissions with all scores divided by `temperature` (Guo et al., 2017, for chains).
+
+    Every path's score is divided alike, so the order of the paths stays, and their probabilities become more
+    even the higher the temperature is. At 1 both are those given.
+    """
+    if temperature == 1.0:
+        return crf, emissions
+    crf = copy.deepcopy(crf)
+    with torch.no_grad():
+        for parameter in crf.parameters():
+            parameter.div_(temperature)
+    return crf, emissions / temperature
 
 
 class EntityDecoder:
@@ -33,7 +49,9 @@ class EntityDecoder:
         # (K, K), true at [i, j] where a tag j after a tag i belongs to the same entity.
         self._continuing = torch.tensor([[continues(a, b, scheme) for b in labels] for a in labels])
 
-    def __call__(self, crf: CRF, emissions: Tensor, mask: Tensor, *, scores: bool) -> list[Tagging]:
+    def __call__(
+        self, crf: CRF, emissions: Tensor, mask: Tensor, *, scores: bool, temperature: float = 1.0
+    ) -> list[Tagging]:
         """The tags and entities of each row.
 
         Args:
@@ -41,6 +59,7 @@ class EntityDecoder:
             emissions: (B, T, K).
             mask: (B, T) bool, true up to each row's length.
             scores: whether to compute the entities' probabilities; without, `Tagging.scores` is empty.
+            temperature: by which the scores are divided before they become probabilities.
 
         Raises:
             ValueError: a row has no legal path, or NaN in an unmasked emission; names the row.
@@ -48,6 +67,8 @@ class EntityDecoder:
         tags, best = crf.viterbi(emissions, mask)  # (B, T), -1 where masked, and (B,)
         if not bool(best.isfinite().all()):
             crf.decode(emissions, mask)  # raises, and names the row and the fault
+        if scores:
+            crf, emissions = tempered(crf, emissions, temperature)
         return self.read(crf, emissions, tags, mask, scores=scores)
 
     def read(self, crf: CRF, emissions: Tensor, tags: Tensor, mask: Tensor, *, scores: bool) -> list[Tagging]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -184,6 +185,14 @@ class BertCRF(nn.Module):
         return model.eval()
 
 
+def write_temperature(directory: str | Path, temperature: float) -> None:
+    """Set the temperature of a tagger that was saved in `directory`."""
+    path = Path(directory) / "config.json"
+    config = read_tagger_config(Path(directory))
+    config[SECTION]["temperature"] = temperature
+    write_json(path, config)
+
+
 def _head_tensors(tensors: dict[str, Tensor], K: int, width: int) -> dict[str, Tensor]:
     """Return the tensors of linear layer and CRF by our names, strict in both directions.
 
@@ -278,5 +287,8 @@ def _check_section(own: object, path: Path) -> None:
     alike = own.get("cut_alike", 1.0)
     if isinstance(alike, bool) or not isinstance(alike, int | float) or not 0.0 <= alike <= 1.0:
         raise ConfigError(f"{where}.cut_alike must be in 0 .. 1, got {quoted(alike)}")
+    temperature = own.get("temperature", 1.0)
+    if type(temperature) not in (int, float) or not 0.0 < temperature < math.inf:
+        raise ConfigError(f"{where}.temperature must be positive and finite, got {quoted(temperature)}")
     if "unit" in own and not one_of(own["unit"], UNITS):
         raise ConfigError(f"{where}.unit must be one of {', '.join(UNITS)}, got {quoted(own['unit'])}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -10,16 +12,24 @@ import torch
 from torch import Tensor
 
 from pybert_crf.annotation import rendering
-from pybert_crf.annotation.annotator import WORDS, Annotator, entities_of, read_words
+from pybert_crf.annotation.annotator import (
+    BATCH_TOKENS,
+    LOOK_AHEAD,
+    WORDS,
+    Annotator,
+    entities_of,
+    read_words,
+)
 from pybert_crf.annotation.entities import Entity, Marginals, Reading, Tagging
-from pybert_crf.annotation.examples import Example
+from pybert_crf.annotation.examples import Example, by_length, make_example
 from pybert_crf.batches import collate
-from pybert_crf.decoding import EntityDecoder
+from pybert_crf.decoding import EntityDecoder, tempered
 from pybert_crf.encoders import Base, ConfigError, resolve, spread
 from pybert_crf.encoders.int8 import quantise
 from pybert_crf.files import write_text
 from pybert_crf.model import SECTION, BertCRF, read_tagger_config
 from pybert_crf.reading import listed, quoted, shortened
+from pybert_crf.temperature import Scored, Temperature, fit_temperature
 from pybert_crf.text.tagging.entity_spans import Span, tags_from_spans
 from pybert_crf.text.tagging.schemes import PLAIN, role, type_name
 from pybert_crf.text.tokenizer import UnitTokenizer
@@ -39,6 +49,7 @@ class Tagger(Annotator):
         unit: ``"char"`` or ``"word"``, what one tag stands for.
         cut_alike: the share of the training sentences whose raw text is cut into just their units.
         words: of a word segmenter, the words that it was trained on; evaluation tells them from unseen ones.
+        temperature: divides all scores of the CRF before they become probabilities; see `calibrate`.
     """
 
     def __init__(
@@ -49,11 +60,13 @@ class Tagger(Annotator):
         *,
         cut_alike: float = 1.0,
         words: frozenset[str] = frozenset(),
+        temperature: float = 1.0,
     ) -> None:
         scheme, length = model.scheme or PLAIN, model.encoder.config.max_length
         super().__init__(tokenizer, unit, model.labels, scheme, length, cut_alike=cut_alike, words=words)
         self.model = model.eval()
         self.int8 = False
+        self.temperature = temperature
         self._decoder = EntityDecoder(model.labels, self.scheme)
 
     @classmethod
@@ -96,7 +109,14 @@ class Tagger(Annotator):
             model.crf.to(place)
         else:
             model.to(place)
-        return cls(model, tokenizer, own["unit"], cut_alike=alike, words=read_words(directory))
+        return cls(
+            model,
+            tokenizer,
+            own["unit"],
+            cut_alike=alike,
+            words=read_words(directory),
+            temperature=own.get("temperature", 1.0),
+        )
 
     def quantise(self) -> Tagger:
         """Compute the encoder's linear layers with 8-bit integers from now on; the tagger itself.
@@ -121,7 +141,8 @@ class Tagger(Annotator):
         """
         if self.int8:
             raise ValueError("a quantised tagger cannot be saved: save it before, quantise it when it opens")
-        self.model.save_pretrained(directory, {"unit": self.unit, "cut_alike": self.cut_alike}, over)
+        own = {"unit": self.unit, "cut_alike": self.cut_alike, "temperature": self.temperature}
+        self.model.save_pretrained(directory, own, over)
         self.tokenizer.save(directory)
         words = Path(directory) / WORDS
         if self.words:
@@ -129,11 +150,70 @@ class Tagger(Annotator):
         else:
             words.unlink(missing_ok=True)  # of a segmenter that was saved here before
 
+    @property
+    def temperature(self) -> float:
+        """What divides all scores before they become probabilities. Setting it to 0 or less, or to what is
+        not finite, raises ValueError."""
+        return self._temperature
+
+    @temperature.setter
+    def temperature(self, temperature: float) -> None:
+        if not 0.0 < temperature < math.inf:
+            raise ValueError(f"temperature must be positive and finite, got {temperature}")
+        self._temperature = float(temperature)
+
+    def calibrate(
+        self,
+        sequences: Iterable[Sequence[str]],
+        tags: Iterable[Sequence[str]],
+        batch_tokens: int = BATCH_TOKENS,
+    ) -> Temperature:
+        """Fit the temperature, at which given tags are most probable, and use it from now on.
+
+        The temperature divides the scores of emissions and transitions alike: no best path changes, nor the
+        order of any paths, only their probabilities. It is saved with the tagger. The sentences must not be
+        those of training, on which a tagger is surer than on new text; the dev part is a good choice.
+
+        Args:
+            sequences: the units (characters or words, as in training) of each sentence.
+            tags: their right tags; a sentence with a tag that the tagger does not have, or with a transition
+                that its scheme forbids, is left out.
+            batch_tokens: positions encoded at once.
+
+        Raises:
+            ValueError: a sentence has not as many tags as units, or none can be used.
+        """
+        fitted = fit_temperature(self.model.crf, self._scored(sequences, tags, batch_tokens))
+        self.temperature = fitted.temperature
+        return fitted
+
+    @torch.inference_mode()
+    def _scored(
+        self, sequences: Iterable[Sequence[str]], tags: Iterable[Sequence[str]], batch_tokens: int
+    ) -> Iterator[Scored]:
+        """The emissions and right tags of sentences whose tags are all known, batch by batch."""
+        self.model.eval()
+        number = {label: i for i, label in enumerate(self.labels)}
+        pairs = zip(sequences, tags, strict=True)
+        while chunk := list(islice(pairs, LOOK_AHEAD)):
+            examples = []
+            for units, right in chunk:
+                if units and all(tag in number for tag in right):
+                    encoded = self.tokenizer.encode(units)
+                    examples.append(make_example(encoded, self.layout, [number[tag] for tag in right]))
+            for rows in by_length([example.positions for example in examples], batch_tokens):
+                batch = collate([examples[row] for row in rows], self.layout)
+                batch = batch.to(self.model.linear.weight.device)
+                assert batch.tags is not None
+                emissions = self.model(batch).to(self.model.crf.transitions.dtype)
+                yield Scored(emissions, batch.tags, batch.mask)
+
     @torch.inference_mode()
     def tag_examples(self, examples: Sequence[Example], *, scores: bool) -> list[Tagging]:
         """The tags and entities of a batch of examples, each of at least one unit."""
         emissions, mask = self._emissions(examples)
-        return self._decoder(self.model.crf, emissions, mask, scores=scores)
+        crf = self.model.crf
+        return self._decoder(crf, emissions, mask, scores=scores, temperature=self.temperature)
 
     def _emissions(self, examples: Sequence[Example]) -> tuple[Tensor, Tensor]:
         """Emissions (B, T, K), -inf for tags that are not allowed, and the mask (B, T)."""
@@ -153,7 +233,8 @@ class Tagger(Annotator):
         if not offsets:
             return Marginals(text, [], self.labels, np.empty((0, len(self.labels)), np.float32))
         emissions, mask = self._emissions([self.example(text, offsets)])
-        probabilities = self.model.crf.marginals(emissions, mask)[0]
+        crf, emissions = tempered(self.model.crf, emissions, self.temperature)
+        probabilities = crf.marginals(emissions, mask)[0]
         return Marginals(text, offsets, self.labels, probabilities.cpu().numpy())
 
     @torch.inference_mode()
@@ -175,7 +256,9 @@ class Tagger(Annotator):
         legal = int(scores.isfinite().sum())  # the first ones
         if not legal:
             crf.decode(emissions, mask)  # raises, and names the fault
-        probabilities = (scores[:legal] - crf.log_partition(emissions, mask)).exp().tolist()
+        crf, emissions = tempered(crf, emissions, self.temperature)
+        scores = scores[:legal] / self.temperature
+        probabilities = (scores - crf.log_partition(emissions, mask)).exp().tolist()
         same = (emissions.expand(legal, -1, -1), tags[:legal], mask.expand(legal, -1))
         taggings = self._decoder.read(crf, *same, scores=True)
         return [
@@ -202,7 +285,8 @@ class Tagger(Annotator):
             return 1.0
         emissions, mask = self._emissions([self.example(text, offsets)])
         numbers = torch.tensor([[self.labels.index(tag) for tag in tags]], device=emissions.device)
-        return float(self.model.crf(emissions, numbers, mask).exp())
+        crf, emissions = tempered(self.model.crf, emissions, self.temperature)
+        return float(crf(emissions, numbers, mask).exp())
 
     def _tags_of(
         self, text: str, offsets: list[tuple[int, int]], entities: list[tuple[int, int, str]]

@@ -12,7 +12,7 @@ and gives
         `mask` of (0, 0), whose `pieces` are carried into the next run; the last run sees the whole text.
     tags (batch, time) int64, -1 where masked, and scores (batch,) float32, theirs (see ``CRF.viterbi``)
     given_next, closing (batch, time) float64, whose products are the entities' probabilities (see
-        `pybert_crf.crf.onnx.posterior_model`).
+        `pybert_crf.crf.onnx.posterior_model`), at the tagger's temperature.
 
 All sizes but K, the number of tags, are free. The settings that a reader needs are JSON within the file;
 `pybert_crf.onnx_tagger` and `pybert_crf.archive_tagger` are such readers.

@@ -31,6 +31,7 @@ class Whole(nn.Module):
         self.emissions = Emissions(tagger.model)
         for name in ("start", "transitions", "end"):
             self.register_buffer(name, crf._scores(name).detach().float())
+        self.temperature = tagger.temperature
         ending = [[not continues(a, b, scheme) for b in labels] for a in labels]
         self.register_buffer("ending", torch.tensor(ending, dtype=torch.float64))
 
@@ -42,6 +43,9 @@ class Whole(nn.Module):
         parameters: Any = (self.start, self.transitions, self.end)
         chain = Chain(emissions, mask, *parameters)
         tags, scores = torch.ops.pybert_crf.viterbi(*chain, library.AUTO)
+        if self.temperature != 1.0:
+            emissions, *parameters = (each / self.temperature for each in (emissions, *parameters))
+            chain = Chain(emissions, mask, *parameters)
         return pieces, tags, scores, *self._factors(chain.widened(), tags)
 
     def _factors(self, chain: Chain, tags: Tensor) -> tuple[Tensor, Tensor]:

@@ -65,7 +65,14 @@ def export_tagger(
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} is there already: --overwrite replaces it")
     model = copy.deepcopy(tagger.model).to("cpu", torch.float32)
-    tagger = Tagger(model, tagger.tokenizer, tagger.unit, cut_alike=tagger.cut_alike, words=tagger.words)
+    tagger = Tagger(
+        model,
+        tagger.tokenizer,
+        tagger.unit,
+        cut_alike=tagger.cut_alike,
+        words=tagger.words,
+        temperature=tagger.temperature,
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         names = _write_beside(tagger, Path(folder), path.parent, overwrite)
@@ -130,6 +137,7 @@ def _settings(tagger: Tagger, digests: dict[str, str], precision: str) -> dict[s
         "pad": tagger.layout.pad_id,
         "overlap": tagger.layout.overlap,
         "cut_alike": tagger.cut_alike,
+        "temperature": tagger.temperature,
         "precision": precision,
         "files": digests,
     }

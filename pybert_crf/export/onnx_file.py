@@ -14,6 +14,7 @@ import torch
 import pybert_crf
 from pybert_crf.annotation.exported import INPUTS, OUTPUTS, SECTION
 from pybert_crf.crf.onnx import posterior_model, viterbi_model
+from pybert_crf.decoding import tempered
 from pybert_crf.export.emissions import DYNAMIC, Emissions, check_samples, quiet, reason, trace_sample
 from pybert_crf.export.int8 import quantised
 from pybert_crf.model import BertCRF
@@ -133,9 +134,13 @@ def _with_crf(graph: onnx.ModelProto, tagger: Tagger) -> onnx.ModelProto:
     labels, scheme, crf = tagger.labels, tagger.scheme, tagger.model.crf
     continuing = torch.tensor([[continues(a, b, scheme) for b in labels] for a in labels])
     outputs = [each for each in graph.graph.output if each.name == OUTPUTS[0]]
-    for number, part in enumerate((viterbi_model(crf), posterior_model(crf, continuing))):
+    scaled, _ = tempered(crf, torch.empty(0), tagger.temperature)
+    for number, part in enumerate((viterbi_model(crf), posterior_model(scaled, continuing))):
         # Inputs and outputs keep their names, by which the parts find each other.
         kept = {each.name for each in (*part.graph.input, *part.graph.output)}
+        if number == 1 and tagger.temperature != 1.0:
+            kept.remove("emissions")
+            _divide(graph, "emissions", "crf_1_emissions", tagger.temperature)
         _rename(part.graph, f"crf_{number}_", kept)
         graph.graph.node.extend(part.graph.node)
         graph.graph.initializer.extend(part.graph.initializer)
@@ -147,6 +152,15 @@ def _with_crf(graph: onnx.ModelProto, tagger: Tagger) -> onnx.ModelProto:
     graph.producer_name, graph.producer_version = "pybert-crf", pybert_crf.__version__
     onnx.checker.check_model(graph)
     return graph
+
+
+def _divide(graph: onnx.ModelProto, name: str, quotient: str, divisor: float) -> None:
+    """Add what divides a float32 value of the graph by a number."""
+    import onnx.helper
+    import onnx.numpy_helper
+
+    graph.graph.initializer.append(onnx.numpy_helper.from_array(np.array(divisor, np.float32), "temperature"))
+    graph.graph.node.append(onnx.helper.make_node("Div", [name, "temperature"], [quotient]))
 
 
 def _rename(graph: onnx.GraphProto, prefix: str, kept: Set[str]) -> None:

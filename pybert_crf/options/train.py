@@ -124,7 +124,15 @@ class TrainOptions(LeverOptions, DistillationOptions, RunOptions, CorpusOptions,
         bound=BELOW_1,
         elsewhere="dropout-rate classifier-dropout hidden-dropout-prob",
     )
-
+    calibrate: str = option(
+        "dev",
+        "Sentences on which a temperature is fitted at the end: dev, or none. All scores are divided by it "
+        "before they become probabilities; no best path changes.",
+        "训练结束时在哪些句子上拟合一个温度：dev 为开发集，none 为不拟合。"
+        "所有分数先除以它再变成概率，最优路径不变。",
+        choices=("dev", "none"),
+        elsewhere="calibration temperature temperature-scaling",
+    )
     dtype: str | None = option(
         None,
         "Type of the encoder's weights: float32, or bfloat16 at half the memory, which loses small updates "

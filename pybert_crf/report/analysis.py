@@ -10,7 +10,7 @@ from typing import NamedTuple
 from pybert_crf.annotation.annotator import Annotator
 from pybert_crf.annotation.examples import make_example
 from pybert_crf.evaluation import TaggedCorpus
-from pybert_crf.report.calibration import Bin, bins
+from pybert_crf.report.calibration import Bin, bins_of
 from pybert_crf.report.confusion import Confusion, pairs
 from pybert_crf.text.tagging.entity_spans import Span, spans
 from pybert_crf.text.tagging.metrics import Report
@@ -51,6 +51,7 @@ class Analysis:
         report: its figures.
         confusion: of entities, by type and by kind of error.
         bins: of the predicted entities, by score.
+        uncalibrated: the same at temperature 1, if the tagger has another one and they are known.
         lengths: sentences by their number of units.
         windows: sentences by the number of windows in which the encoder read them.
         wrong: the sentences with most errors, and of equal ones those of lowest score.
@@ -61,6 +62,7 @@ class Analysis:
     report: Report
     confusion: Confusion
     bins: list[Bin]
+    uncalibrated: list[Bin] | None
     lengths: Counter[int]
     windows: Counter[int]
     wrong: list[Judged]
@@ -73,15 +75,15 @@ class Analysis:
         return self.lengths.total()
 
 
-def analyse(tagger: Annotator, tagged: TaggedCorpus) -> Analysis:
+def analyse(tagger: Annotator, tagged: TaggedCorpus, uncalibrated: list[Bin] | None = None) -> Analysis:
     """Compare gold and predicted entities, read as conlleval reads them, sentence by sentence.
 
     Args:
         tagger: by which the corpus was tagged, with scores.
         tagged: the corpus and what was found.
+        uncalibrated: see `Analysis`.
     """
     confusion, judged = Confusion(), []
-    scored: list[tuple[float, bool]] = []
     windows: Counter[int] = Counter()
     corpus = tagged.corpus
     for sentence, tagging in zip(corpus.sentences, tagged.taggings, strict=True):
@@ -90,7 +92,6 @@ def analyse(tagger: Annotator, tagged: TaggedCorpus) -> Analysis:
         confusion.add(found)
         known = set(gold)
         right = [span in known for span in tagging.spans]
-        scored += zip(tagging.scores, right, strict=True)
         text, offsets = sentence.located(tagger.unit)
         errors = len(known) + len(right) - 2 * sum(right)
         place = corpus.place(sentence)
@@ -101,7 +102,8 @@ def analyse(tagger: Annotator, tagged: TaggedCorpus) -> Analysis:
     return Analysis(
         report=tagged.report(tagger.words),
         confusion=confusion,
-        bins=bins(scored),
+        bins=bins_of(tagged),
+        uncalibrated=uncalibrated,
         lengths=Counter(len(sentence.tokens) for sentence in corpus.sentences),
         windows=windows,
         wrong=heapq.nsmallest(WRONG, wrong, key=lambda each: (-each.errors, each.lowest)),

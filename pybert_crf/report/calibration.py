@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from pybert_crf.evaluation import TaggedCorpus
+from pybert_crf.text.tagging.entity_spans import spans
+
 BINS = 10
 
 
@@ -41,6 +44,17 @@ def bins(scored: Iterable[tuple[float, bool]]) -> list[Bin]:
         )
         for i, members in sorted(filled.items())
     ]
+
+
+def bins_of(tagged: TaggedCorpus) -> list[Bin]:
+    """The bins of what a tagger found in a corpus, with scores."""
+    found = zip(tagged.corpus.sentences, tagged.taggings, strict=True)
+    gold = ((set(spans(sentence.tags, tagged.corpus.scheme)), tagging) for sentence, tagging in found)
+    return bins(
+        (score, span in right)
+        for right, tagging in gold
+        for span, score in zip(tagging.spans, tagging.scores, strict=True)
+    )
 
 
 def calibration_error(of: list[Bin]) -> float | None:

@@ -91,6 +91,9 @@ def _calibration(analysis: Analysis, words: Words) -> Iterator[Html]:
         return
     count = sum(each.size for each in analysis.bins)
     yield element("p", words("ece", count=count, error=error))
+    before = calibration_error(analysis.uncalibrated or [])
+    if before is not None:
+        yield element("p", words("uncalibrated", error=before))
     yield element("p", element("small", words("reliability_note")))
     yield reliability(analysis.bins, words("reliability"), words("mean"), words("share"))
     rows = [

@@ -80,6 +80,10 @@ _WORDS = {
         "Expected calibration error of the scores of {count:,} predicted entities: {error:.4f}",
         "{count:,} 个预测实体的分数的期望校准误差：{error:.4f}",
     ),
+    "uncalibrated": (
+        "Before all scores were divided by the temperature, it was {error:.4f}.",
+        "在所有分数除以温度之前为 {error:.4f}。",
+    ),
     "reliability": (
         "Share of right entities over their score",
         "实体正确的比例与分数",

@@ -10,6 +10,7 @@ from pybert_crf.evaluation import TaggedCorpus
 from pybert_crf.files import write_text
 from pybert_crf.options import TrainOptions
 from pybert_crf.report import Run, analyse, training_page, transitions_of
+from pybert_crf.report.calibration import Bin
 from pybert_crf.tagger import Tagger
 from pybert_crf.text.corpora.corpus import Statistics
 from pybert_crf.text.tagging.metrics import Report
@@ -28,6 +29,8 @@ def write_report(
     rate_factors: Sequence[float],
     tagger: Tagger,
     tagged: Mapping[str, TaggedCorpus],
+    uncalibrated: Mapping[str, list[Bin]],
+    notes: Sequence[str] = (),
 ) -> None:
     """Write the page into ``result.out``.
 
@@ -39,6 +42,8 @@ def write_report(
         rate_factors: for each step done, the part of the peak learning rates that it had.
         tagger: as it was saved.
         tagged: what it found in the parts dev and test, with scores.
+        uncalibrated: the bins of those scores at temperature 1, if the tagger has another one.
+        notes: what else was found out at the end, a line each.
     """
     defaults = {known.name: known.default for known in fields(options)}
     given = options.to_dict()
@@ -47,7 +52,7 @@ def write_report(
         name=Path(result.out).resolve().name,
         sizes=sizes,
         content=content,
-        messages=(*started.taken, *started.notes),
+        messages=(*started.taken, *started.notes, *notes),
         options=given,
         changed={name: v for name, v in given.items() if getattr(options, name) != defaults[name]},
         epoch=result.epoch,
@@ -58,6 +63,6 @@ def write_report(
         device=started.device,
         rates={key: [peak * factor for factor in rate_factors] for key, peak in peaks},
     )
-    parts = {name: analyse(tagger, each) for name, each in tagged.items()}
+    parts = {name: analyse(tagger, each, uncalibrated.get(name)) for name, each in tagged.items()}
     page = training_page(run, parts, transitions_of(tagger), options.language)
     write_text(Path(result.out) / REPORT, page)

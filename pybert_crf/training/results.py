@@ -39,8 +39,11 @@ def write_results(result: Finished[Any], card: str, options: RunOptions, **more:
     write_text(Path(result.out) / "README.md", card)
 
 
-def tagger_card(result: Finished[Report], tagger: Tagger, options: TrainOptions) -> str:
-    """The model card of a tagger: front matter, use, data, figures."""
+def tagger_card(
+    result: Finished[Report], tagger: Tagger, options: TrainOptions, notes: Sequence[str] = ()
+) -> str:
+    """The model card of a tagger: front matter, use, data, `notes` (a line each), figures."""
+    more = "".join(f"\n- {note[:1].upper()}{note[1:]}" for note in notes)
     config = tagger.model.encoder.config
     encoder = tagger.model.encoder.description
     test = _table(result.test) if result.test else "No test file was given."
@@ -66,7 +69,7 @@ for entity in tagger("…"):
 - Starts from: {_origin(options)}
 - {encoder[:1].upper()}{encoder[1:]}
 - Labels ({tagger.scheme}, one for each {tagger.unit}): {", ".join(tagger.model.labels)}
-- Trained on {_learnt_from(options)}, best of {len(result.history)} epochs: {result.epoch}
+- Trained on {_learnt_from(options)}, best of {len(result.history)} epochs: {result.epoch}{more}
 
 ## Figures on dev ({_files(options.files("dev")) or _drawn(options)})
 

@@ -16,6 +16,7 @@ from pybert_crf.options import TrainOptions
 from pybert_crf.reading import read_object
 from pybert_crf.tagger import Tagger
 from pybert_crf.text.tagging.metrics import Report
+from pybert_crf.training.calibrating import calibration_note
 from pybert_crf.training.corpora import read_corpora
 from pybert_crf.training.events import Compared, Finished, Observer
 from pybert_crf.training.levers.distillation import open_teacher
@@ -125,9 +126,11 @@ def _keep(best: Path, final: Finished[Report], options: TrainOptions, compared: 
         for name, run in zip(compared.names, compared.runs, strict=True)
     ]
     spread = {f"{part}_f1": {"mean": mean, "stdev": sd} for part, (mean, sd) in compared.spread.items()}
-    card = tagger_card(final, Tagger.from_pretrained(best), options)
+    calibrated = read_object(best / "metrics.json").get("calibration")
+    card = tagger_card(final, Tagger.from_pretrained(best), options, calibration_note(calibrated))
+    more = {"calibration": calibrated, "runs": rows, "best": compared.names[compared.best], **spread}
     test = None if final.test is None else final.test.to_dict()
-    write_results(final, card, options, test=test, runs=rows, best=compared.names[compared.best], **spread)
+    write_results(final, card, options, test=test, **more)
 
 
 def _is_main_process() -> bool:

@@ -10,13 +10,14 @@ from torch import Tensor
 from pybert_crf.batches import Batch, collate
 from pybert_crf.encoders import AnyEncoder, open_encoder, resolve
 from pybert_crf.evaluation import TaggedCorpus, evaluate_corpus, tag_corpus
-from pybert_crf.model import BertCRF
+from pybert_crf.model import BertCRF, write_temperature
 from pybert_crf.options import TrainOptions
 from pybert_crf.tagger import Tagger
 from pybert_crf.text.corpora.corpus import cut_alike, words_of
 from pybert_crf.text.tagging.metrics import Report
 from pybert_crf.text.tagging.schemes import PLAIN
 from pybert_crf.text.tokenizer import UnitTokenizer
+from pybert_crf.training.calibrating import Calibration, calibrate, calibration_note
 from pybert_crf.training.corpora import (
     Corpora,
     encode_corpus,
@@ -127,6 +128,7 @@ class TaggingTask(TrainingLoop[Batch, Report]):
     ) -> None:
         self.corpora, self.tagger = corpora, tagger
         self._tagged: dict[str, TaggedCorpus] = {}  # what the saved tagger found
+        self._calibration: Calibration | None = None  # of the saved tagger
         tagged = encode_corpus(corpora.train, tagger)
         self.examples = tagged + encode_untagged(corpora, tagger)
         self.teacher: Teacher | None = None
@@ -223,6 +225,11 @@ class TaggingTask(TrainingLoop[Batch, Report]):
     def evaluate_saved(self) -> tuple[Report, Report | None]:
         saved = Tagger.from_pretrained(self.out, device=self.accelerator.device)
         parts = {name: corpus for name, corpus in self.corpora.parts.items() if name != "train"}
+        self._calibration = None
+        if self.options.calibrate == "dev":
+            self._calibration = calibrate(saved, parts)
+            if self.accelerator.is_main_process:
+                write_temperature(self.out, saved.temperature)
         self._tagged = {name: tag_corpus(saved, corpus, scores=True) for name, corpus in parts.items()}
         self._saved = saved
         reports = {name: tagged.report(saved.words) for name, tagged in self._tagged.items()}
@@ -230,7 +237,11 @@ class TaggingTask(TrainingLoop[Batch, Report]):
 
     def write_results(self, result: Finished[Report]) -> None:
         test = result.test.to_dict() if result.test is not None else None
-        write_results(result, tagger_card(result, self.tagger, self.options), self.options, test=test)
+        calibration = self._calibration
+        calibrated = None if calibration is None else calibration.to_dict(self._tagged)
+        notes = calibration_note(calibrated)
+        card = tagger_card(result, self.tagger, self.options, notes)
+        write_results(result, card, self.options, test=test, calibration=calibrated)
         write_report(
             result,
             self._started,
@@ -240,4 +251,6 @@ class TaggingTask(TrainingLoop[Batch, Report]):
             rate_factors=[self.scheduler.lr_lambdas[0](step) for step in range(self.scheduler.last_epoch)],
             tagger=self._saved,
             tagged=self._tagged,
+            uncalibrated={} if calibration is None else calibration.uncalibrated,
+            notes=notes,
         )

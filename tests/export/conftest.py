@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from export_cases import KINDS, tagger_of
+from export_cases import KINDS, TEMPERATURES, tagger_of
 
 from pybert_crf.export import export_tagger
 from pybert_crf.tagger import Tagger
@@ -20,6 +20,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], t
     def export(kind: str, format: str = "onnx") -> tuple[Tagger, Path]:
         if (kind, format) not in done:
             tagger = tagger_of(*KINDS[kind])
+            tagger.temperature = TEMPERATURES.get(kind, 1.0)
             out = tmp_path_factory.mktemp("exported")
             export_tagger(tagger, out, format)
             done[kind, format] = tagger, out

@@ -41,6 +41,9 @@ KINDS: dict[str, tuple[str, list[str], str]] = {
     "plain tags": ("word", ["DET", "NOUN", "VERB"], "none"),
 }
 
+TEMPERATURES = {"words": 2.5, "segmentation": 0.5}
+"""Of the kinds whose scores are not taken as they are."""
+
 
 def texts_of(unit: str) -> list[str]:
     """Texts of no unit to many windows, some of unknown characters."""

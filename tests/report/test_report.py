@@ -19,7 +19,7 @@ from pybert_crf.annotation.entities import Tagging
 from pybert_crf.evaluation import TaggedCorpus, tag_corpus
 from pybert_crf.report import Analysis, analyse, evaluation_page, transitions_of
 from pybert_crf.report.analysis import UNCERTAIN, WRONG
-from pybert_crf.report.calibration import Bin, bins, calibration_error
+from pybert_crf.report.calibration import Bin, bins, bins_of, calibration_error
 from pybert_crf.report.confusion import Confusion, pairs
 from pybert_crf.report.sentences import LONGEST
 from pybert_crf.report.transitions import Transitions
@@ -211,6 +211,25 @@ def test_training_leaves_a_report_of_the_run(run: Path, corpus: Path) -> None:
     assert options["epochs"] == "4"
     assert options["warmup"] == "0.1"
     assert re.search("[0-9a-f]{64}", page.text)
+
+
+def test_the_temperature_is_fitted_on_dev_and_told(run: Path, tagger: Tagger, corpus: Path) -> None:
+    told = json.loads((run / "metrics.json").read_text("utf-8"))["calibration"]
+    page = Page((run / "report.html").read_text("utf-8"))
+    assert tagger.temperature == told["temperature"] != 1.0
+    assert told["dev_loss"]["after"] < told["dev_loss"]["before"]
+    plain = Tagger.from_pretrained(run)
+    plain.temperature = 1.0
+    dev = read_corpus(corpus / "dev.txt")
+    for name, one in (("after", tagger), ("before", plain)):
+        error = calibration_error(bins_of(tag_corpus(one, dev, scores=True)))
+        assert told["expected_calibration_error"]["dev"][name] == pytest.approx(error, abs=1e-6)
+        assert f"{error:.4f}" in page.text
+    note = f"temperature {tagger.temperature:.3f}, fitted on dev"
+    assert note in page.text
+    assert note[1:] in (run / "README.md").read_text("utf-8")
+    fitted = plain.calibrate((s.tokens for s in dev.sentences), (s.tags for s in dev.sentences))
+    assert fitted.temperature == pytest.approx(tagger.temperature, rel=1e-4)
 
 
 def _analysis(tagger: Tagger, sentences: list[Sentence], predicted: list[list[Span]]) -> Analysis:

@@ -31,13 +31,16 @@ def every_reading(tagger: Tagger, text: str) -> dict[tuple[str, ...], float]:
         if not illegal_positions(tags, tagger.scheme):
             steps = sum(float(crf.transitions[a, b]) for a, b in itertools.pairwise(path))
             ends = float(crf.start_transitions[path[0]] + crf.end_transitions[path[-1]])
-            scores[tuple(tags)] = ends + steps + float(emissions[range(len(path)), path].sum())
+            score = ends + steps + float(emissions[range(len(path)), path].sum())
+            scores[tuple(tags)] = score / tagger.temperature
     total = np.logaddexp.reduce(list(scores.values()))
     return {path: float(np.exp(score - total)) for path, score in scores.items()}
 
 
-def test_marginals_are_those_of_all_readings(make_tagger: Make) -> None:
+@pytest.mark.parametrize("temperature", [1.0, 2.5])
+def test_marginals_are_those_of_all_readings(make_tagger: Make, temperature: float) -> None:
     tagger = make_tagger()
+    tagger.temperature = temperature
     found = tagger.marginals(TEXT)
     expected = np.zeros((4, 5))
     for path, probability in every_reading(tagger, TEXT).items():
@@ -48,9 +51,11 @@ def test_marginals_are_those_of_all_readings(make_tagger: Make) -> None:
     np.testing.assert_allclose(found.probabilities, expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("temperature", [1.0, 2.5])
 @pytest.mark.parametrize("k", [1, 3, 10_000])
-def test_the_best_readings_are_the_most_probable(make_tagger: Make, k: int) -> None:
+def test_the_best_readings_are_the_most_probable(make_tagger: Make, k: int, temperature: float) -> None:
     tagger = make_tagger()
+    tagger.temperature = temperature
     every = every_reading(tagger, TEXT)
     best = sorted(every.items(), key=lambda item: -item[1])[:k]
     found = tagger.k_best(TEXT, k)
@@ -60,10 +65,15 @@ def test_the_best_readings_are_the_most_probable(make_tagger: Make, k: int) -> N
         assert every[tuple(reading.tags)] == pytest.approx(reading.probability, abs=1e-5)
         assert [e.label for e in reading.entities] == [s.label for s in spans(reading.tags, "BIO")]
     assert found[0].entities == tagger(TEXT)
+    for entity, span in zip(found[0].entities, spans(found[0].tags, "BIO"), strict=True):
+        just_so = [p for path, p in every.items() if span in spans(path, "BIO")]
+        assert entity.score == pytest.approx(sum(just_so), abs=1e-5)
 
 
-def test_the_score_is_the_probability_of_a_reading(make_tagger: Make) -> None:
+@pytest.mark.parametrize("temperature", [1.0, 2.5])
+def test_the_score_is_the_probability_of_a_reading(make_tagger: Make, temperature: float) -> None:
     tagger = make_tagger()
+    tagger.temperature = temperature
     every = every_reading(tagger, TEXT)
     assert tagger.score(TEXT, []) == pytest.approx(every["O", "O", "O", "O"], abs=1e-6)
     given = [Entity(0, 3, "PER", "张 三", 1.0), (4, 5, "LOC")]
