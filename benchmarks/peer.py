@@ -70,16 +70,16 @@ class PeerRun:
         self.schedule = get_linear_schedule_with_warmup(self.optimizer, round(options.warmup * steps), steps)
 
     def train_epoch(self, epoch: int) -> float:
-        """Train one epoch; returns its seconds. Random numbers of the caller stay as they were."""
+        """Train one epoch; returns its processor time. Random numbers of the caller stay as they were."""
         with torch.random.fork_rng():
             torch.manual_seed(1000 * self.seed + epoch)
-            started = time.perf_counter()
+            started = time.process_time()
             self.model.train()
             order = list(self.examples)
             Random(f"{self.seed}/{epoch}").shuffle(order)
             for i in range(0, len(order), self.batch_size):
                 self._step(order[i : i + self.batch_size])
-            return time.perf_counter() - started
+            return time.process_time() - started
 
     def _step(self, examples: Sequence[Example]) -> None:
         ids, attention, first, mask, tags = self._batch(examples)

@@ -15,7 +15,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from pybert_crf import train
 from pybert_crf.encoders.families import FAMILIES
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
@@ -25,7 +24,6 @@ import bench_encoders
 import bench_gpu
 import compare_pretraining
 import compare_training
-import levers
 import machine
 from crf_speed import equality
 from crf_speed.contenders import Contender, Native, Reference
@@ -250,72 +248,52 @@ def corpora(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             tags = ["B-PER", *["I-PER"] * (len(person) - 1), "O", "B-LOC", "I-LOC", "O"]
             pairs = zip(f"{person}在{place}。", tags, strict=True)
             sentences.append("".join(f"{character} {tag}\n" for character, tag in pairs))
-        (tmp_path / f"{part}.txt").write_text("\n".join(sentences), encoding="utf-8")
-    task = compare_training.Task("train.txt", "dev.txt", "test.txt", 2, 32, "tiny")
+        (tmp_path / f"{part}.txt").write_text("\t\n".join(sentences), encoding="utf-8")  # as W-NUT
+    task = compare_training.Task("train.txt", "dev.txt", "test.txt", "tiny")
     monkeypatch.setattr(
         compare_training, "TASKS", {"resume": task, "peoples_daily": replace(task, test=None)}
     )
     return tmp_path
 
 
-def test_ours_and_the_peer_are_trained_alike(corpora: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out = corpora / "figures.json"
-    words = ["--data", str(corpora), "--threads", "1", "--out", str(out)]
-    compare_training.main(["resume", "--seeds", "3", "4", *words])
-    figures = json.loads(out.read_text(encoding="utf-8"))
-    assert (figures["epochs"], [run["seed"] for run in figures["runs"]]) == (2, [3, 4])
-    for run in figures["runs"]:
-        assert [row["epoch"] for row in run["epochs"]] == [1, 2]
-        assert all(row["ours_seconds"] > 0 and row["peer_seconds"] > 0 for row in run["epochs"])
-        for side in ("ours", "peer"):
-            assert run[side]["dev_f1"] == max(row[f"{side}_dev_f1"] for row in run["epochs"])
-            assert 0 <= run[side]["test_f1"] <= 1
-        assert run["rates"] == [5e-4, 5e-3]
-        assert -(-12 // run["peer_batch_size"]) == run["steps_an_epoch"]
-    assert "| median | " in capsys.readouterr().out
-
-
-def test_levers_are_measured_once_each(
+def test_sides_are_measured_once_each(
     corpora: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(levers, "TASKS", {"resume": compare_training.TASKS["resume"]})
     runs = corpora / "runs.jsonl"
-    words = [str(runs), "--data", str(corpora), "--tasks", "resume", "--epochs", "1"]
-    names = [
-        "plain",
-        "transitions counts",
-        "average 0.99",
-        "fgm",
-        "lora 8",
-    ]  # the last is for pretrained ones
-    levers.main([*words, "--levers", *names[:2], "--seeds", "0"])
+    words = [str(runs), "--data", str(corpora), "--tasks", "resume", "--sentences", "8", "--epochs", "1"]
+    names = ["ours", "peer", "transitions counts", "fgm", "lora 8"]  # the last is for pretrained encoders
+    compare_training.main([*words, "--sides", *names[:2]])
     with runs.open("a") as stream:
-        stream.write('{"task": "resume", "lev')  # of a run that was killed while it wrote
-    monkeypatch.setattr(levers, "LEVERS", {**levers.LEVERS, "plain": {"epochs": -1}})  # would fail if run
-    levers.main([*words, "--levers", *names, "--seeds", "0"])
+        stream.write('{"task": "resume", "sid')  # of a run that was killed while it wrote
+    monkeypatch.delattr(compare_training, "train_peer")  # it is not to run again
+    compare_training.main([*words, "--sides", *names, "--base", "ours"])
     rows = [json.loads(line) for line in runs.read_text().splitlines()]
-    assert [row["lever"] for row in rows] == names[:4]
-    assert all(0 <= row["dev"] <= 1 and row["seconds"] > 0 for row in rows)
+    assert [row["side"] for row in rows] == names[:4]
+    assert all(0 <= row["dev"] <= 1 and 0 <= row["test"] <= 1 and row["seconds"] > 0 for row in rows)
+    assert {row["learning_rate"] for row in rows} == {5e-4}
+    assert rows[1]["steps"] == 1  # 8 sentences are one batch of the peer
     told = capsys.readouterr().out.splitlines()[-4:]
-    assert [line.split(" | ")[1] for line in told] == names[:4]
-    base, other = rows[0]["dev"], rows[1]["dev"]
-    assert f"| {other:.4f} | {other - base:+.4f} |" in told[1]
+    assert [line.split(" | ")[3].strip() for line in told] == names[:4]
+    base, other = rows[0]["dev"], rows[2]["dev"]
+    assert told[2].split(" | ")[5:7] == [f"{other:.3f} ", f"{other - base:+.3f}"]
 
 
 def test_the_peer_learns(corpora: Path) -> None:
     """Its rates differ by group, rise and fall to 0, and it finds every entity of the small corpus."""
     task = compare_training.TASKS["resume"]
-    options = compare_training.options_of(task, corpora, out=str(corpora / "out"), epochs=12)
-    comparison = compare_training.Comparison(options)
     rates = []
 
-    def follow(event: object) -> None:
-        comparison(event)
-        if type(event).__name__ == "EpochDone":
-            rates.append({group["lr"] for group in comparison.peer.optimizer.param_groups})
+    class Followed(compare_training.PeerRun):  # type: ignore[misc]
+        def train_epoch(self, epoch: int) -> float:
+            seconds = super().train_epoch(epoch)
+            rates.append({group["lr"] for group in self.optimizer.param_groups})
+            return seconds
 
-    train(options, follow)
-    assert max(row["peer_dev_f1"] for row in comparison.rows) == 1.0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compare_training, "PeerRun", Followed)
+        patch.setattr(compare_training, "BATCH", 4)
+        options = compare_training.options_of(task, corpora, out=str(corpora / "out"), epochs=12)
+        assert compare_training.train_peer(options, usual=True)["dev"] == 1.0
     assert [len(both) for both in rates] == [2] * 11 + [1]
     assert [max(both) for both in rates[1:]] == sorted((max(both) for both in rates[1:]), reverse=True)
     assert rates[-1] == {0.0}

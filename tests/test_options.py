@@ -51,6 +51,7 @@ def test_values_that_cannot_work_are_named(field: str, value: Any) -> None:
 def test_rates_depend_on_whether_the_encoder_is_pretrained() -> None:
     assert TrainOptions("a", "b", "c", model="small").rates() == (5e-4, 5e-3)
     assert TrainOptions("a", "b", "c", model="bert-base-chinese").rates() == (5e-5, 1e-3)
+    assert TrainOptions("a", "b", "c", model="bert", lora_rank=4).rates() == (5e-4, 1e-3)
     assert TrainOptions("a", "b", "c", learning_rate=1, head_learning_rate=2).rates() == (1, 2)
 
 

@@ -212,6 +212,7 @@ class TrainingDisplay(_RunDisplay):
         yield f"sentences: {parts}"
         kind = "plain tags" if event.scheme == PLAIN else f"tags ({event.scheme})"
         yield f"{len(event.labels)} {kind}, one for each {event.unit}"
+        yield event.plan
 
     def figures(self, dev: Report) -> tuple[str, str]:
         types = dev.conlleval.types

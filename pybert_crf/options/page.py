@@ -65,6 +65,9 @@ _WORDS = {
         "必需",
         {
             "from scratch": "从零训练",
+            "256 to 1024, to fit TRAIN and EPOCHS": "256 到 1024，按 TRAIN 和 EPOCHS 而定",
+            "from 5e-5, higher in a short run; ": "5e-5 起，短的训练更高；",
+            "from 1e-3, higher in a short run; ": "1e-3 起，短的训练更高；",
             "the encoder's": "编码器的上限",
             "twice LORA-RANK": "LORA-RANK 的两倍",
             "required, unless there is TEXT": "必需，除非有 TEXT",

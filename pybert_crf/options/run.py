@@ -46,8 +46,8 @@ class RunOptions(Options):
         bound=AT_LEAST_1,
         elsewhere="max-epochs num-train-epochs num-epochs n-epochs train-epochs",
     )
-    batch_tokens: int = option(
-        1024,
+    batch_tokens: int | None = option(
+        None,
         "Encoder positions in a batch, padding counted.",
         "一个批次的编码器位置数（含填充）。",
         bound=AT_LEAST_1,

@@ -20,6 +20,7 @@ from pybert_crf.options.schema.option import (
     NOT_NEGATIVE,
     documented,
     option,
+    with_default,
 )
 
 
@@ -101,12 +102,15 @@ class TrainOptions(LeverOptions, DistillationOptions, RunOptions, CorpusOptions,
         "只训练 FOLDS 中的这一份（从 1 数起），直接放在 OUT 中；0 表示全部。",
         bound=NOT_NEGATIVE,
     )
+    batch_tokens: int | None = with_default(
+        RunOptions, "batch_tokens", None, "256 to 1024, to fit TRAIN and EPOCHS"
+    )
     learning_rate: float | None = option(
         None,
         "Peak learning rate of the encoder.",
         "编码器的学习率峰值。",
         bound=ABOVE_0,
-        default_text="5e-5, from scratch 5e-4",
+        default_text="from 5e-5, higher in a short run; from scratch 5e-4",
         elsewhere="lr peak-lr learn-rate bert-lr encoder-lr encoder-learning-rate",
     )
     head_learning_rate: float | None = option(
@@ -114,7 +118,7 @@ class TrainOptions(LeverOptions, DistillationOptions, RunOptions, CorpusOptions,
         "Peak learning rate of linear layer and CRF.",
         "线性层和 CRF 的学习率峰值。",
         bound=ABOVE_0,
-        default_text="1e-3, from scratch 5e-3",
+        default_text="from 1e-3, higher in a short run; from scratch 5e-3",
         elsewhere="crf-learning-rate crf-lr head-lr classifier-lr linear-learning-rate other-lr",
     )
     dropout: float = option(
@@ -189,7 +193,7 @@ class TrainOptions(LeverOptions, DistillationOptions, RunOptions, CorpusOptions,
         return None if self.attention is None else self.attention == "both"
 
     def rates(self) -> tuple[float, float]:
-        """Peak learning rates of the encoder and of the linear and CRF layers."""
+        """Peak learning rates of the encoder and of the linear and CRF layers, in a run of many steps."""
         encoder, head = (5e-4, 5e-3) if self.from_scratch else (5e-5, 1e-3)
         encoder = 5e-4 if self.lora_rank else encoder
         return self.learning_rate or encoder, self.head_learning_rate or head

@@ -39,10 +39,12 @@ class TaggingStarted(Started):
         sentences: number of sentences by part (``train``, ``dev``, ``test``).
         scheme, labels: of the tagger, as found in the training data or taken from a saved tagger.
         taken: what was found out about the files and taken for granted, a line each.
+        plan: batch, steps and rates, in a line.
     """
 
     sentences: dict[str, int]
     taken: tuple[str, ...]
+    plan: str
     scheme: str
     labels: tuple[str, ...]
 

@@ -24,6 +24,7 @@ def write_report(
     started: TaggingStarted,
     options: TrainOptions,
     *,
+    given: TrainOptions,
     sizes: Mapping[str, Statistics],
     content: str,
     rate_factors: Sequence[float],
@@ -37,6 +38,7 @@ def write_report(
     Args:
         result, started: the last event of the run, and its first.
         options: of the run.
+        given: the same before those that were not given were fitted to the corpus.
         sizes: of each part of the data.
         content: the hash by which a resumed run knows its data.
         rate_factors: for each step done, the part of the peak learning rates that it had.
@@ -46,15 +48,15 @@ def write_report(
         notes: what else was found out at the end, a line each.
     """
     defaults = {known.name: known.default for known in fields(options)}
-    given = options.to_dict()
+    values = options.to_dict()
     peaks = zip(("rate", "head_rate"), options.rates(), strict=True)
     run = Run(
         name=Path(result.out).resolve().name,
         sizes=sizes,
         content=content,
-        messages=(*started.taken, *started.notes, *notes),
-        options=given,
-        changed={name: v for name, v in given.items() if getattr(options, name) != defaults[name]},
+        messages=(*started.taken, started.plan, *started.notes, *notes),
+        options=values,
+        changed={name: v for name, v in values.items() if getattr(given, name) != defaults[name]},
         epoch=result.epoch,
         ended=result.ended,
         history=result.history,

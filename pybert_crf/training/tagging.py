@@ -27,6 +27,7 @@ from pybert_crf.training.corpora import (
     unknown_note,
 )
 from pybert_crf.training.events import Finished, Observer, TaggingStarted
+from pybert_crf.training.fitting import fitted, plan_note
 from pybert_crf.training.levers import prepare
 from pybert_crf.training.levers.adversarial import build_attack
 from pybert_crf.training.levers.averaging import Averaging
@@ -116,6 +117,7 @@ class TaggingTask(TrainingLoop[Batch, Report]):
     """The loop of `train`."""
 
     options: TrainOptions
+    given: TrainOptions
 
     def __init__(
         self,
@@ -126,11 +128,13 @@ class TaggingTask(TrainingLoop[Batch, Report]):
         tagger: Tagger,
         teacher: Tagger | None = None,
     ) -> None:
-        self.corpora, self.tagger = corpora, tagger
+        self.corpora, self.tagger, given = corpora, tagger, options
         self._tagged: dict[str, TaggedCorpus] = {}  # what the saved tagger found
         self._calibration: Calibration | None = None  # of the saved tagger
         tagged = encode_corpus(corpora.train, tagger)
         self.examples = tagged + encode_untagged(corpora, tagger)
+        lengths = [example.positions for example in self.examples]
+        options = fitted(options, lengths, tagger.model.encoder)
         self.teacher: Teacher | None = None
         if teacher is not None:
             units = [each.tokens for each in corpora.train.sentences]
@@ -141,10 +145,10 @@ class TaggingTask(TrainingLoop[Batch, Report]):
         self.freezing = Freezing(tagger.model.encoder, options)
         if options.frozen_epochs and accelerator.num_processes > 1:
             raise ValueError("frozen_epochs must be 0 with several processes, which agree on what is trained")
-        lengths = [example.positions for example in self.examples]
         factors = rate_factors(tagger.model.encoder, options.layer_decay)
         optimizer = build_optimizer(tagger.model, *options.rates(), options.weight_decay, factors)
-        super().__init__(options, Path(options.out), observer, accelerator, tagger.model, optimizer, lengths)
+        out = Path(options.out)
+        super().__init__(options, out, observer, accelerator, tagger.model, optimizer, lengths, given)
         table = tagger.model.encoder.piece_embeddings
         self.attack = build_attack(accelerator, self.model, table, options)
         if options.average:
@@ -155,6 +159,7 @@ class TaggingTask(TrainingLoop[Batch, Report]):
         self._started = TaggingStarted(
             sentences=self.corpora.sizes,
             taken=tuple(note for corpus in self.corpora.parts.values() for note in corpus.notes),
+            plan=plan_note(self.given, self.options, self.order.lengths, self.steps),
             scheme=self.tagger.scheme,
             unit=self.tagger.unit,
             labels=self.tagger.model.labels,
@@ -246,6 +251,7 @@ class TaggingTask(TrainingLoop[Batch, Report]):
             result,
             self._started,
             self.options,
+            given=self.given,
             sizes={name: corpus.statistics for name, corpus in self.corpora.parts.items()},
             content=self._fingerprint["content"],
             rate_factors=[self.scheduler.lr_lambdas[0](step) for step in range(self.scheduler.last_epoch)],

@@ -22,6 +22,7 @@ STARTED = TaggingStarted(
     sentences={"train": 1},
     scheme="BIO",
     labels=("O",),
+    plan="batch: 256 positions",
 )
 
 

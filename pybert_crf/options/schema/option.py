@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
 from typing import Any, NamedTuple, TypeVar
 
 _KEY = "option"
@@ -71,10 +71,11 @@ def option(
     return field(default=default, kw_only=kw_only, metadata={_KEY: told})
 
 
-def with_default(kind: type, name: str, default: Any) -> Any:
-    """The option `name` of a parent class, with another default."""
+def with_default(kind: type, name: str, default: Any, default_text: str | None = None) -> Any:
+    """The option `name` of a parent class, with another default; `default_text` tells it in words."""
     (known,) = (each for each in fields(kind) if each.name == name)
-    return field(default=default, kw_only=known.kw_only, metadata=known.metadata)
+    told = replace(option_of(known), default_text=default_text)
+    return field(default=default, kw_only=known.kw_only, metadata={_KEY: told})
 
 
 def option_of(known: Field[Any]) -> Option:

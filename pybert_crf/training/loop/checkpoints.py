@@ -39,6 +39,9 @@ _FREE = {
     "language",
 }
 
+# Follow from the data if they are not given, so that data that have changed are to be named first.
+_FITTED = {"batch_tokens", "learning_rate", "head_learning_rate", "warmup"}
+
 
 def check_out(out: Path, options: RunOptions) -> None:
     """Refuse to write over an earlier run unasked.
@@ -178,9 +181,13 @@ def load_progress(checkpoint: Path, options: RunOptions) -> dict[str, Any]:
 
 
 def check_options(then: Mapping[str, Any], options: RunOptions) -> None:
-    """Raise ``ValueError`` if a run that was started with the options `then` would go on with others."""
+    """Raise ``ValueError`` if a run that was started with the options `then` would go on with others.
+
+    An option that is still to be fitted to the data is not compared.
+    """
     now = options.to_dict()
-    changed = [name for name in now if name not in _FREE and now[name] != then.get(name)]
+    compared = [name for name in now if name not in _FREE and not (name in _FITTED and now[name] is None)]
+    changed = [name for name in compared if now[name] != then.get(name)]
     if changed:
         told = ", ".join(f"{name} was {quoted(then.get(name))}, is {quoted(now[name])}" for name in changed)
         raise ValueError(f"cannot resume {now['out']} with other options: {told}")

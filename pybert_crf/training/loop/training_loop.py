@@ -27,6 +27,7 @@ from pybert_crf.training.levers.passes import set_passes
 from pybert_crf.training.loop.batch_order import BatchOrder
 from pybert_crf.training.loop.checkpoints import (
     TrainingState,
+    check_options,
     find_checkpoint,
     load_progress,
     load_state,
@@ -99,6 +100,7 @@ class TrainingLoop(ABC, Generic[BatchT, ReportT]):
         model: computes a batch's loss.
         optimizer: of the model's parameters.
         lengths: encoder positions of each example.
+        given: the options before some were fitted to the examples, if any were.
     """
 
     keeps_last = False  # whether the last epoch is kept instead of the best
@@ -112,11 +114,14 @@ class TrainingLoop(ABC, Generic[BatchT, ReportT]):
         model: BertCRF | MaskedLM | AdaptedMaskedLM,
         optimizer: Optimizer,
         lengths: Sequence[int],
+        given: RunOptions | None = None,
     ) -> None:
+        self.given = given or options
         self.options, self.out, self.accelerator = options, out, accelerator
         self.tell: Observer = _ignore
         if observer is not None and accelerator.is_main_process:
             self.tell = observer
+        assert options.batch_tokens is not None, "a task chooses it"
         self.order = BatchOrder(
             lengths,
             options.batch_tokens,
@@ -126,7 +131,8 @@ class TrainingLoop(ABC, Generic[BatchT, ReportT]):
         )
         set_passes(model.encoder, options)
         self.model, self.optimizer = accelerator.prepare(model, optimizer)
-        self.scheduler = build_scheduler(self.optimizer.optimizer, self._steps(), options.warmup)
+        self.steps = self._steps()
+        self.scheduler = build_scheduler(self.optimizer.optimizer, self.steps, options.warmup)
         self.state = TrainingState(accelerator, self.model, self.optimizer, self.scheduler)
         self.averaging: Averaging | None = None
         self.interruption = Interruption(accelerator)
@@ -261,10 +267,11 @@ class TrainingLoop(ABC, Generic[BatchT, ReportT]):
     def _resume(self) -> None:
         checkpoint = find_checkpoint(self.out) if self.options.resume else None
         if checkpoint is not None:
-            progress = load_progress(checkpoint, self.options)
+            progress = load_progress(checkpoint, self.given)
             self.history = progress["history"]
             self._position = _Position(**progress["position"])
             self._check_same(progress["fingerprint"])
+            check_options(progress["options"], self.options)
             load_state(self.state, checkpoint, progress, self.averaging)
 
     @cached_property
