@@ -37,7 +37,17 @@ def open_corpus(
         say(note)
     if unknown := unknown_labels(tagger, corpus):
         say(f"{corpus.path}: tags that the tagger does not know, so they cannot be found: {listed(unknown)}")
+    if lone := lone_note(tagger, corpus):
+        say(lone)
     return corpus
+
+
+def lone_note(tagger: Annotator, corpus: Corpus) -> str | None:
+    """What to know where a tagger that reads sentences in their documents is given a corpus without any."""
+    if not tagger.context or corpus.has_documents:
+        return None
+    told = f"{corpus.path}: no borders of documents, so that each sentence is read without its neighbours"
+    return f"{told}, of which the tagger was trained to read {tagger.context} pieces: see --documents"
 
 
 def evaluate_file(
@@ -76,7 +86,9 @@ def tag_corpus(
     """
     corpus = converted(corpus, tagger.scheme)
     tokens = (sentence.tokens for sentence in corpus.sentences)
-    return TaggedCorpus(corpus, list(tagger.tag_units(tokens, batch_tokens, scores=scores)))
+    documents = (sentence.document for sentence in corpus.sentences)
+    taggings = tagger.tag_units(tokens, batch_tokens, scores=scores, documents=documents)
+    return TaggedCorpus(corpus, list(taggings))
 
 
 def evaluate_corpus(tagger: Annotator, corpus: Corpus, batch_tokens: int = BATCH_TOKENS) -> Report:

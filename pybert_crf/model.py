@@ -290,5 +290,8 @@ def _check_section(own: object, path: Path) -> None:
     temperature = own.get("temperature", 1.0)
     if type(temperature) not in (int, float) or not 0.0 < temperature < math.inf:
         raise ConfigError(f"{where}.temperature must be positive and finite, got {quoted(temperature)}")
+    context = own.get("context", 0)
+    if isinstance(context, bool) or not isinstance(context, int) or context < 0:
+        raise ConfigError(f"{where}.context must be a number of pieces from 0 up, got {quoted(context)}")
     if "unit" in own and not one_of(own["unit"], UNITS):
         raise ConfigError(f"{where}.unit must be one of {', '.join(UNITS)}, got {quoted(own['unit'])}")

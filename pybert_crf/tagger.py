@@ -21,7 +21,8 @@ from pybert_crf.annotation.annotator import (
     read_words,
 )
 from pybert_crf.annotation.entities import Entity, Marginals, Reading, Tagging
-from pybert_crf.annotation.examples import Example, by_length, make_example
+from pybert_crf.annotation.examples import Example, by_length
+from pybert_crf.annotation.sentence_reader import Prepared
 from pybert_crf.batches import collate
 from pybert_crf.decoding import EntityDecoder, tempered
 from pybert_crf.encoders import Base, ConfigError, resolve, spread
@@ -50,6 +51,8 @@ class Tagger(Annotator):
         cut_alike: the share of the training sentences whose raw text is cut into just their units.
         words: of a word segmenter, the words that it was trained on; evaluation tells them from unseen ones.
         temperature: divides all scores of the CRF before they become probabilities; see `calibrate`.
+        context: pieces of neighbouring sentences, on either side at most, that the encoder reads around each
+            sentence of a document; 0 for none.
     """
 
     def __init__(
@@ -61,9 +64,18 @@ class Tagger(Annotator):
         cut_alike: float = 1.0,
         words: frozenset[str] = frozenset(),
         temperature: float = 1.0,
+        context: int = 0,
     ) -> None:
-        scheme, length = model.scheme or PLAIN, model.encoder.config.max_length
-        super().__init__(tokenizer, unit, model.labels, scheme, length, cut_alike=cut_alike, words=words)
+        super().__init__(
+            tokenizer,
+            unit,
+            model.labels,
+            model.scheme or PLAIN,
+            model.encoder.config.max_length,
+            cut_alike=cut_alike,
+            words=words,
+            context=context,
+        )
         self.model = model.eval()
         self.int8 = False
         self.temperature = temperature
@@ -102,7 +114,6 @@ class Tagger(Annotator):
                 f"{directory}: its tokenizer has {tokenizer.vocab_size} pieces, "
                 f"its encoder only {model.encoder.config.vocab_size}"
             )
-        alike = own.get("cut_alike", 1.0)
         if place is None:
             place = spread(model.encoder)
             model.linear.to(place)
@@ -113,9 +124,10 @@ class Tagger(Annotator):
             model,
             tokenizer,
             own["unit"],
-            cut_alike=alike,
+            cut_alike=own.get("cut_alike", 1.0),
             words=read_words(directory),
             temperature=own.get("temperature", 1.0),
+            context=own.get("context", 0),
         )
 
     def quantise(self) -> Tagger:
@@ -142,7 +154,8 @@ class Tagger(Annotator):
         if self.int8:
             raise ValueError("a quantised tagger cannot be saved: save it before, quantise it when it opens")
         own = {"unit": self.unit, "cut_alike": self.cut_alike, "temperature": self.temperature}
-        self.model.save_pretrained(directory, own, over)
+        context = {"context": self.context} if self.context else {}
+        self.model.save_pretrained(directory, own | context, over)
         self.tokenizer.save(directory)
         words = Path(directory) / WORDS
         if self.words:
@@ -167,6 +180,8 @@ class Tagger(Annotator):
         sequences: Iterable[Sequence[str]],
         tags: Iterable[Sequence[str]],
         batch_tokens: int = BATCH_TOKENS,
+        *,
+        documents: Iterable[int] | None = None,
     ) -> Temperature:
         """Fit the temperature, at which given tags are most probable, and use it from now on.
 
@@ -179,28 +194,30 @@ class Tagger(Annotator):
             tags: their right tags; a sentence with a tag that the tagger does not have, or with a transition
                 that its scheme forbids, is left out.
             batch_tokens: positions encoded at once.
+            documents: the number of each one's document, as of `tag_units`.
 
         Raises:
             ValueError: a sentence has not as many tags as units, or none can be used.
         """
-        fitted = fit_temperature(self.model.crf, self._scored(sequences, tags, batch_tokens))
+        prepared = self.reader().read(sequences, documents)
+        fitted = fit_temperature(self.model.crf, self._scored(prepared, tags, batch_tokens))
         self.temperature = fitted.temperature
         return fitted
 
     @torch.inference_mode()
     def _scored(
-        self, sequences: Iterable[Sequence[str]], tags: Iterable[Sequence[str]], batch_tokens: int
+        self, prepared: Iterable[Prepared], tags: Iterable[Sequence[str]], batch_tokens: int
     ) -> Iterator[Scored]:
         """The emissions and right tags of sentences whose tags are all known, batch by batch."""
         self.model.eval()
         number = {label: i for i, label in enumerate(self.labels)}
-        pairs = zip(sequences, tags, strict=True)
+        pairs = zip(prepared, tags, strict=True)
         while chunk := list(islice(pairs, LOOK_AHEAD)):
-            examples = []
-            for units, right in chunk:
-                if units and all(tag in number for tag in right):
-                    encoded = self.tokenizer.encode(units)
-                    examples.append(make_example(encoded, self.layout, [number[tag] for tag in right]))
+            examples = [
+                each.example._replace(tags=[number[tag] for tag in right])
+                for each, right in chunk
+                if each.offsets and all(tag in number for tag in right)
+            ]
             for rows in by_length([example.positions for example in examples], batch_tokens):
                 batch = collate([examples[row] for row in rows], self.layout)
                 batch = batch.to(self.model.linear.weight.device)

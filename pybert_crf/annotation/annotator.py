@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pybert_crf.annotation.entities import Annotation, Entity, Tagging
 from pybert_crf.annotation.examples import Example, WindowLayout, by_length, make_example
 from pybert_crf.annotation.rules import Rules
+from pybert_crf.annotation.sentence_reader import Prepared, SentenceReader
 from pybert_crf.reading import read_text
 from pybert_crf.text.tagging.schemes import OUTSIDE, PLAIN, convert, type_name
 from pybert_crf.text.tokenizer import UnitTokenizer
-from pybert_crf.text.units import join_units, split_units
 
 BATCH_TOKENS = 4096
 """Positions encoded at once in prediction, padding counted."""
@@ -25,7 +29,6 @@ LOOK_AHEAD = 512
 WORDS = "words.txt"
 """The file of a saved word segmenter that holds the words it was trained on, one a line."""
 
-_Offsets: TypeAlias = tuple[str, list[tuple[int, int]]]  # a text, and the characters of each unit
 _Item = TypeVar("_Item")
 
 
@@ -40,6 +43,8 @@ class Annotator(ABC):
         max_length: the longest window that the encoder reads, in pieces.
         cut_alike: the share of the training sentences whose raw text is cut into just their units.
         words: of a word segmenter, the words that it was trained on; evaluation tells them from unseen ones.
+        context: pieces of neighbouring sentences, on either side at most, that the encoder reads around each
+            sentence of a document, as in training; 0 for none.
 
     Attributes:
         rules: what a reading must keep; None: nothing.
@@ -56,6 +61,7 @@ class Annotator(ABC):
         *,
         cut_alike: float = 1.0,
         words: frozenset[str] = frozenset(),
+        context: int = 0,
     ) -> None:
         self.tokenizer, self.unit = tokenizer, unit
         self.labels, self.scheme = tuple(labels), scheme
@@ -63,6 +69,18 @@ class Annotator(ABC):
         self.layout = WindowLayout(tokenizer.before, tokenizer.after, tokenizer.pad_id, max_length)
         self._rules: Rules | None = None
         self._min_score = 0.0
+        self.context = context
+
+    @property
+    def context(self) -> int:
+        """Pieces of context on either side at most. Setting it raises ValueError if it is negative."""
+        return self._context
+
+    @context.setter
+    def context(self, width: int) -> None:
+        if width < 0:
+            raise ValueError(f"context must be 0 (none) or a number of pieces, got {width}")
+        self._context = width
 
     @property
     def rules(self) -> Rules | None:
@@ -122,33 +140,61 @@ class Annotator(ABC):
                 missing value; the message names its row.
             ValueError: `batch_tokens` or `look_ahead` is not positive.
         """
-        cut = ((text, split_units(text, self.unit)) for text in _each_text(texts))
-        return self._annotate(cut, batch_tokens, look_ahead)
+        return self.annotate_prepared(self.reader().read(_each_text(texts)), batch_tokens, look_ahead)
 
     def annotate_units(
         self, sequences: Iterable[Sequence[str]], batch_tokens: int = BATCH_TOKENS
     ) -> Iterator[Annotation]:
         """As `annotate`, for sequences already cut into units, such as a column file's tokens."""
-        joined = (join_units(units, self.unit) for units in _each_sequence(sequences))
-        return self._annotate(joined, batch_tokens, LOOK_AHEAD)
+        return self.annotate_prepared(self.reader().read(_each_sequence(sequences)), batch_tokens)
 
-    def annotate_any(
-        self, items: Iterable[str | Sequence[str]], batch_tokens: int = BATCH_TOKENS
-    ) -> Iterator[Annotation]:
-        """As `annotate` for texts among them, and as `annotate_units` for those already cut into units."""
-        cut = (
-            (item, split_units(item, self.unit)) if isinstance(item, str) else join_units(item, self.unit)
-            for item in items
-        )
-        return self._annotate(cut, batch_tokens, LOOK_AHEAD)
+    def tag_documents(
+        self, documents: Iterable[Iterable[str | Sequence[str]]], batch_tokens: int = BATCH_TOKENS
+    ) -> Iterator[list[list[Entity]]]:
+        """The entities of each sentence of each document; see `annotate_documents`."""
+        annotated = self.annotate_documents(documents, batch_tokens)
+        return ([annotation.entities for annotation in document] for document in annotated)
 
-    def _annotate(
-        self, texts: Iterable[_Offsets], batch_tokens: int, look_ahead: int
+    def annotate_documents(
+        self, documents: Iterable[Iterable[str | Sequence[str]]], batch_tokens: int = BATCH_TOKENS
+    ) -> Iterator[list[Annotation]]:
+        """As `annotate`, sentence by sentence; the encoder reads each with its neighbours as `context`.
+
+        Args:
+            documents: the sentences of each, in order: texts, or lists of units. An annotation has the
+                offsets in its own sentence.
+            batch_tokens: positions encoded at once.
+
+        Raises:
+            TypeError: a document is a str, or a sentence is neither a str nor a list of units; by its number.
+            ValueError: `batch_tokens` is not positive.
+        """
+        sizes: deque[int] = deque()  # of the documents that are read and not answered yet
+        prepared = self.reader().read_documents(_each_document(documents, sizes.append))
+        group: list[Annotation] = []
+        for annotation in self.annotate_prepared(prepared, batch_tokens):
+            while not sizes[0]:
+                yield []
+                sizes.popleft()
+            group.append(annotation)
+            if len(group) == sizes[0]:
+                yield group
+                group = []
+                sizes.popleft()
+        yield from ([] for _ in sizes)
+
+    def annotate_prepared(
+        self, prepared: Iterable[Prepared], batch_tokens: int = BATCH_TOKENS, look_ahead: int = LOOK_AHEAD
     ) -> Iterator[Annotation]:
-        for chunk in _chunks(texts, batch_tokens, look_ahead):
+        """As `annotate`, for what a `reader` has read."""
+        for chunk in _chunks(prepared, batch_tokens, look_ahead):
             taggings = self._tag_chunk(chunk, batch_tokens, scores=True)
-            for (text, offsets), tagging in zip(chunk, taggings, strict=True):
+            for (text, offsets, _), tagging in zip(chunk, taggings, strict=True):
                 yield Annotation(text, offsets, tagging.tags, entities_of(text, offsets, tagging))
+
+    def reader(self) -> SentenceReader:
+        """A reader of sentences that are to be tagged, as this annotator is set now."""
+        return SentenceReader(self.tokenizer, self.unit, self.layout, self.context, self._allowed)
 
     def tag_units(
         self,
@@ -157,6 +203,7 @@ class Annotator(ABC):
         *,
         look_ahead: int = LOOK_AHEAD,
         scores: bool = True,
+        documents: Iterable[int] | None = None,
     ) -> Iterator[Tagging]:
         """Tags and spans of sequences already cut into units, such as a column file's tokens.
 
@@ -164,20 +211,22 @@ class Annotator(ABC):
             sequences: the units (characters or words, as in training) of each sequence.
             batch_tokens: positions encoded at once.
             look_ahead: sequences read ahead.
+            documents: the number of each one's document, whose other sentences are its context; 0, or None
+                for all of them, if it belongs to none.
             scores: whether to compute the entities' probabilities; without, `Tagging.scores` is empty.
 
         Raises:
             TypeError: a sequence is no sequence of str; by its row and unit.
             ValueError: `batch_tokens` or `look_ahead` is not positive.
         """
-        joined = (join_units(units, self.unit) for units in _each_sequence(sequences))
-        for chunk in _chunks(joined, batch_tokens, look_ahead):
+        prepared = self.reader().read(_each_sequence(sequences), documents)
+        for chunk in _chunks(prepared, batch_tokens, look_ahead):
             yield from self._tag_chunk(chunk, batch_tokens, scores)
 
-    def _tag_chunk(self, chunk: Sequence[_Offsets], batch_tokens: int, scores: bool) -> list[Tagging]:
+    def _tag_chunk(self, chunk: Sequence[Prepared], batch_tokens: int, scores: bool) -> list[Tagging]:
         answers = [Tagging([], [], [])] * len(chunk)
-        filled = [row for row, (_, offsets) in enumerate(chunk) if offsets]
-        examples = [self.example(*chunk[row]) for row in filled]
+        filled = [row for row, each in enumerate(chunk) if each.offsets]
+        examples = [chunk[row].example for row in filled]
         for rows in by_length([example.positions for example in examples], batch_tokens):
             taggings = self.tag_examples([examples[row] for row in rows], scores=scores or self.min_score > 0)
             for row, tagging in zip(rows, taggings, strict=True):
@@ -187,9 +236,11 @@ class Annotator(ABC):
     def example(self, text: str, offsets: list[tuple[int, int]]) -> Example:
         """The units of a text, which are at these characters, as the encoder reads them, with the rules."""
         example = make_example(self.tokenizer.encode([text[a:b] for a, b in offsets]), self.layout)
-        if self.rules is None:
-            return example
-        return example._replace(allowed=self.rules.allowed(text, offsets, self.labels, self.scheme))
+        return example._replace(allowed=self._allowed(text, offsets))
+
+    def _allowed(self, text: str, offsets: list[tuple[int, int]]) -> NDArray[np.bool_] | None:
+        """(units, K), true for the tags that the rules leave to the units of a text; None: all of them."""
+        return None if self.rules is None else self.rules.allowed(text, offsets, self.labels, self.scheme)
 
     def _likely(self, tagging: Tagging) -> Tagging:
         """Without the entities whose probability is below `min_score`."""
@@ -245,6 +296,24 @@ def _each_sequence(sequences: Iterable[Sequence[str]]) -> Iterator[Sequence[str]
             if not isinstance(unit, str):
                 raise TypeError(f"row {row}: unit {place} is {_told(unit)} instead of a str")
         yield units
+
+
+def _each_document(
+    documents: Iterable[Iterable[str | Sequence[str]]], read: Callable[[int], None]
+) -> Iterator[list[str | Sequence[str]]]:
+    """The sentences of each document; `read` is told their number first."""
+    _check_rows(documents, "several documents are expected", "give [sentences] for one document")
+    for number, document in enumerate(documents):
+        told = f"document {number}: several sentences are expected"
+        _check_rows(document, told, "give a list of its sentences")
+        sentences = list(document)
+        for row, sentence in enumerate(sentences):
+            units = [] if isinstance(sentence, str) else sentence
+            if not (isinstance(units, Sequence) and all(isinstance(unit, str) for unit in units)):
+                told = f"document {number}: sentence {row} is {_told(sentence)}"
+                raise TypeError(f"{told} instead of a str or a list of units, each a str")
+        read(len(sentences))
+        yield sentences
 
 
 def _check_rows(rows: object, expected: str, cure: str) -> None:

@@ -2,7 +2,8 @@
 
 A sentence longer than the encoder's window is cut into overlapping windows; `Arrays.first` says, for every
 unit (character or word), where its first piece stands among all windows, so that one CRF pass sees the
-whole sentence whatever its length. Nothing is truncated.
+whole sentence whatever its length. Nothing is truncated. Around a sentence shorter than the window there
+may be its neighbours in the document, of which the CRF sees nothing.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pybert_crf.text.context import NO_CONTEXT, Context, fit
 from pybert_crf.text.tokenizer import Encoded
 from pybert_crf.text.windows import Window, place, plan_windows, usual_overlap
 
@@ -22,15 +24,18 @@ class Example(NamedTuple):
 
     Attributes:
         encoded: its pieces, and the first piece of each unit.
-        windows: half-open ranges of pieces, as `plan_windows` makes them.
+        windows: half-open ranges of pieces, as `plan_windows` makes them; those of the context count.
         tags: in training the tag number of each unit.
         allowed: (units, K), true for the tags that a unit may have; None: all of them.
+        before, after: pieces of the neighbouring sentences, which the encoder reads too.
     """
 
     encoded: Encoded
     windows: list[Window]
     tags: list[int] | None = None
     allowed: NDArray[np.bool_] | None = None
+    before: Sequence[int] = ()
+    after: Sequence[int] = ()
 
     @property
     def positions(self) -> int:
@@ -79,9 +84,19 @@ class WindowLayout(NamedTuple):
         return usual_overlap(self.capacity)
 
 
-def make_example(encoded: Encoded, layout: WindowLayout, tags: list[int] | None = None) -> Example:
-    """Cut an encoded sentence into the windows that the encoder reads."""
-    return Example(encoded, plan_windows(len(encoded.ids), layout.capacity, layout.overlap), tags)
+def make_example(
+    encoded: Encoded, layout: WindowLayout, tags: list[int] | None = None, context: Context = NO_CONTEXT
+) -> Example:
+    """Cut an encoded sentence into the windows that the encoder reads.
+
+    As much of the `context` as its window has room for stands around a sentence. One that fills a window, or
+    takes several, has none.
+    """
+    pieces = len(encoded.ids)
+    before, after = fit(context, max(0, layout.capacity - pieces)) if pieces else ([], [])
+    pieces += len(before) + len(after)
+    windows = plan_windows(pieces, layout.capacity, layout.overlap)
+    return Example(encoded, windows, tags, before=before, after=after)
 
 
 def collate_arrays(examples: Sequence[Example], layout: WindowLayout) -> Arrays:
@@ -90,7 +105,7 @@ def collate_arrays(examples: Sequence[Example], layout: WindowLayout) -> Arrays:
     starts: list[int] = []  # each example's first window
     for example in examples:
         starts.append(len(windows))
-        ids = example.encoded.ids
+        ids = [*example.before, *example.encoded.ids, *example.after]
         windows.extend([*layout.before, *ids[start:stop], *layout.after] for start, stop in example.windows)
 
     length = max(map(len, windows), default=0)
@@ -107,7 +122,7 @@ def _first_pieces(example: Example, offset: int, length: int) -> list[int]:
     """
     first = example.encoded.first
     if len(example.windows) == 1:
-        return [offset + piece for piece in first]
+        return [offset + len(example.before) + piece for piece in first]
     return [offset + window * length + position for window, position in place(first, example.windows)]
 
 

@@ -61,6 +61,7 @@ class ExportedTagger(Annotator):
             own["max_length"],
             cut_alike=own["cut_alike"],
             words=read_words(path.parent),
+            context=own.get("context", 0),
         )
 
     @abstractmethod
@@ -137,12 +138,14 @@ def read_settings(text: str | None, path: Path) -> dict[str, Any]:
             f"{path}: the settings' format is {quoted(found)}, but this version of pybert-crf reads {FORMAT}"
         )
     labels, length, alike = own.get("labels"), own.get("max_length"), own.get("cut_alike")
+    context = own.get("context", 0)
     good = {
         "labels": isinstance(labels, list) and labels and all(isinstance(each, str) for each in labels),
         "scheme": one_of(own.get("scheme"), SCHEMES),
         "unit": one_of(own.get("unit"), UNITS),
         "max_length": type(length) is int and length > 2,
         "cut_alike": isinstance(alike, int | float) and 0.0 <= alike <= 1.0,
+        "context": type(context) is int and context >= 0,
         "files": isinstance(own.get("files"), dict),
     }
     if wrong := [name for name, is_good in good.items() if not is_good]:

@@ -72,6 +72,7 @@ def export_tagger(
         cut_alike=tagger.cut_alike,
         words=tagger.words,
         temperature=tagger.temperature,
+        context=tagger.context,
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
@@ -138,6 +139,7 @@ def _settings(tagger: Tagger, digests: dict[str, str], precision: str) -> dict[s
         "overlap": tagger.layout.overlap,
         "cut_alike": tagger.cut_alike,
         "temperature": tagger.temperature,
+        "context": tagger.context,
         "precision": precision,
         "files": digests,
     }

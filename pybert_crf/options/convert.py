@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import MISSING, dataclass
 
 from pybert_crf.options.corpus import CorpusOptions
+from pybert_crf.options.documents import DocumentOptions
 from pybert_crf.options.schema.option import documented, option
 
 
 @documented
 @dataclass(frozen=True)
-class ConvertOptions(CorpusOptions):
+class ConvertOptions(DocumentOptions, CorpusOptions):
     """The options of ``pybert-crf convert``."""
 
     file: str = option(

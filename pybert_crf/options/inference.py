@@ -6,9 +6,10 @@ from dataclasses import MISSING, dataclass
 from typing import ClassVar
 
 from pybert_crf.options.corpus import CorpusOptions
+from pybert_crf.options.documents import DocumentOptions
 from pybert_crf.options.report import ReportOptions
 from pybert_crf.options.schema.base import Files, Options
-from pybert_crf.options.schema.option import AT_LEAST_1, DTYPES, SHARE, documented, option
+from pybert_crf.options.schema.option import AT_LEAST_1, DTYPES, NOT_NEGATIVE, SHARE, documented, option
 
 
 @documented
@@ -59,11 +60,20 @@ class InferenceOptions(ComputeOptions):
         argument=True,
         elsewhere="model-name-or-path model-path model-name model-dir checkpoint",
     )
+    context: int | None = option(
+        None,
+        "Pieces of the neighbouring sentences of a document, at most, that the encoder reads on either side "
+        "of a sentence; 0 for none.",
+        "编码器在句子两侧最多各读多少个同一文档相邻句子的词片；0 表示不用。",
+        bound=NOT_NEGATIVE,
+        default_text="as trained",
+        elsewhere="context-size use-context document-context",
+    )
 
 
 @documented
 @dataclass(frozen=True)
-class EvaluateOptions(InferenceOptions, CorpusOptions, ReportOptions):
+class EvaluateOptions(InferenceOptions, DocumentOptions, CorpusOptions, ReportOptions):
     """The options of ``pybert-crf evaluate``."""
 
     file: str = option(
@@ -90,7 +100,7 @@ class EvaluateOptions(InferenceOptions, CorpusOptions, ReportOptions):
 
 @documented
 @dataclass(frozen=True)
-class PredictOptions(InferenceOptions, CorpusOptions):
+class PredictOptions(InferenceOptions, DocumentOptions, CorpusOptions):
     """The options of ``pybert-crf predict``."""
 
     absent: ClassVar[dict[str, str]] = {"columns": "a column file is given by --format columns"}

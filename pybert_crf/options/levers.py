@@ -60,6 +60,17 @@ class LeverOptions(Options):
         choices=("merged", "adapter"),
     )
 
+    context: int | None = option(
+        None,
+        "Document context (FLERT; Schweter and Akbik, 2020): pieces of the neighbouring sentences, at most, "
+        "that the encoder reads on either side of a sentence, of which the CRF sees nothing; 0 for none.",
+        "文档上下文（FLERT；Schweter 和 Akbik，2020）：编码器在句子两侧最多各读多少个相邻句子的词片，"
+        "CRF 看不到它们；0 表示不用。",
+        bound=NOT_NEGATIVE,
+        default_text="0; of a tagger, as it was trained",
+        elsewhere="context-size use-context document-context flert",
+    )
+
     transitions: str = option(
         "random",
         "The CRF's scores at first: random (or those of a tagger to go on with); counts, log-probabilities "

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from pybert_crf.options.corpus import CorpusOptions
 from pybert_crf.options.distillation import DistillationOptions
+from pybert_crf.options.documents import DocumentOptions
 from pybert_crf.options.levers import LeverOptions
 from pybert_crf.options.report import ReportOptions
 from pybert_crf.options.run import RunOptions
@@ -26,7 +27,9 @@ from pybert_crf.options.schema.option import (
 
 @documented
 @dataclass(frozen=True)
-class TrainOptions(LeverOptions, DistillationOptions, RunOptions, CorpusOptions, ReportOptions):
+class TrainOptions(
+    LeverOptions, DistillationOptions, RunOptions, DocumentOptions, CorpusOptions, ReportOptions
+):
     """The options of `pybert_crf.train`. One file may be given as a string instead of a tuple.
 
     Raises:

@@ -63,7 +63,11 @@ def calibrate(tagger: Tagger, parts: Mapping[str, Corpus]) -> Calibration | None
     before = {name: bins_of(tag_corpus(tagger, part, scores=True)) for name, part in parts.items()}
     dev = converted(parts["dev"], tagger.scheme).sentences
     try:
-        fitted = tagger.calibrate((each.tokens for each in dev), (each.tags for each in dev))
+        fitted = tagger.calibrate(
+            (each.tokens for each in dev),
+            (each.tags for each in dev),
+            documents=(each.document for each in dev),
+        )
     except CalibrationError:  # every sentence of dev has a tag that the training data do not have
         return None
     return Calibration(fitted, before)

@@ -163,8 +163,14 @@ def split_fold(corpus: Corpus, folds: int, fold: int, seed: int) -> tuple[Corpus
 
 
 def _documents(corpus: Corpus, seed: int) -> tuple[list[int], Counter[int], list[int]]:
-    """The document of each sentence, or the sentence itself if there are few; sizes; names, shuffled."""
+    """The document of each sentence, or the sentence itself if there are few; sizes; names, shuffled.
+
+    Sentences of no document are one for each file, if others are of documents.
+    """
     documents = [sentence.document for sentence in corpus.sentences]
+    if corpus.has_documents:
+        files = {file: -i for i, file in enumerate(dict.fromkeys(s.file for s in corpus.sentences))}
+        documents = [s.document or files[s.file] for s in corpus.sentences]
     if len(set(documents)) < 3:
         documents = list(range(len(documents)))
     sizes = Counter(documents)
@@ -186,14 +192,29 @@ def _without(
     return replace(corpus, sentences=train), replace(corpus, sentences=dev, notes=(note,))
 
 
+def check_drawn(corpora: Corpora, context: int) -> None:
+    """Check that no document was shared out between train and dev, where neighbours are read as context.
+
+    Raises:
+        CorpusError: one was, as in a corpus of one document or two; names the options.
+    """
+    parts = corpora.train, corpora.dev
+    numbers = [{sentence.document for sentence in part.sentences} - {0} for part in parts]
+    if context and not numbers[0].isdisjoint(numbers[1]):
+        told = "dev is drawn by sentence from fewer than 3 documents, whose sentences lose their neighbours"
+        raise CorpusError(corpora.train.path, None, f"{told}: give a file by --dev, or --context 0")
+
+
 def encode_corpus(corpus: Corpus, tagger: Tagger) -> list[Example]:
-    """Pieces and tag numbers of every sentence of a training corpus."""
+    """Pieces, context and tag numbers of every sentence of a corpus; without those with an unknown tag."""
     number = {label: i for i, label in enumerate(tagger.model.labels)}
-    examples = []
-    for sentence in converted(corpus, tagger.scheme).sentences:
-        encoded = tagger.tokenizer.encode(sentence.tokens)
-        examples.append(make_example(encoded, tagger.layout, [number[tag] for tag in sentence.tags]))
-    return examples
+    sentences = converted(corpus, tagger.scheme).sentences
+    tokens, documents = ([each.tokens for each in sentences], [each.document for each in sentences])
+    return [
+        read.example._replace(tags=[number[tag] for tag in sentence.tags])
+        for sentence, read in zip(sentences, tagger.reader().read(tokens, documents), strict=True)
+        if all(tag in number for tag in sentence.tags)
+    ]
 
 
 def encode_untagged(corpora: Corpora, tagger: Tagger) -> list[Example]:
@@ -202,16 +223,23 @@ def encode_untagged(corpora: Corpora, tagger: Tagger) -> list[Example]:
     return [make_example(each, tagger.layout, [-100] * len(each.first)) for each in encoded]
 
 
-def hash_corpora(corpora: Corpora, examples: list[Example]) -> str:
-    """A hash of scheme, tokens and tags, in training and on dev, and of the pieces that the encoder reads."""
+def hash_corpora(corpora: Corpora, examples: list[Example], context: int = 0) -> str:
+    """A hash of scheme, tokens and tags, in training and on dev, and of the pieces that the encoder reads.
+
+    With a `context` also of which sentences of dev are in one document.
+    """
     digest = sha256(corpora.train.scheme.encode())
     for corpus in (corpora.train, corpora.dev):
         for sentence in corpus.sentences:
             digest.update(json.dumps([sentence.tokens, sentence.tags]).encode())
+            if context:
+                digest.update(str(sentence.document).encode())
     for text in corpora.untagged.texts:
         digest.update(json.dumps(text.units).encode())
     for example in examples:
         digest.update(json.dumps(example.encoded.ids).encode())
+        if example.before or example.after:
+            digest.update(json.dumps([example.before, example.after]).encode())
     return digest.hexdigest()
 
 

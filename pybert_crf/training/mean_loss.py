@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 
 from pybert_crf.annotation.annotator import BATCH_TOKENS
-from pybert_crf.annotation.examples import Example, by_length, make_example
+from pybert_crf.annotation.examples import by_length
 from pybert_crf.batches import collate
 from pybert_crf.tagger import Tagger
-from pybert_crf.text.corpora import Corpus, converted
+from pybert_crf.text.corpora import Corpus
+from pybert_crf.training.corpora import encode_corpus
 
 
 @torch.inference_mode()
@@ -19,7 +20,7 @@ def mean_loss(tagger: Tagger, corpus: Corpus) -> float:
     left in evaluation mode.
     """
     model = tagger.model.eval()
-    examples = _examples(tagger, corpus)
+    examples = encode_corpus(corpus, tagger)
     total = torch.zeros((), dtype=torch.float64)
     units = 0
     for rows in by_length([example.positions for example in examples], BATCH_TOKENS):
@@ -28,13 +29,3 @@ def mean_loss(tagger: Tagger, corpus: Corpus) -> float:
         total -= model.crf(model(batch).float(), batch.tags, batch.mask).cpu()
         units += int(batch.mask.sum())
     return float(total) / max(1, units)
-
-
-def _examples(tagger: Tagger, corpus: Corpus) -> list[Example]:
-    number = {label: i for i, label in enumerate(tagger.model.labels)}
-    examples = []
-    for sentence in converted(corpus, tagger.scheme).sentences:
-        if all(tag in number for tag in sentence.tags):
-            encoded = tagger.tokenizer.encode(sentence.tokens)
-            examples.append(make_example(encoded, tagger.layout, [number[tag] for tag in sentence.tags]))
-    return examples

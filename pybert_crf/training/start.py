@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
 
-from pybert_crf.encoders import AdaptedConfig, AnyEncoder, Encoder, EncoderConfig, read_config, read_tensors
+from pybert_crf.encoders import (
+    AdaptedConfig,
+    AnyEncoder,
+    Encoder,
+    EncoderConfig,
+    read_config,
+    read_tensors,
+    resolve,
+)
 from pybert_crf.model import DTYPES, SECTION, BertCRF
 from pybert_crf.options import RunOptions, TrainOptions
 from pybert_crf.reading import listed
@@ -17,6 +25,9 @@ from pybert_crf.tagger import Tagger
 from pybert_crf.text.corpora import Corpus, converted
 from pybert_crf.text.tagging.schemes import OUTSIDE, PLAIN, role
 from pybert_crf.text.tokenizer import UnitTokenizer
+
+if TYPE_CHECKING:
+    from pybert_crf.training.corpora import Corpora
 
 
 def new_tokenizer(sequences: Iterable[Sequence[str]], unit: str, options: RunOptions) -> UnitTokenizer:
@@ -66,6 +77,29 @@ def encoder_dtype(directory: Path, options: TrainOptions) -> torch.dtype:
     own = read_config(directory).get(SECTION)
     saved = own.get("dtype", "float32") if isinstance(own, dict) else "float32"
     return DTYPES.get(options.dtype or str(saved), torch.float32)
+
+
+def wanted_context(options: TrainOptions) -> int:
+    """Pieces of context on either side: those of `options`, or else a saved tagger's."""
+    if options.context is not None or options.from_scratch:
+        return options.context or 0
+    own = read_config(resolve(options.model, revision=options.revision)).get(SECTION)
+    return int(own.get("context", 0)) if isinstance(own, dict) else 0
+
+
+def context_notes(corpora: Corpora, context: int, options: TrainOptions) -> tuple[str, ...]:
+    """What is read around the sentences by a tagger with this `context`, in a line for each fact."""
+    if not context:
+        off = "train: no borders of documents, so that document context is off: see --documents"
+        return (off,) if wanted_context(options) else ()
+    told = f"train: up to {context} pieces of a document's neighbouring sentences on either side of each"
+    without = [name for name, corpus in corpora.parts.items() if not corpus.has_documents]
+    if corpora.untagged.texts:
+        without.append("text")
+    return (
+        f"{told} are read with it",
+        *(f"{name}: no borders of documents, so that each sentence is read alone" for name in without),
+    )
 
 
 def low_precision_note(encoder: AnyEncoder) -> tuple[str, ...]:

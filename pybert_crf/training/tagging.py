@@ -20,6 +20,7 @@ from pybert_crf.text.tokenizer import UnitTokenizer
 from pybert_crf.training.calibrating import Calibration, calibrate, calibration_note
 from pybert_crf.training.corpora import (
     Corpora,
+    check_drawn,
     encode_corpus,
     encode_untagged,
     hash_corpora,
@@ -44,12 +45,14 @@ from pybert_crf.training.results import tagger_card, write_results
 from pybert_crf.training.start import (
     check_attention,
     check_vocabulary,
+    context_notes,
     encoder_dtype,
     labels_of,
     low_precision_note,
     new_encoder,
     new_tokenizer,
     read_head,
+    wanted_context,
 )
 
 if TYPE_CHECKING:
@@ -106,7 +109,8 @@ def build_tagger(corpora: Corpora, options: TrainOptions, teacher: Tagger | None
         alike, words = teacher.cut_alike, teacher.words
     else:
         alike, words = cut_alike(corpora.train.sentences, corpora.unit), words_of(corpora.train)
-    return Tagger(model, tokenizer, corpora.unit, cut_alike=alike, words=words)
+    context = wanted_context(options) if corpora.train.has_documents else 0
+    return Tagger(model, tokenizer, corpora.unit, cut_alike=alike, words=words, context=context)
 
 
 LEARNT = 0.1
@@ -131,6 +135,8 @@ class TaggingTask(TrainingLoop[Batch, Report]):
         self.corpora, self.tagger, given = corpora, tagger, options
         self._tagged: dict[str, TaggedCorpus] = {}  # what the saved tagger found
         self._calibration: Calibration | None = None  # of the saved tagger
+        if not options.dev:
+            check_drawn(corpora, tagger.context)
         tagged = encode_corpus(corpora.train, tagger)
         self.examples = tagged + encode_untagged(corpora, tagger)
         lengths = [example.positions for example in self.examples]
@@ -139,7 +145,11 @@ class TaggingTask(TrainingLoop[Batch, Report]):
         if teacher is not None:
             units = [each.tokens for each in corpora.train.sentences]
             units += [each.units for each in corpora.untagged.texts]
-            self.teacher = Teacher(teacher.to(accelerator.device), units, options.teacher_weight)
+            documents = [each.document for each in corpora.train.sentences] + [0] * len(
+                corpora.untagged.texts
+            )
+            teacher = teacher.to(accelerator.device)
+            self.teacher = Teacher(teacher, units, options.teacher_weight, documents)
         self.lever_notes = prepare(tagger, tagged, options, self.teacher)
         self.base = lora_base(options)
         self.freezing = Freezing(tagger.model.encoder, options)
@@ -172,6 +182,7 @@ class TaggingTask(TrainingLoop[Batch, Report]):
             + self.tagger.model.encoder.notes
             + low_precision_note(self.tagger.model.encoder)
             + self._head_note()
+            + context_notes(self.corpora, self.tagger.context, self.options)
             + self.lever_notes,
         )
         return self._started
@@ -189,7 +200,7 @@ class TaggingTask(TrainingLoop[Batch, Report]):
         return () if head is None else (head.note(self.options.model, self.tagger.model.labels),)
 
     def content(self) -> str:
-        digest = hash_corpora(self.corpora, self.examples)
+        digest = hash_corpora(self.corpora, self.examples, self.tagger.context)
         return digest if self.teacher is None else f"{digest} {self.teacher.content()}"
 
     def name_example(self, row: int) -> str:

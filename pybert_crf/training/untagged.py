@@ -39,7 +39,9 @@ def read_untagged(options: TrainOptions, unit: str) -> Texts:
         CorpusError: a file that cannot be read in its format, or without text.
         FileNotFoundError: a file is missing.
     """
-    habits = replace(Habits.of(options), format=options.text_format, unit=unit)
+    habits = replace(
+        Habits.of(options), format=options.text_format, unit=unit, documents="none", document_column=None
+    )
     texts: list[Untagged] = []
     notes = []
     for path in options.files("text"):

@@ -131,6 +131,16 @@ def test_the_training_pages_commands_run(place: Path) -> None:
         run([sys.executable, "-c", code], place)
 
 
+def test_the_page_about_documents_runs(place: Path) -> None:
+    train, predict = commands("docs/context.md")
+    run_line(train, place)
+    assert Tagger.from_pretrained(place / "in-context").context == 32
+    run_line(predict, place)
+    assert len((place / "answers.jsonl").read_text("utf-8").splitlines()) == 60
+    (code,) = blocks("docs/context.md", "python")
+    assert len(run([sys.executable, "-c", code], place).splitlines()) == 2
+
+
 def test_the_backbones_pages_commands_run(place: Path) -> None:
     """With tiny random models in the place of the ones that they name."""
     pytest.importorskip("peft")

@@ -17,6 +17,7 @@ from pybert_crf.annotation import exported as reading
 from pybert_crf.annotation.exported import ExportedTagger
 from pybert_crf.annotation.rules import Rules
 from pybert_crf.archive_tagger import ArchiveTagger
+from pybert_crf.export import export_tagger
 from pybert_crf.onnx_tagger import OnnxTagger
 from pybert_crf.reading import ConfigError
 from pybert_crf.tagger import Tagger
@@ -74,6 +75,25 @@ def test_tags_of_given_units(exported: Export) -> None:
     answers = list(OnnxTagger(out).tag_units(units, scores=False))
     assert [tagging.tags for tagging in answers] == expected
     assert not any(tagging.scores for tagging in answers)
+
+
+@pytest.mark.parametrize("format", READERS)
+def test_sentences_in_their_documents(exported: Export, format: str, tmp_path: Path) -> None:
+    tagger, _ = exported("characters", format)
+    documents = [["张三在北京", "", "工作", "在北京工作" * 9], ["三张"]]
+    try:
+        tagger.context = 6
+        export_tagger(tagger, tmp_path, format)
+        reader = opened(format, tmp_path)
+        assert reader.context == 6
+        expected = list(tagger.annotate_documents(documents))
+        for own, theirs in zip(expected, reader.annotate_documents(documents), strict=True):
+            assert [each.tags for each in own] == [each.tags for each in theirs]
+            for one, other in zip(own, theirs, strict=True):
+                scores = [entity.score for entity in other.entities]
+                assert [entity.score for entity in one.entities] == pytest.approx(scores, abs=1e-4)
+    finally:
+        tagger.context = 0
 
 
 def test_reading_onnx_needs_no_torch(exported: Export) -> None:

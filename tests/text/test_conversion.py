@@ -226,7 +226,12 @@ def test_documents_stay_apart_in_columns(tmp_path: Path) -> None:
     assert [sentence.document for sentence in corpus.sentences] == [1, 1, 2]
     assert write_corpus(corpus, tmp_path / "b", "columns").losses == []
     assert read_corpus(tmp_path / "b").sentences[2].document == 2
-    assert write_corpus(corpus, tmp_path / "b", "json").losses == ["1 borders between documents"]
+    for format in ("json", "lists"):
+        assert write_corpus(corpus, tmp_path / "b", format).losses == []
+        again = read_corpus(tmp_path / "b")
+        assert [sentence.document for sentence in again.sentences] == [1, 1, 2]
+        assert "of the documents in 'document'" in again.notes[0]
+    assert write_corpus(corpus, tmp_path / "b", "csv").losses == ["1 borders between documents"]
 
 
 def test_a_stream_is_what_is_held(tmp_path: Path) -> None:

@@ -40,11 +40,11 @@ def test_several_files_are_one_part(tmp_path: Path) -> None:
     assert any("written in BIOES; it is converted to BIO" in note for note in corpora.train.notes)
 
 
-def test_a_file_without_documents_is_one_of_its_own(tmp_path: Path) -> None:
+def test_sentences_of_a_file_without_documents_are_of_none(tmp_path: Path) -> None:
     first = written(tmp_path / "a", f"-DOCSTART- O\n\n{SENTENCE}-DOCSTART- O\n\n{SENTENCE}")
     second = written(tmp_path / "b", SENTENCE * 2)
     corpora = read(tmp_path, train=(first, second, first))
-    assert [s.document for s in corpora.train.sentences] == [1, 2, 3, 3, 4, 5]
+    assert [s.document for s in corpora.train.sentences] == [1, 2, 0, 0, 3, 4]
 
 
 def test_faults_of_several_files_name_the_file(tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ def work(options: EvaluateOptions) -> None:
     from pybert_crf.text.corpora import Habits
 
     tagger, messages = open_tagger(options.model, options), []
+    if options.context is not None:
+        tagger.context = options.context
     if options.html is not None:
         from pybert_crf.tagger import Tagger
 

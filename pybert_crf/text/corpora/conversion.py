@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from pybert_crf.files import replacing
 from pybert_crf.reading import quoted
 from pybert_crf.text.corpora.corpus import Corpus, CorpusStream, Sentence, Statistics
+from pybert_crf.text.corpora.documents import FIELD
 from pybert_crf.text.corpora.formats.columns import ColumnWriter, conllu_lines
 from pybert_crf.text.corpora.formats.docbin import write_docbin
 from pybert_crf.text.corpora.formats.tables import write_parquet
@@ -62,7 +63,8 @@ def write_corpus(
 
     Args:
         format: ``"columns"``; ``"json"``: ``{"text", "entities": [{"start", "end", "label", "text"}]}`` a
-            line, half-open character offsets; ``"lists"``: ``{"tokens", "ner_tags"}`` a line; ``"csv"``
+            line, half-open character offsets; ``"lists"``: ``{"tokens", "ner_tags"}`` a line; both with
+            ``"document"``, a number, if documents are known; ``"csv"``
             with the columns sentence, token and tag; ``"words"``: words between spaces, with ``/TYPE`` if
             they have one; ``"conllu"``: of plain tags, in the column UPOS; ``"brat"``: `path` for the
             entities, and a text beside it; ``"parquet"`` with the columns tokens and ner_tags; ``"spacy"``:
@@ -124,7 +126,7 @@ class _Writer:
             if format not in ("json", "brat", "spacy"):
                 known = (None, join_units(sentence.tokens, self.unit)[0])
                 self._lose("texts lose their white space", sentence.text not in known)
-            if format not in ("columns", "conllu", "spacy"):
+            if format not in ("columns", "conllu", "spacy", "json", "lists"):
                 self._lose("borders between documents", document not in (0, sentence.document))
             document = sentence.document
             yield made
@@ -165,12 +167,12 @@ class _Writer:
         """A text with its entities a line."""
         for sentence in sentences:
             text, entities = self.text(sentence)
-            yield _json({"text": text, "entities": entities})
+            yield _json({"text": text, "entities": entities, **_document_of(sentence)})
 
     def lists(self, sentences: Iterator[Sentence]) -> Iterator[str]:
         """Lists of tokens and tags a line."""
         for sentence in sentences:
-            yield _json({"tokens": sentence.tokens, "ner_tags": sentence.tags})
+            yield _json({"tokens": sentence.tokens, "ner_tags": sentence.tags, **_document_of(sentence)})
 
     def csv(self, sentences: Iterator[Sentence]) -> Iterator[str]:
         """A header, and a token a line with the number of its sentence."""
@@ -231,6 +233,11 @@ class _Writer:
 def _marked(line: str, number: int) -> str:
     """A line of a text; before the first the byte order mark, if it would be taken for one."""
     return f"{BOM}{line}" if number == 0 and line.startswith(BOM) else line
+
+
+def _document_of(sentence: Sentence) -> dict[str, int]:
+    """The field of JSON that tells the document of a sentence; nothing if it is of none."""
+    return {FIELD: sentence.document} if sentence.document else {}
 
 
 def _json(value: dict[str, Any]) -> str:

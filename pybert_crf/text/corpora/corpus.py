@@ -30,7 +30,7 @@ class Sentence(NamedTuple):
         tokens, tags: of equal length.
         line: of the first token in its file, counted from 1; 0 if the sentence comes from no file.
         one_line: whether the whole sentence stands in that line, instead of a token in each.
-        document: number of its document in the file, from 1; 0 if the file does not tell documents apart.
+        document: number of its document in the file, from 1; 0 if it is of none that the file tells apart.
         text, offsets: where a file has texts, the text and the half-open characters of each token in it.
         lines: of the tokens, where they do not stand in one line or in lines one after another.
         file: in which the lines are, if it is not the corpus's own (of several files, or of brat's).
@@ -119,6 +119,11 @@ class Corpus:
         seen = {tag for sentence in self.sentences for tag in sentence.tags}
         needless = self.scheme == PLAIN or all(split_tag(tag)[1] == UNTYPED for tag in seen)
         return sorted(seen) if needless else [OUTSIDE, *sorted(seen - {OUTSIDE})]
+
+    @property
+    def has_documents(self) -> bool:
+        """Whether any sentence is of a document that is known."""
+        return any(sentence.document for sentence in self.sentences)
 
     def place(self, sentence: Sentence) -> str:
         """Where a sentence stands: ``file:line``."""

@@ -29,6 +29,9 @@ class Habits:
         scheme: of the tags, if it is not to be found out; ``"none"`` for plain tags.
         map_tags: whether other spellings are read, as ``B_PER``, ``PER-B``, ``b-per``, or ``PER`` beside O.
         annotator: whose annotations are read, where Label Studio has several.
+        documents: what a document is: ``"auto"``, what the file marks; ``"file"``, each file; ``"blank"``,
+            what blank lines separate in text with a sentence a line; ``"none"``.
+        document_column: the field of JSON, or column of a table, that says of which document a sentence is.
     """
 
     encoding: str | None = None
@@ -43,6 +46,8 @@ class Habits:
     annotator: str | None = None
     scheme: str | None = None
     map_tags: bool = False
+    documents: str = "auto"
+    document_column: str | None = None
 
     def __post_init__(self) -> None:
         """Raise ``ValueError`` for a choice that there is not, which would be taken for another."""
@@ -70,6 +75,7 @@ _CHOICES = {
     "space_tokens": ("refuse", "keep"),
     "format": ("auto", *FORMATS),
     "unit": ("auto", "char", "word"),
+    "documents": ("auto", "file", "blank", "none"),
     "overlaps": ("refuse", "longest", "first"),
 }
 UNKNOWN = Habits()

@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 
 from pybert_crf.text.corpora.corpus import Corpus, CorpusStream, Sentence
+from pybert_crf.text.corpora.documents import check_documents, settled
 from pybert_crf.text.corpora.formats.brat import brat_pairs, brat_sentences
 from pybert_crf.text.corpora.formats.columns import tagged_sentences
 from pybert_crf.text.corpora.formats.csv_files import csv_sentences, delimiter_of
@@ -109,11 +110,8 @@ def joined(corpora: Sequence[Corpus]) -> Corpus:
     for each in corpora:
         corpus = converted(each, first.scheme)
         notes += corpus.notes
-        # A file without borders is a document of its own, if those before it have some.
-        if document and not any(s.document for s in corpus.sentences):
-            document += 1
         sentences += [
-            s._replace(file=s.file or str(each.path), document=s.document + document)
+            s._replace(file=s.file or str(each.path), document=s.document and s.document + document)
             for s in corpus.sentences
         ]
         document = max((s.document for s in sentences), default=0)
@@ -181,7 +179,20 @@ _SAMPLE = 500  # lines by which a format is found out
 def sentences_of_format(
     source: Source, format: str, habits: Habits, say: Callable[[str], None]
 ) -> Iterator[Sentence]:
-    """The sentences of a file, with their tags as they are written."""
+    """The sentences of a file, with their tags as they are written, of the documents that `habits` ask for.
+
+    Raises:
+        CorpusError: what the format's reader refuses, or documents that the format cannot tell.
+    """
+    check_documents(habits, format, source_name(source))
+    for sentence in _marked_sentences(source, format, habits, say):
+        yield sentence._replace(document=settled(sentence.document, habits, format))
+
+
+def _marked_sentences(
+    source: Source, format: str, habits: Habits, say: Callable[[str], None]
+) -> Iterator[Sentence]:
+    """The sentences of a file, of the documents that it marks itself."""
     if format == "brat":
         if not isinstance(source, str | os.PathLike):
             raise CorpusError(source_name(source), None, "brat's texts are read from files alone")

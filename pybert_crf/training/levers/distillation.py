@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from pybert_crf.annotation.annotator import BATCH_TOKENS
-from pybert_crf.annotation.examples import by_length, make_example
+from pybert_crf.annotation.examples import by_length
 from pybert_crf.batches import Batch, collate
 from pybert_crf.crf import CRF
 from pybert_crf.encoders import checksum
@@ -42,12 +42,21 @@ class Teacher:
         tagger: in evaluation, on the device of the run.
         texts: the units of each example of the run.
         weight: of the divergence in the loss.
+        documents: the number of each text's document, as of `Annotator.tag_units`; a teacher that reads texts
+            in their documents does so here.
     """
 
-    def __init__(self, tagger: Tagger, texts: Sequence[Sequence[str]], weight: float) -> None:
+    def __init__(
+        self,
+        tagger: Tagger,
+        texts: Sequence[Sequence[str]],
+        weight: float,
+        documents: Sequence[int] | None = None,
+    ) -> None:
         self.tagger, self.texts, self.weight = tagger, texts, weight
         tagger.model.eval().requires_grad_(False)
         tagger.model.crf.requires_grad_(True)  # counts of transitions are gradients; no optimiser has them
+        self._examples = [each.example for each in tagger.reader().read(texts, documents)]
         self._kept: dict[int, Tensor] = {}
         self._room = KEPT
 
@@ -73,7 +82,7 @@ class Teacher:
     def _emissions(self, rows: Sequence[int]) -> dict[int, Tensor]:
         """The emissions (units, tags) of some examples, float32, on the CPU."""
         tagger, found = self.tagger, {}
-        examples = [make_example(tagger.tokenizer.encode(self.texts[row]), tagger.layout) for row in rows]
+        examples = [self._examples[row] for row in rows]
         for group in by_length([example.positions for example in examples], BATCH_TOKENS):
             batch = collate([examples[i] for i in group], tagger.layout)
             emissions = tagger.model(batch.to(tagger.model.linear.weight.device)).float().cpu()

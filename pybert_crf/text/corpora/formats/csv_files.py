@@ -8,8 +8,9 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Iterator, Sequence
 
-from pybert_crf.reading import listed, quoted
+from pybert_crf.reading import listed, quoted, shortened
 from pybert_crf.text.corpora.corpus import Sentence, lines_of
+from pybert_crf.text.corpora.documents import DocumentNumbers
 from pybert_crf.text.corpora.habits import Habits
 from pybert_crf.text.corpora.lines import CorpusError, Source, numbered_lines, source_name
 
@@ -91,10 +92,15 @@ def csv_sentences(
             raise CorpusError(name, 1, told)
     assert token is not None
     assert tag is not None
+    document = None if habits.document_column is None else _find(names, (habits.document_column,))
+    if habits.document_column is not None and document is None:
+        told = f"--document-column {shortened(habits.document_column)} is none of {listed(header)}"
+        raise CorpusError(name, 1, told)
+    numbers = DocumentNumbers()
     marked = "an empty line" if sentence is None else f"column {header[sentence]!r}"
     say(f"{name}: tokens in column {header[token]!r}, tags in {header[tag]!r}, sentences end by {marked}")
     tokens: list[tuple[int, str, str]] = []
-    current, ended = "", sentence is not None
+    current, ended, belongs = "", sentence is not None, 0
     for line, row in rows:
         if not any(row):
             ended = True
@@ -102,10 +108,12 @@ def csv_sentences(
             _check_row(row, header, token, tag, name, line)
         mark = row[sentence] if sentence is not None and any(row) else ""
         if tokens and (not any(row) or (mark and mark != current)):
-            yield _sentence(tokens)
+            yield _sentence(tokens, belongs)
             tokens = []
         current = mark or current
         if any(row):
+            if document is not None and not tokens:
+                belongs = numbers.of(row[document].strip()) or belongs
             tokens.append((line, row[token].strip(), row[tag].strip()))
     if tokens and not ended and len(tokens) > _LONGEST:
         told = (
@@ -113,7 +121,7 @@ def csv_sentences(
         )
         raise CorpusError(name, 1, told)
     if tokens:
-        yield _sentence(tokens)
+        yield _sentence(tokens, belongs)
 
 
 _LONGEST = 1000  # tokens that one sentence may have without any sign that sentences end
@@ -155,6 +163,6 @@ def _check_row(row: Sequence[str], header: Sequence[str], token: int, tag: int, 
         raise CorpusError(name, line, f"{told}: {quoted(row[token])}")
 
 
-def _sentence(rows: Sequence[tuple[int, str, str]]) -> Sentence:
+def _sentence(rows: Sequence[tuple[int, str, str]], document: int) -> Sentence:
     tokens, tags = [token for _, token, _ in rows], [tag for *_, tag in rows]
-    return Sentence(tokens, tags, rows[0][0], lines=lines_of(rows))
+    return Sentence(tokens, tags, rows[0][0], lines=lines_of(rows), document=document)

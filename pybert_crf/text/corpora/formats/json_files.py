@@ -13,6 +13,7 @@ from typing import Any
 
 from pybert_crf.reading import quoted
 from pybert_crf.text.corpora.corpus import Sentence
+from pybert_crf.text.corpora.documents import FIELD, DocumentNumbers, document_name
 from pybert_crf.text.corpora.formats.spans import (
     Entity,
     Record,
@@ -57,12 +58,14 @@ def sentences_of(
     Raises:
         CorpusError: as `json_sentences`.
     """
+    numbers = DocumentNumbers()
     if all(_lists(value) is not None for _, value in objects):
-        say(f"{name}: {kind}, lists of tokens and tags")
         for line, value in objects:
             pair = _lists(value)
             if pair is not None and (pair[0] or pair[1]):
-                yield _from_lists(*pair, name, line, habits)
+                document = numbers.of(document_name(value, habits, name, line))
+                yield _from_lists(*pair, name, line, habits)._replace(document=document)
+        say(f"{name}: {kind}, lists of tokens and tags{_of_documents(numbers, habits)}")
         return
     records = _Records(objects, name, habits)
     convention, unit = find_convention(records, name), unit_of(records, habits)
@@ -70,8 +73,9 @@ def sentences_of(
     for record in records:
         sentence = reader.sentence(record)
         if sentence.tokens:
-            yield sentence
+            yield sentence._replace(document=numbers.of(record.document))
     told = f"{kind}, texts with entities by {convention.words}, read by {unit}, as BIO"
+    told += _of_documents(numbers, habits)
     say(f"{name}: {'; '.join([told, *told_changes([reader])])}")
 
 
@@ -109,7 +113,13 @@ class _Records:
 
     def __iter__(self) -> Iterator[Record]:
         for line, value in self._objects:
-            yield from _records(value, self._name, line, self._habits)
+            document = document_name(value, self._habits, self._name, line)
+            for record in _records(value, self._name, line, self._habits):
+                yield record._replace(document=document)
+
+
+def _of_documents(numbers: DocumentNumbers, habits: Habits) -> str:
+    return f", of the documents in {habits.document_column or FIELD!r}" if numbers else ""
 
 
 def _is_array(first: str) -> bool:
@@ -137,13 +147,17 @@ def _parsed(text: str, name: str, line: int, many: bool = False) -> Any:
         raise CorpusError(name, line + at, f"not JSON ({told}): {quoted(text)}") from None
 
 
-def json_text(line: str, name: str, number: int) -> str | list[str]:
-    """The text, or the tokens, that a line of JSON holds; entities and tags are of no interest.
+def json_text(line: str, name: str, number: int, habits: Habits) -> tuple[str | list[str], str]:
+    """The text, or the tokens, that a line of JSON holds, and its document's name, empty if it has none.
 
     Raises:
-        CorpusError: it is no JSON, or holds neither.
+        CorpusError: it is no JSON, or holds neither text nor tokens, or not the field of an option.
     """
     value = _parsed(line, name, number)
+    return _text_of(value, name, number), document_name(value, habits, name, number)
+
+
+def _text_of(value: Any, name: str, number: int) -> str | list[str]:
     if isinstance(value, list) and value and isinstance(value[0], str):  # spaCy's pairs
         return value[0]
     if isinstance(value, dict) and isinstance(value.get("data"), dict):  # Label Studio's tasks

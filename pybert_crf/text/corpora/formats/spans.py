@@ -31,11 +31,12 @@ class Entity(NamedTuple):
 
 
 class Record(NamedTuple):
-    """A text and its entities, and the line that they stand in."""
+    """A text and its entities, the line that they stand in, and the name of its document, if it has one."""
 
     text: str
     entities: list[Entity]
     line: int
+    document: str = ""
 
 
 class Convention(NamedTuple):

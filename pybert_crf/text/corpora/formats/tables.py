@@ -19,6 +19,7 @@ from typing import Any
 from pybert_crf.files import replacing
 from pybert_crf.reading import listed, quoted, shortened
 from pybert_crf.text.corpora.corpus import Sentence
+from pybert_crf.text.corpora.documents import FIELD
 from pybert_crf.text.corpora.formats.json_files import ENTITIES, TAGS, TOKENS, Object, sentences_of
 from pybert_crf.text.corpora.habits import Habits
 from pybert_crf.text.corpora.lines import CorpusError, Source, first_bytes, read_chunks, source_name
@@ -128,7 +129,15 @@ def _keys(schema: Any, habits: Habits, name: str) -> dict[str, str]:
     if not tokens or not tags:
         told = f"no columns of tokens and tags, or of a text and entities, among {listed(names)}"
         raise CorpusError(name, None, f"{told}: --token-column and --tag-column name them")
-    return tokens | tags
+    return tokens | tags | _document_column(habits, names, name)
+
+
+def _document_column(habits: Habits, names: list[str], name: str) -> dict[str, str]:
+    """The column that tells the documents, if there is one."""
+    if habits.document_column is None:
+        return {FIELD: FIELD} if FIELD in names else {}
+    column = _given(habits.document_column, "document", names, name)
+    return {column: habits.document_column}
 
 
 def _given(given: str, what: str, names: list[str], name: str) -> str:

@@ -60,10 +60,15 @@ def word_sentences(source: Source, habits: Habits, say: Callable[[str], None]) -
     name = source_name(source)
     tagged: bool | None = None
     by_word = habits.unit == "word"
+    document = int(habits.documents == "blank")
+    begun = False
     for number, text in numbered_lines(source, encoding=habits.encoding):
         words = text.split()
         if not words:
+            document += begun and document > 0
+            begun = False
             continue
+        begun = True
         if tagged is None:
             tagged = all(map(_TAGGED.fullmatch, words))
             form = "words and their tags, as 词/标记," if tagged else "words"
@@ -74,10 +79,11 @@ def word_sentences(source: Source, habits: Habits, say: Callable[[str], None]) -
             raise CorpusError(name, number, f"words with tags, unlike the first line: {quoted(text)}")
         pairs = [_pair(word, tagged, name, number) for word in words]
         if by_word:
-            yield Sentence([word for word, _ in pairs], [tag for _, tag in pairs], number, one_line=True)
+            tokens, tags = [word for word, _ in pairs], [tag for _, tag in pairs]
         else:
+            tokens = [character for word, _ in pairs for character in word]
             tags = [tag for word, label in pairs for tag in _tags(len(word), label)]
-            yield Sentence([c for word, _ in pairs for c in word], tags, number, one_line=True)
+        yield Sentence(tokens, tags, number, one_line=True, document=document)
 
 
 def _pair(word: str, tagged: bool, name: str, line: int) -> tuple[str, str]:
