@@ -14,6 +14,7 @@ import sys
 from typing import Any
 
 import pytest
+from entry_points import write_entry_points
 from pages import PAGES, blocks, text
 from test_commands import cached_checkpoint, commands, run
 
@@ -89,6 +90,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     (folder / "text.txt").write_text(plain, "utf-8")
     (folder / "long.txt").write_text("".join(plain.split()) + "\n", "utf-8")
     cached_checkpoint(folder / "hub", [list(each.tokens) for each in sentences])
+    write_entry_points(folder)
     first = "docs/tasks/named-entities.md"  # trains the tagger that others use
     runnable = {
         page: (_one_epoch(commands(page)), code_of(page))
