@@ -18,6 +18,7 @@ from pybert_crf.options.schema.option import (
 
 SCRATCH_SIZES = ("tiny", "small", "base")
 PRECISIONS = ("no", "bf16", "fp16")
+TRACKERS = ("tensorboard", "wandb", "mlflow", "trackio")
 
 
 @documented
@@ -117,6 +118,21 @@ class RunOptions(Options):
         "faster on a GPU.",
         "用 torch.compile 编译编码器（批次大小和长度不限）：开始时要几分钟，之后在 GPU 上更快。",
         elsewhere="torch-compile use-compile",
+    )
+    timeout: int = option(
+        1800,
+        "Several processes: seconds for which one waits for the others before it ends with an error.",
+        "多进程：等待其他进程的秒数，超过则报错结束。",
+        bound=AT_LEAST_1,
+        elsewhere="ddp-timeout",
+    )
+    track: str | None = option(
+        None,
+        "Also record the run by this package, which must be installed.",
+        "另用此软件包记录训练过程（须已安装）。",
+        choices=TRACKERS,
+        default_text="none",
+        elsewhere="report-to logger log-with",
     )
     seed: int = option(
         0,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import statistics
 from collections.abc import Sequence
@@ -20,8 +19,10 @@ from pybert_crf.training.calibrating import calibration_note
 from pybert_crf.training.corpora import read_corpora
 from pybert_crf.training.events import Compared, Finished, Observer
 from pybert_crf.training.levers.distillation import open_teacher
+from pybert_crf.training.loop.accelerator import build_accelerator
 from pybert_crf.training.loop.checkpoints import check_options, check_out, find_checkpoint
 from pybert_crf.training.loop.directory import reserve
+from pybert_crf.training.loop.processes import in_first, is_first
 from pybert_crf.training.results import tagger_card, write_results
 from pybert_crf.training.tagging import train_one
 
@@ -57,15 +58,16 @@ def train(options: TrainOptions, observer: Observer | None = None) -> Finished[R
     out = Path(options.out)
     with reserve(out):
         check_out(out, options)
-        begun = [run.out for run in runs if Path(run.out).exists()]
+        build_accelerator(options)  # of several processes the first alone looks at what is there
+        begun = in_first(lambda: [run.out for run in runs if Path(run.out).exists()])
         if begun and not options.resume and not options.overwrite:
             raise FileExistsError(f"{begun[0]} exists: continue its run with --resume, or --overwrite it")
-        results = [_finished(run) or train_one(run, observer) for run in runs]
+        results = [_finished_or_trained(run, observer) for run in runs]
         compared = compare([Path(run.out).name for run in runs], results)
-        if observer is not None and _is_main_process():
+        if observer is not None and is_first():
             observer(compared)
         final = replace(results[compared.best], out=str(out))
-        if _is_main_process():
+        if is_first():
             _keep(Path(results[compared.best].out), final, options, compared)
         return final
 
@@ -89,6 +91,11 @@ def compare(names: Sequence[str], results: Sequence[Finished[Report]]) -> Compar
     best = max(range(len(results)), key=parts["dev"].__getitem__)
     spread = {name: (statistics.mean(f1), statistics.stdev(f1)) for name, f1 in parts.items()}
     return Compared(tuple(names), tuple(results), best, spread)
+
+
+def _finished_or_trained(options: TrainOptions, observer: Observer | None) -> Finished[Report]:
+    done: Finished[Report] | None = in_first(lambda: _finished(options))
+    return done or train_one(options, observer)
 
 
 def _finished(options: TrainOptions) -> Finished[Report] | None:
@@ -131,7 +138,3 @@ def _keep(best: Path, final: Finished[Report], options: TrainOptions, compared: 
     more = {"calibration": calibrated, "runs": rows, "best": compared.names[compared.best], **spread}
     test = None if final.test is None else final.test.to_dict()
     write_results(final, card, options, test=test, **more)
-
-
-def _is_main_process() -> bool:
-    return int(os.environ.get("RANK", "0")) == 0

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pybert_crf.batches import Batch, collate
 from pybert_crf.encoders import AnyEncoder, open_encoder, resolve
-from pybert_crf.evaluation import TaggedCorpus, evaluate_corpus, tag_corpus
+from pybert_crf.evaluation import TaggedCorpus, tag_corpus
 from pybert_crf.model import BertCRF, write_temperature
 from pybert_crf.options import TrainOptions
 from pybert_crf.tagger import Tagger
@@ -23,9 +23,7 @@ from pybert_crf.training.corpora import (
     check_drawn,
     encode_corpus,
     encode_untagged,
-    hash_corpora,
     read_corpora,
-    unknown_note,
 )
 from pybert_crf.training.events import Finished, Observer, TaggingStarted
 from pybert_crf.training.fitting import fitted, plan_note
@@ -35,17 +33,19 @@ from pybert_crf.training.levers.averaging import Averaging
 from pybert_crf.training.levers.distillation import Teacher, open_teacher
 from pybert_crf.training.levers.freezing import Freezing, rate_factors
 from pybert_crf.training.levers.lora import lora_base
+from pybert_crf.training.loop.accelerator import build_accelerator
 from pybert_crf.training.loop.checkpoints import check_out
 from pybert_crf.training.loop.directory import reserve
 from pybert_crf.training.loop.optimizer import build_optimizer, trained_parameters
-from pybert_crf.training.loop.training_loop import TrainingLoop, build_accelerator
+from pybert_crf.training.loop.processes import gathered, in_first
+from pybert_crf.training.loop.training_loop import TrainingLoop
 from pybert_crf.training.mean_loss import mean_loss
 from pybert_crf.training.report import write_report
 from pybert_crf.training.results import tagger_card, write_results
+from pybert_crf.training.shares import examine, read_in_first, share_out, teach
 from pybert_crf.training.start import (
     check_attention,
     check_vocabulary,
-    context_notes,
     encoder_dtype,
     labels_of,
     low_precision_note,
@@ -63,16 +63,23 @@ def train_one(options: TrainOptions, observer: Observer | None = None) -> Finish
     """One run; arguments, result and errors as `pybert_crf.train`."""
     with reserve(Path(options.out)):
         check_out(Path(options.out), options)
-        teacher = open_teacher(options)
-        corpora = read_corpora(options, teacher)
         accelerator = build_accelerator(options)
-        tagger = build_tagger(corpora, options, teacher)
-        corpora = corpora.in_scheme(tagger.scheme)
-        return TaggingTask(options, observer, corpora, accelerator, tagger, teacher).run()
+        return _task(options, observer, accelerator).run()
+
+
+def _task(options: TrainOptions, observer: Observer | None, accelerator: Accelerator) -> TaggingTask:
+    """The task, which alone holds the data once it is made."""
+    teacher = open_teacher(options)
+    corpora = read_in_first(lambda: read_corpora(options, teacher))
+    tagger = build_tagger(corpora, options, teacher)
+    corpora = corpora.in_scheme(tagger.scheme)
+    return TaggingTask(options, observer, corpora, accelerator, tagger, teacher)
 
 
 def build_tagger(corpora: Corpora, options: TrainOptions, teacher: Tagger | None = None) -> Tagger:
     """The tagger to train: encoder and tokenizer as `options.model` says, and a new linear layer and CRF.
+
+    Of several processes the first has the corpora, and tells the others what they need of them.
 
     From a saved tagger, or a token classifier of transformers, the labels that the training data share with
     it keep their weights. The scheme is then the saved tagger's, to which the corpora are converted. With a
@@ -87,7 +94,7 @@ def build_tagger(corpora: Corpora, options: TrainOptions, teacher: Tagger | None
     if options.from_scratch:
         tokens = [sentence.tokens for sentence in corpora.train.sentences]
         tokens += [text.units for text in corpora.untagged.texts]
-        tokenizer = new_tokenizer(tokens, corpora.unit, options)
+        tokenizer = in_first(lambda: new_tokenizer(tokens, corpora.unit, options))
         encoder: AnyEncoder = new_encoder(tokenizer, options)
     else:
         directory = resolve(options.model, revision=options.revision)
@@ -101,16 +108,24 @@ def build_tagger(corpora: Corpora, options: TrainOptions, teacher: Tagger | None
         raise ValueError(
             f"{options.model} tags each {head.unit}, but train is read by {corpora.unit}: see --unit"
         )
-    labels, scheme = labels_of(corpora.train, options, head, teacher)
+    labels, scheme = in_first(lambda: labels_of(corpora.train, options, head, teacher))
     model = BertCRF(encoder, labels, None if scheme == PLAIN else scheme, options.dropout)
     if head is not None:
         head.copy_to(model)
-    if teacher is not None and not corpora.train.sentences:
-        alike, words = teacher.cut_alike, teacher.words
-    else:
-        alike, words = cut_alike(corpora.train.sentences, corpora.unit), words_of(corpora.train)
-    context = wanted_context(options) if corpora.train.has_documents else 0
+    alike, words, with_documents = in_first(lambda: _habits(corpora, teacher))
+    context = wanted_context(options) if with_documents else 0
     return Tagger(model, tokenizer, corpora.unit, cut_alike=alike, words=words, context=context)
+
+
+def _habits(corpora: Corpora, teacher: Tagger | None) -> tuple[float, frozenset[str], bool]:
+    """`cut_alike` and `words` of the tagger to train, and whether train tells documents apart.
+
+    The first two are the teacher's, if there is no training part.
+    """
+    train = corpora.train
+    if teacher is not None and not train.sentences:
+        return teacher.cut_alike, teacher.words, False
+    return cut_alike(train.sentences, corpora.unit), words_of(train), train.has_documents
 
 
 LEARNT = 0.1
@@ -132,24 +147,22 @@ class TaggingTask(TrainingLoop[Batch, Report]):
         tagger: Tagger,
         teacher: Tagger | None = None,
     ) -> None:
-        self.corpora, self.tagger, given = corpora, tagger, options
+        self.tagger, given = tagger, options
         self._tagged: dict[str, TaggedCorpus] = {}  # what the saved tagger found
         self._calibration: Calibration | None = None  # of the saved tagger
         if not options.dev:
-            check_drawn(corpora, tagger.context)
+            in_first(lambda: check_drawn(corpora, tagger.context))
         tagged = encode_corpus(corpora.train, tagger)
-        self.examples = tagged + encode_untagged(corpora, tagger)
-        lengths = [example.positions for example in self.examples]
-        options = fitted(options, lengths, tagger.model.encoder)
+        examples = tagged + encode_untagged(corpora, tagger)
+        lengths = [example.positions for example in examples]
+        options = in_first(lambda: fitted(given, lengths, tagger.model.encoder))
+        self.facts = in_first(lambda: examine(corpora, examples, tagger, given))
+        self.share = share_out(corpora, examples, taught=teacher is not None)
+        self.examples = self.share.examples
+        self.held_out = {name: part for name, part in corpora.parts.items() if name != "train"}
         self.teacher: Teacher | None = None
         if teacher is not None:
-            units = [each.tokens for each in corpora.train.sentences]
-            units += [each.units for each in corpora.untagged.texts]
-            documents = [each.document for each in corpora.train.sentences] + [0] * len(
-                corpora.untagged.texts
-            )
-            teacher = teacher.to(accelerator.device)
-            self.teacher = Teacher(teacher, units, options.teacher_weight, documents)
+            self.teacher = teach(teacher.to(accelerator.device), self.share, options.teacher_weight)
         self.lever_notes = prepare(tagger, tagged, options, self.teacher)
         self.base = lora_base(options)
         self.freezing = Freezing(tagger.model.encoder, options)
@@ -157,18 +170,17 @@ class TaggingTask(TrainingLoop[Batch, Report]):
             raise ValueError("frozen_epochs must be 0 with several processes, which agree on what is trained")
         factors = rate_factors(tagger.model.encoder, options.layer_decay)
         optimizer = build_optimizer(tagger.model, *options.rates(), options.weight_decay, factors)
-        out = Path(options.out)
-        super().__init__(options, out, observer, accelerator, tagger.model, optimizer, lengths, given)
+        out, own = Path(options.out), [example.positions for example in self.examples]
+        super().__init__(options, out, observer, accelerator, tagger.model, optimizer, own, given)
         table = tagger.model.encoder.piece_embeddings
         self.attack = build_attack(accelerator, self.model, table, options)
         if options.average:
             self.averaging = Averaging(trained_parameters(optimizer), options.average)
 
     def started(self, epoch: int) -> TaggingStarted:
-        unknown = unknown_note(self.examples, self.tagger.tokenizer, self.tagger.unit)
         self._started = TaggingStarted(
-            sentences=self.corpora.sizes,
-            taken=tuple(note for corpus in self.corpora.parts.values() for note in corpus.notes),
+            sentences=self.facts.counts,
+            taken=self.facts.taken,
             plan=plan_note(self.given, self.options, self.order.lengths, self.steps),
             scheme=self.tagger.scheme,
             unit=self.tagger.unit,
@@ -177,12 +189,10 @@ class TaggingTask(TrainingLoop[Batch, Report]):
             device=str(self.accelerator.device),
             epoch=epoch,
             epochs=self.options.epochs,
-            notes=self.corpora.notes()
-            + unknown
+            notes=self.facts.notes
             + self.tagger.model.encoder.notes
             + low_precision_note(self.tagger.model.encoder)
             + self._head_note()
-            + context_notes(self.corpora, self.tagger.context, self.options)
             + self.lever_notes,
         )
         return self._started
@@ -200,15 +210,11 @@ class TaggingTask(TrainingLoop[Batch, Report]):
         return () if head is None else (head.note(self.options.model, self.tagger.model.labels),)
 
     def content(self) -> str:
-        digest = hash_corpora(self.corpora, self.examples, self.tagger.context)
+        digest = self.facts.content
         return digest if self.teacher is None else f"{digest} {self.teacher.content()}"
 
     def name_example(self, row: int) -> str:
-        tagged = self.corpora.train.sentences
-        if row < len(tagged):
-            return self.corpora.train.place(tagged[row])
-        text = self.corpora.untagged.texts[row - len(tagged)]
-        return f"{text.file}, text {text.number}"
+        return self.share.names[row]
 
     def begin_epoch(self, epoch: int) -> None:
         self.freezing.begin(epoch)
@@ -223,11 +229,17 @@ class TaggingTask(TrainingLoop[Batch, Report]):
         return self.attack.backward(lambda: self.loss(batch) * share)
 
     def evaluate(self) -> Report:
-        return evaluate_corpus(self.tagger, self.corpora.dev)
+        own = tag_corpus(self.tagger, self.share.dev, scores=False).taggings
+        taggings = [tagging for part in gathered(own) for tagging in part]
+        dev = self.held_out["dev"]
+        return in_first(lambda: TaggedCorpus(dev, taggings).report(self.tagger.words))
 
     def figures(self, dev: Report) -> dict[str, float]:
         """The F1; and the loss, which alone says what is learnt before any entity is found."""
-        return {"dev_f1": dev.f1} | ({} if dev.f1 else {"dev_loss": mean_loss(self.tagger, self.corpora.dev)})
+        return {"dev_f1": dev.f1} | ({} if dev.f1 else {"dev_loss": self._dev_loss()})
+
+    def _dev_loss(self) -> float:
+        return in_first(lambda: mean_loss(self.tagger, self.held_out["dev"]))
 
     def quality(self, row: dict[str, Any]) -> tuple[float, ...]:
         return float(row["dev_f1"]), -float(row.get("dev_loss", 0.0))
@@ -240,13 +252,12 @@ class TaggingTask(TrainingLoop[Batch, Report]):
 
     def evaluate_saved(self) -> tuple[Report, Report | None]:
         saved = Tagger.from_pretrained(self.out, device=self.accelerator.device)
-        parts = {name: corpus for name, corpus in self.corpora.parts.items() if name != "train"}
         self._calibration = None
         if self.options.calibrate == "dev":
-            self._calibration = calibrate(saved, parts)
-            if self.accelerator.is_main_process:
-                write_temperature(self.out, saved.temperature)
-        self._tagged = {name: tag_corpus(saved, corpus, scores=True) for name, corpus in parts.items()}
+            self._calibration = calibrate(saved, self.held_out)
+            write_temperature(self.out, saved.temperature)
+        parts = self.held_out.items()
+        self._tagged = {name: tag_corpus(saved, corpus, scores=True) for name, corpus in parts}
         self._saved = saved
         reports = {name: tagged.report(saved.words) for name, tagged in self._tagged.items()}
         return reports["dev"], reports.get("test")
@@ -263,7 +274,7 @@ class TaggingTask(TrainingLoop[Batch, Report]):
             self._started,
             self.options,
             given=self.given,
-            sizes={name: corpus.statistics for name, corpus in self.corpora.parts.items()},
+            sizes=self.facts.sizes,
             content=self._fingerprint["content"],
             rate_factors=[self.scheduler.lr_lambdas[0](step) for step in range(self.scheduler.last_epoch)],
             tagger=self._saved,

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from pybert_crf.training.loop.batch_order import BatchOrder
+from pybert_crf.training.loop.batch_order import BatchOrder, repeated
 
 
 @pytest.mark.parametrize("world", [1, 2, 3, 7])
 def test_every_process_takes_equally_many_batches_and_all_sentences_are_seen(world: int) -> None:
     lengths = [3 + i % 17 for i in range(101)]
-    shares = [BatchOrder(lengths, 64, 5, rank, world).epoch(2) for rank in range(world)]
-    assert len({len(share) for share in shares}) == 1
-    seen = [index for share in shares for batch in share for index in batch]
+    shares = [BatchOrder(lengths[rank::world], 64, 5).epoch(2) for rank in range(world)]
+    count = max(map(len, shares))
+    taken = [repeated(share, count) for share in shares]
+    assert {len(share) for share in taken} == {count}
+    seen = [i * world + rank for rank, share in enumerate(taken) for batch in share for i in batch]
     assert set(seen) == set(range(101))
     assert world > 1 or len(seen) == 101
 

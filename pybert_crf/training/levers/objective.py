@@ -16,6 +16,7 @@ from pybert_crf.options import TrainOptions
 from pybert_crf.reading import quoted
 from pybert_crf.text.tagging.schemes import PLAIN, role
 from pybert_crf.training.levers.distillation import Teacher
+from pybert_crf.training.loop.processes import in_first
 
 
 class Objective:
@@ -115,7 +116,7 @@ def build_objective(
         ValueError: a class weight for a tag that there is not.
     """
     given = options.files("class_weight")
-    weights = class_weights(model, given, sequences) if given else None
+    weights = in_first(lambda: class_weights(model, given, sequences)) if given else None
     objective = Objective(weights, options.label_smoothing, options.focal, options.rdrop, teacher)
     plain = weights is None and not (objective.smoothing or objective.focal or objective.rdrop)
     return None if plain and teacher is None else objective

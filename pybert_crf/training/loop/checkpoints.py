@@ -16,6 +16,7 @@ from pybert_crf.encoders import CheckpointError, read_tensors, write_tensors
 from pybert_crf.files import json_value, write_json
 from pybert_crf.options import RunOptions
 from pybert_crf.reading import ConfigError, quoted, read_object
+from pybert_crf.training.loop.processes import gathered
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -37,6 +38,8 @@ _FREE = {
     "teacher",
     "checkpoint_steps",
     "language",
+    "timeout",
+    "track",
 }
 
 # Follow from the data if they are not given, so that data that have changed are to be named first.
@@ -73,14 +76,13 @@ class TrainingState:
         self.model, self.optimizer, self.schedule = accelerator.unwrap_model(model), optimizer, schedule
 
     def save(self, directory: Path, averaging: nn.Module | None) -> dict[str, Any]:
-        """Write the tensors into `directory`; the numbers. Every process writes its random generators."""
+        """Write the tensors into `directory`, in the first process; the numbers."""
         state = self.optimizer.state_dict()
-        random = self._own_random(directory)
-        random.mkdir()
-        write_tensors(random, {"cpu": torch.get_rng_state(), **self._device_random()})
+        random = gathered({"cpu": torch.get_rng_state(), **self._device_random()})
         if self.accelerator.is_main_process:
             moments = {f"{i}.{name}": v for i, own in state["state"].items() for name, v in own.items()}
             parts = {"weights": self.model.state_dict(), "optimizer": moments}
+            parts |= {f"random-{rank}": states for rank, states in enumerate(random)}
             if averaging is not None:
                 parts["averages"] = averaging.state_dict()
             for name, tensors in parts.items():
@@ -113,6 +115,17 @@ class TrainingState:
             if self._on_cuda and "cuda" in random:
                 torch.cuda.set_rng_state(random["cuda"], self.accelerator.device)
 
+    def set_step(self, step: int) -> None:
+        """Go to a step of the schedule, counted from 0."""
+        self.schedule.last_epoch = step
+        rates = [
+            base * factor(step)
+            for base, factor in zip(self.schedule.base_lrs, self.schedule.lr_lambdas, strict=True)
+        ]
+        for group, rate in zip(self.schedule.optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate
+        self.schedule._last_lr = rates
+
     def _own_random(self, directory: Path) -> Path:
         return directory / f"random-{self.accelerator.process_index}"
 
@@ -127,7 +140,7 @@ class TrainingState:
 def save_checkpoint(
     state: TrainingState, out: Path, progress: dict[str, Any], averaging: nn.Module | None = None
 ) -> None:
-    """Write `state`, the averages of its weights, and `progress` to ``out/checkpoint``.
+    """Write `state`, the averages of its weights, and `progress` to ``out/checkpoint``, in the first process.
 
     The new checkpoint is complete before it takes the old one's name; a kill in between leaves one of them.
     """
@@ -136,13 +149,11 @@ def save_checkpoint(
     if accelerator.is_main_process:
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(parents=True)
-    accelerator.wait_for_everyone()
     try:
         numbers = state.save(fresh, averaging)
     except OSError:
         shutil.rmtree(fresh, ignore_errors=True)  # what is left of it may be what fills the disk
         raise
-    accelerator.wait_for_everyone()
     if accelerator.is_main_process:
         progress = {**progress, "state": numbers, "files": _sums(fresh)}
         write_json(fresh / PROGRESS, {**progress, "sum": checksum(progress)})

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
-import gc
 import math
 import time
 from abc import ABC, abstractmethod
@@ -24,7 +22,8 @@ from pybert_crf.options import RunOptions
 from pybert_crf.training.events import EpochDone, Event, Finished, Observer, ReportT, Started, Stepped
 from pybert_crf.training.levers.averaging import Averaging
 from pybert_crf.training.levers.passes import set_passes
-from pybert_crf.training.loop.batch_order import BatchOrder
+from pybert_crf.training.loop.accelerator import start_trackers
+from pybert_crf.training.loop.batch_order import BatchOrder, repeated
 from pybert_crf.training.loop.checkpoints import (
     TrainingState,
     check_options,
@@ -37,6 +36,7 @@ from pybert_crf.training.loop.checkpoints import (
 from pybert_crf.training.loop.finite import Place, check_figures, check_step, check_weights
 from pybert_crf.training.loop.interruption import Interruption
 from pybert_crf.training.loop.optimizer import build_scheduler
+from pybert_crf.training.loop.processes import gathered, in_first, losses_told
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -50,34 +50,6 @@ class _Padded(Protocol):
 
 
 BatchT = TypeVar("BatchT", bound=_Padded)
-
-
-def build_accelerator(options: RunOptions) -> Accelerator:
-    """A new accelerator with the precision of `options`; all random generators are seeded."""
-    from accelerate import Accelerator
-    from accelerate.state import AcceleratorState
-    from accelerate.utils import set_seed
-
-    AcceleratorState._reset_state()  # a second run in the same process may want another precision
-    # Without `cpu`, Accelerate treats each process of a torchrun on CPUs as a run of its own.
-    cpu = not torch.accelerator.is_available()
-    accelerator = Accelerator(mixed_precision=options.precision, cpu=cpu)
-    if accelerator.num_processes > 1:
-        atexit.register(_leave_processes)
-    set_seed(options.seed)
-    return accelerator
-
-
-def _leave_processes() -> None:
-    """End the group of processes, and gloo's threads, before Python ends.
-
-    A thread of gloo that frees a tensor while Python ends aborts the process. The threads end with the last
-    reference to the group, which `DistributedDataParallel` holds in a cycle. A run does not do this itself,
-    because another may follow in the same processes.
-    """
-    if torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
-        gc.collect()
 
 
 @dataclass
@@ -99,7 +71,7 @@ class TrainingLoop(ABC, Generic[BatchT, ReportT]):
         accelerator: as `build_accelerator` made it.
         model: computes a batch's loss.
         optimizer: of the model's parameters.
-        lengths: encoder positions of each example.
+        lengths: encoder positions of each example of this process.
         given: the options before some were fitted to the examples, if any were.
     """
 
@@ -122,16 +94,12 @@ class TrainingLoop(ABC, Generic[BatchT, ReportT]):
         if observer is not None and accelerator.is_main_process:
             self.tell = observer
         assert options.batch_tokens is not None, "a task chooses it"
-        self.order = BatchOrder(
-            lengths,
-            options.batch_tokens,
-            options.seed,
-            accelerator.process_index,
-            accelerator.num_processes,
-        )
+        self.order = BatchOrder(lengths, options.batch_tokens, options.seed)
+        own = [len(self.order.epoch(epoch)) for epoch in range(1, options.epochs + 1)]
+        self._counts = [max(counts) for counts in zip(*gathered(own), strict=True)]  # of batches, by epoch
         set_passes(model.encoder, options)
         self.model, self.optimizer = accelerator.prepare(model, optimizer)
-        self.steps = self._steps()
+        self.steps = self._steps(options.epochs)
         self.scheduler = build_scheduler(self.optimizer.optimizer, self.steps, options.warmup)
         self.state = TrainingState(accelerator, self.model, self.optimizer, self.scheduler)
         self.averaging: Averaging | None = None
@@ -203,14 +171,16 @@ class TrainingLoop(ABC, Generic[BatchT, ReportT]):
 
         Raises:
             FloatingPointError: a loss, gradient or weight is not finite; the last good state is kept.
+            ProcessLostError: another process has died.
             Interrupted: SIGINT (Ctrl-C) or SIGTERM came, to any of the processes, and a checkpoint of the
                 last step is saved. After a second signal the checkpoint is the one before.
         """
-        with self.interruption.awaited():
+        with self.interruption.awaited(), losses_told(lambda: find_checkpoint(self.out) is not None):
             return self._run()
 
     def _run(self) -> Finished[ReportT]:
         self._resume()
+        start_trackers(self.accelerator, self.options)
         first = len(self.history) + 1
         self.tell(self.started(first))
         for epoch in range(first, self.options.epochs + 1):
@@ -225,21 +195,21 @@ class TrainingLoop(ABC, Generic[BatchT, ReportT]):
     def _end_epoch(self, epoch: int) -> None:
         """Evaluate, add a row to the history, and write the model if it is to be kept."""
         done, self._position = self._position, _Position()
-        loss = done.loss / max(1, done.step)
+        losses, times = zip(*gathered((done.loss / max(1, done.step), done.seconds)), strict=True)
+        loss, seconds = sum(losses) / len(losses), max(times)
         check_weights(self.model, self._place)
         with self.averaging.applied() if self.averaging else nullcontext():
             dev = self.evaluate()
             figures = self.figures(dev)
             check_figures(figures, self._place)
-            self.history.append({"epoch": epoch, "loss": loss, "seconds": done.seconds, **figures})
+            self.history.append({"epoch": epoch, "loss": loss, "seconds": seconds, **figures})
             best = self.best_epoch() == epoch
             if (best or self.keeps_last) and self.accelerator.is_main_process:
                 self.save()
-        self.tell(EpochDone(epoch, loss, done.seconds, dev, best))
+        self.tell(EpochDone(epoch, loss, seconds, dev, best))
 
     def _finish(self) -> Finished[ReportT]:
-        self.accelerator.wait_for_everyone()
-        dev, test = self.evaluate_saved()
+        dev, test = in_first(self.evaluate_saved)
         result = Finished(
             out=str(self.out),
             epoch=len(self.history) if self.keeps_last else self.best_epoch(),
@@ -252,6 +222,7 @@ class TrainingLoop(ABC, Generic[BatchT, ReportT]):
         if self.accelerator.is_main_process:
             self.write_results(result)
             remove_checkpoint(self.out)
+        self.accelerator.end_training()
         self.tell(result)
         return result
 
@@ -260,12 +231,13 @@ class TrainingLoop(ABC, Generic[BatchT, ReportT]):
         quality = [self.quality(row) for row in self.history]
         return 1 + max(range(len(quality)), key=quality.__getitem__, default=-1)
 
-    def _steps(self) -> int:
-        batches = (len(self.order.epoch(epoch)) for epoch in range(1, self.options.epochs + 1))
-        return sum(math.ceil(count / self.options.accumulate) for count in batches)
+    def _steps(self, epochs: int) -> int:
+        """Optimiser steps in the first `epochs` epochs."""
+        return sum(math.ceil(count / self.options.accumulate) for count in self._counts[:epochs])
 
     def _resume(self) -> None:
         checkpoint = find_checkpoint(self.out) if self.options.resume else None
+        self._check_seen(checkpoint)
         if checkpoint is not None:
             progress = load_progress(checkpoint, self.given)
             self.history = progress["history"]
@@ -273,6 +245,16 @@ class TrainingLoop(ABC, Generic[BatchT, ReportT]):
             self._check_same(progress["fingerprint"])
             check_options(progress["options"], self.options)
             load_state(self.state, checkpoint, progress, self.averaging)
+            if progress["fingerprint"]["processes"] != self.accelerator.num_processes:
+                self.state.set_step(self._steps(len(self.history)))  # an epoch has another number of steps
+
+    def _check_seen(self, checkpoint: Path | None) -> None:
+        seen = gathered(None if checkpoint is None else checkpoint.name)
+        if blind := [str(rank) for rank, name in enumerate(seen) if name != seen[0]]:
+            raise ValueError(
+                f"cannot resume {self.out}: process {', '.join(blind)} does not see the checkpoint that "
+                "process 0 sees there; all must see the same directory"
+            )
 
     @cached_property
     def _fingerprint(self) -> dict[str, Any]:
@@ -285,7 +267,10 @@ class TrainingLoop(ABC, Generic[BatchT, ReportT]):
             raise ValueError(f"cannot resume {self.out}: the training or dev data are not what they were")
         if self._position.step and now["processes"] != then["processes"]:
             told = f"{then['processes']} processes, now there are {now['processes']}"
-            raise ValueError(f"cannot resume {self.out} within an epoch that was begun by {told}")
+            raise ValueError(
+                f"cannot resume {self.out} within an epoch that was begun by {told}; "
+                "only at the end of an epoch can their number change"
+            )
 
     def _save_checkpoint(self) -> None:
         progress = {
@@ -312,7 +297,7 @@ class TrainingLoop(ABC, Generic[BatchT, ReportT]):
     def _train_epoch(self, epoch: int) -> None:
         self.model.train()
         self.begin_epoch(epoch)
-        batches = self.order.epoch(epoch)
+        batches = repeated(self.order.epoch(epoch), self._counts[epoch - 1])
         size = self.options.accumulate
         groups = [batches[i : i + size] for i in range(0, len(batches), size)]
         position, every = self._position, self.options.checkpoint_steps
@@ -337,9 +322,13 @@ class TrainingLoop(ABC, Generic[BatchT, ReportT]):
         return Place(epoch, step, rates, [row for rows in group for row in rows], self.name_example)
 
     def _step(self, group: list[list[int]], epoch: int) -> Tensor:
-        """One optimiser step over the batches of `group`, each weighted by its number of loss terms."""
+        """One optimiser step over the batches of `group`, each weighted by its number of loss terms.
+
+        Processes average their gradients; each one's loss is divided by their mean number of terms, so that
+        the gradient is that of one process with all batches.
+        """
         batches = [self.collate(rows, epoch) for rows in group]
-        terms = sum(count for _, count in batches)
+        terms = self._mean(sum(count for _, count in batches))
         total = torch.zeros((), device=self.accelerator.device)
         for i, (batch, count) in enumerate(batches):
             last = i == len(batches) - 1
@@ -359,6 +348,13 @@ class TrainingLoop(ABC, Generic[BatchT, ReportT]):
         if self.averaging:
             self.averaging.update()
         return total
+
+    def _mean(self, number: float) -> float:
+        """The mean of every process's number, in all of them."""
+        if self.accelerator.num_processes == 1:
+            return number
+        own = torch.tensor(float(number), device=self.accelerator.device)
+        return float(self.accelerator.reduce(own, "mean"))
 
 
 def _ignore(event: Event) -> None:

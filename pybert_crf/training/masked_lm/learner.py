@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from pybert_crf.annotation.examples import WindowLayout
 from pybert_crf.encoders import AnyMaskedLM, MaskedLM, open_masked_lm, resolve
 from pybert_crf.options import PretrainOptions
 from pybert_crf.text.tokenizer import UnitTokenizer
+from pybert_crf.training.loop.processes import gathered, in_first, place
 from pybert_crf.training.masked_lm.masking import Masking
 from pybert_crf.training.masked_lm.source import Source
-from pybert_crf.training.masked_lm.texts import EncodedText, check_text, encode_text, ordinary_ids, text_notes
+from pybert_crf.training.masked_lm.texts import (
+    EncodedText,
+    TextCounts,
+    check_text,
+    encode_text,
+    ordinary_ids,
+    text_notes,
+)
 from pybert_crf.training.start import check_vocabulary, new_encoder, new_tokenizer
 
 
 class Learner(NamedTuple):
-    """Model, tokenizer and encoded text, with the masking and the layout of a window."""
+    """Model, tokenizer and encoded text, with the masking and the layout of a window.
+
+    Attributes:
+        train: this process's share, every world-th passage; `whole` counts those of all processes.
+        dev: the whole part, in every process.
+    """
 
     model: AnyMaskedLM
     tokenizer: UnitTokenizer
@@ -24,11 +38,12 @@ class Learner(NamedTuple):
     masking: Masking
     train: EncodedText
     dev: EncodedText
+    whole: TextCounts
 
     def notes(self) -> Iterator[str]:
         """What the user should know before waiting for the result."""
-        yield from text_notes("train", self.train, self.layout)
-        yield from text_notes("dev", self.dev, self.layout)
+        yield from text_notes("train", self.whole, self.layout)
+        yield from text_notes("dev", self.dev.counts, self.layout)
 
 
 def build_learner(source: Source) -> tuple[Learner, tuple[str, ...]]:
@@ -46,18 +61,25 @@ def build_learner(source: Source) -> tuple[Learner, tuple[str, ...]]:
         raise ValueError(f"max_length is {options.max_length}, but the encoder has {longest} positions")
     layout = WindowLayout(tokenizer.before, tokenizer.after, tokenizer.pad_id, options.max_length or longest)
     masking = _masking(options, tokenizer)
-    train = encode_text(source.train(), tokenizer, source.mask_unit, layout)
+    rank, world = place()
+    own = islice(source.train(), rank, None, world)
+    train = encode_text(own, tokenizer, source.mask_unit, layout)
     dev = encode_text(source.dev(), tokenizer, source.mask_unit, layout)
-    check_text("train", train)
-    check_text("dev", dev)
-    learner = Learner(model, tokenizer, layout, masking, train, dev)
+    shares = gathered(train.counts)
+    whole = TextCounts.of(shares)
+    check_text("train", whole)
+    check_text("dev", dev.counts)
+    if not all(share.windows for share in shares):
+        raise ValueError(f"train has {whole.lines} lines, too few for the {world} processes")
+    learner = Learner(model, tokenizer, layout, masking, train, dev, whole)
     notes = (*source.notes, *learner.notes(), *_model_notes(model, options))
     return learner, notes
 
 
 def _new(source: Source) -> tuple[MaskedLM, UnitTokenizer]:
     options = source.options
-    tokenizer = new_tokenizer((passage.units for passage in source.train()), source.unit, options)
+    units = (passage.units for passage in source.train())
+    tokenizer = in_first(lambda: new_tokenizer(units, source.unit, options))
     return MaskedLM(new_encoder(tokenizer, options)), tokenizer
 
 

@@ -11,15 +11,17 @@ from torch import Tensor
 from pybert_crf.encoders import AnyMaskedLM, open_masked_lm
 from pybert_crf.options import PretrainOptions
 from pybert_crf.training.events import Finished, Observer, PretrainingStarted, TextSize
+from pybert_crf.training.loop.accelerator import build_accelerator
 from pybert_crf.training.loop.checkpoints import check_out
 from pybert_crf.training.loop.directory import reserve
 from pybert_crf.training.loop.optimizer import build_optimizer
-from pybert_crf.training.loop.training_loop import TrainingLoop, build_accelerator
+from pybert_crf.training.loop.processes import gathered, in_first
+from pybert_crf.training.loop.training_loop import TrainingLoop
 from pybert_crf.training.masked_lm.collation import MaskedBatch, collate_masked
 from pybert_crf.training.masked_lm.learner import Learner, build_learner
 from pybert_crf.training.masked_lm.perplexity import MaskedReport, evaluate_masked
 from pybert_crf.training.masked_lm.source import Source, open_source
-from pybert_crf.training.masked_lm.texts import hash_text
+from pybert_crf.training.masked_lm.texts import hash_text, hash_windows
 from pybert_crf.training.results import masked_lm_card, write_results
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 def pretrain(options: PretrainOptions, observer: Observer | None = None) -> Finished[MaskedReport]:
     """Train an encoder to predict masked pieces, and keep it in ``options.out`` for `train` to start from.
 
-    The text is kept in memory, encoded: 8 bytes a piece.
+    The text is kept in memory, encoded: 8 bytes a piece. Of several processes each keeps its share.
 
     Args:
         options: text, encoder and how to learn.
@@ -48,8 +50,8 @@ def pretrain(options: PretrainOptions, observer: Observer | None = None) -> Fini
     """
     with reserve(Path(options.out)):
         check_out(Path(options.out), options)
-        source = open_source(options)
         accelerator = build_accelerator(options)
+        source = in_first(lambda: open_source(options))
         learner, notes = build_learner(source)
         return PretrainingTask(source, observer, accelerator, learner, notes).run()
 
@@ -77,9 +79,9 @@ class PretrainingTask(TrainingLoop[MaskedBatch, MaskedReport]):
 
     def started(self, epoch: int) -> PretrainingStarted:
         learner = self.learner
-        parts = {"train": learner.train, "dev": learner.dev}
+        parts = {"train": learner.whole, "dev": learner.dev.counts}
         return PretrainingStarted(
-            parts={name: TextSize(t.lines, len(t.ids), len(t.windows)) for name, t in parts.items()},
+            parts={name: TextSize(t.lines, t.pieces, t.windows) for name, t in parts.items()},
             unit=self.source.unit,
             mask_unit=self.source.mask_unit,
             masking=self.options.masking,
@@ -96,7 +98,9 @@ class PretrainingTask(TrainingLoop[MaskedBatch, MaskedReport]):
         return batch, len(batch.targets)
 
     def content(self) -> str:
-        return hash_text(chain(self.source.train(), self.source.dev()), self.learner.train, self.learner.dev)
+        text = in_first(lambda: hash_text(chain(self.source.train(), self.source.dev())))
+        windows = sum(gathered(hash_windows(self.learner.train))) + hash_windows(self.learner.dev)
+        return f"{text}{windows % 2**256:064x}"
 
     def name_example(self, row: int) -> str:
         return f"window {row + 1} of train"
@@ -128,7 +132,7 @@ class PretrainingTask(TrainingLoop[MaskedBatch, MaskedReport]):
 
     def write_results(self, result: Finished[MaskedReport]) -> None:
         learner, source = self.learner, self.source
-        pieces = {"train": len(learner.train.ids), "dev": len(learner.dev.ids)}
+        pieces = {"train": learner.whole.pieces, "dev": learner.dev.counts.pieces}
         told = {"unit": source.unit, "mask_unit": source.mask_unit}
         config = learner.model.encoder.config
         card = masked_lm_card(result, config, self.options, pieces=pieces["train"], **told)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,27 +18,45 @@ from pybert_crf.training.masked_lm.masking import Ids
 _KNOWN_ENOUGH = 0.01  # share of unknown pieces that is not worth a note
 
 
-@dataclass(frozen=True)
-class EncodedText:
-    """An encoded part of a run: all its pieces in one array, at 8 bytes a piece in all.
+class TextCounts(NamedTuple):
+    """How large an encoded part is, or all shares of it.
 
     Attributes:
         lines: how many passages it was made of.
-        ids: (pieces,) int32.
-        groups: (pieces,) int32, which pieces are masked together; -1 for those never masked.
-        windows: half-open ranges of pieces, each with something to mask.
+        pieces, windows: of them.
         split: how many lines were longer than a window.
         unmaskable: how many windows are left out since all their pieces are special or unknown.
         unknown: how many pieces are the unknown one.
     """
 
     lines: int
-    ids: Ids
-    groups: Ids
-    windows: list[tuple[int, int]]
+    pieces: int
+    windows: int
     split: int
     unmaskable: int
     unknown: int
+
+    @classmethod
+    def of(cls, shares: Iterable[TextCounts]) -> TextCounts:
+        """The counts of all shares together."""
+        return cls(*map(sum, zip(*shares, strict=True)))
+
+
+@dataclass(frozen=True)
+class EncodedText:
+    """An encoded part of a run: all its pieces in one array, at 8 bytes a piece in all.
+
+    Attributes:
+        ids: (pieces,) int32.
+        groups: (pieces,) int32, which pieces are masked together; -1 for those never masked.
+        windows: half-open ranges of pieces, each with something to mask.
+        counts: how much that is.
+    """
+
+    ids: Ids
+    groups: Ids
+    windows: list[tuple[int, int]]
+    counts: TextCounts
 
     @property
     def lengths(self) -> list[int]:
@@ -70,7 +89,8 @@ def encode_text(
         grouped.append(groups)
     empty = np.empty(0, np.int32)
     ids, groups = np.concatenate([*parts, empty]), np.concatenate([*grouped, empty])
-    return EncodedText(lines, ids, groups, windows, split, unmaskable, unknown)
+    counts = TextCounts(lines, len(ids), len(windows), split, unmaskable, unknown)
+    return EncodedText(ids, groups, windows, counts)
 
 
 def _encode(passage: Passage, tokenizer: UnitTokenizer, mask_unit: str) -> tuple[Ids, Ids]:
@@ -84,14 +104,21 @@ def _encode(passage: Passage, tokenizer: UnitTokenizer, mask_unit: str) -> tuple
     return ids, np.repeat(np.array(numbers, np.int32), pieces)
 
 
-def hash_text(passages: Iterable[Passage], *parts: EncodedText) -> str:
-    """A hash of the text itself, in which unknown characters differ, and of its pieces as they are masked."""
+def hash_text(passages: Iterable[Passage]) -> str:
+    """A hash of the text itself, in which characters differ that are unknown to the vocabulary."""
     digest = sha256()
     for passage in passages:
         digest.update("\x1f".join(passage.units).encode("utf-8", "surrogatepass") + b"\n")
-    for part in parts:
-        digest.update(part.ids.tobytes() + part.groups.tobytes())
     return digest.hexdigest()
+
+
+def hash_windows(text: EncodedText) -> int:
+    """A hash of the pieces of each window, as they are masked; those of several shares are to be added."""
+    total = 0
+    for start, stop in text.windows:
+        window = text.ids[start:stop].tobytes() + text.groups[start:stop].tobytes()
+        total += int.from_bytes(sha256(window).digest(), "big")
+    return total
 
 
 def _special(tokenizer: UnitTokenizer) -> list[int]:
@@ -105,7 +132,7 @@ def ordinary_ids(tokenizer: UnitTokenizer) -> Ids:
     return np.setdiff1d(np.arange(tokenizer.vocab_size, dtype=np.int32), _special(tokenizer))
 
 
-def text_notes(name: str, text: EncodedText, layout: WindowLayout) -> Iterator[str]:
+def text_notes(name: str, text: TextCounts, layout: WindowLayout) -> Iterator[str]:
     """What the user should know about an encoded part before waiting for the result."""
     if text.split:
         told = f"{text.split:,} lines of {name} are longer than {layout.capacity} pieces"
@@ -113,12 +140,12 @@ def text_notes(name: str, text: EncodedText, layout: WindowLayout) -> Iterator[s
     if text.unmaskable:
         told = f"{text.unmaskable:,} windows of {name} hold only unknown or special pieces, which are never"
         yield f"{told} masked; they are left out"
-    share = text.unknown / max(1, len(text.ids))
+    share = text.unknown / max(1, text.pieces)
     if share > _KNOWN_ENOUGH:
         yield f"{share:.1%} of the pieces of {name} are unknown to the vocabulary; they are never masked"
 
 
-def check_text(name: str, text: EncodedText) -> None:
+def check_text(name: str, text: TextCounts) -> None:
     """Raise ``ValueError`` if nothing of a part can be masked."""
     if not text.windows:
         raise ValueError(f"the {name} part holds nothing to predict: the vocabulary knows none of its pieces")

@@ -103,7 +103,8 @@ def test_windows_cover_every_piece_once(mask_unit: str, expected: int) -> None:
     tokenizer = UnitTokenizer.build([units], "char", min_count=1)
     layout = WindowLayout(tokenizer.before, tokenizer.after, tokenizer.pad_id, 6)
     text = encode_text([passage] * 3, tokenizer, mask_unit, layout)
-    assert (text.lines, text.split, text.unknown, len(text.ids)) == (3, 3, 0, 27)
+    counts = text.counts
+    assert (counts.lines, counts.split, counts.unknown, counts.pieces, len(text.ids)) == (3, 3, 0, 27, 27)
     assert text.ids[:9].tolist() == tokenizer.encode(units).ids
     assert len(np.unique(text.groups[:9])) == expected
     covered = [i for start, stop in text.windows for i in range(start, stop)]
@@ -120,7 +121,7 @@ def test_special_and_unknown_pieces_are_seen_but_not_masked() -> None:
     text = encode_text(passages, tokenizer, "char", layout)
     assert text.groups.tolist() == [0, -1, 2, -1, -1, 1]
     assert text.windows == [(0, 3), (4, 6)]
-    assert (text.unknown, text.unmaskable) == (2, 1)
+    assert (text.counts.unknown, text.counts.unmaskable) == (2, 1)
     assert set(ordinary_ids(tokenizer).tolist()) == {tokenizer.encode([c]).ids[0] for c in "甲乙丙"}
 
 
