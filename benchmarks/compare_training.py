@@ -1,7 +1,7 @@
 """Train by our defaults, by the usual stack (`peer.py`), and with each lever, on real corpora: F1 and time.
 
     python benchmarks/compare_training.py runs.jsonl --tasks resume --sentences 250 0 --epochs 3 10
-    python benchmarks/compare_training.py runs.jsonl --sides ours fgm --seeds 0 1 2
+    python benchmarks/compare_training.py runs.jsonl --sides ours 'rdrop 1' --seeds 0 1 2
     python benchmarks/compare_training.py runs.jsonl --table
 
 Each finished run is one line of the file, and is not run again: a broken measurement goes on where it was.
@@ -78,6 +78,7 @@ LEVERS: dict[str, dict[str, Any]] = {
     "rdrop 1": {"rdrop": 1.0},
     "fgm": {"adversarial": "fgm"},
     "fgm 1": {"adversarial": "fgm", "adversarial_radius": 1.0},
+    "fgm 0.1": {"adversarial": "fgm", "adversarial_radius": 0.1},
     "pgd": {"adversarial": "pgd"},
     "freeze embeddings": {"freeze": "embeddings"},
     "freeze encoder for 1 epoch": {"freeze": "encoder", "frozen_epochs": 1},

@@ -261,7 +261,7 @@ def test_sides_are_measured_once_each(
 ) -> None:
     runs = corpora / "runs.jsonl"
     words = [str(runs), "--data", str(corpora), "--tasks", "resume", "--sentences", "8", "--epochs", "1"]
-    names = ["ours", "peer", "transitions counts", "fgm", "lora 8"]  # the last is for pretrained encoders
+    names = ["ours", "peer", "transitions counts", "fgm 1", "lora 8"]  # the last is for pretrained encoders
     compare_training.main([*words, "--sides", *names[:2]])
     with runs.open("a") as stream:
         stream.write('{"task": "resume", "sid')  # of a run that was killed while it wrote

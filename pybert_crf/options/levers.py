@@ -147,11 +147,12 @@ class LeverOptions(Options):
         choices=("none", "fgm", "pgd"),
         elsewhere="fgm pgd adv adv-train use-fgm use-pgd adversarial-training",
     )
-    adversarial_radius: float = option(
-        1.0,
+    adversarial_radius: float | None = option(
+        None,
         "ADVERSARIAL: how far the table of embeddings moves, in the Euclidean norm.",
         "ADVERSARIAL：嵌入表移动的欧氏距离。",
         bound=ABOVE_0,
+        default_text="the mean norm of a piece's embedding at first",
         elsewhere="adv-epsilon epsilon fgm-epsilon pgd-epsilon",
     )
     adversarial_steps: int = option(

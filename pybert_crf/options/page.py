@@ -69,6 +69,7 @@ _WORDS = {
             "from 5e-5, higher in a short run; ": "5e-5 起，短的训练更高；",
             "from 1e-3, higher in a short run; ": "1e-3 起，短的训练更高；",
             "the encoder's": "编码器的上限",
+            "the mean norm of a piece's embedding at first": "开始时一个词片的嵌入的平均范数",
             "twice LORA-RANK": "LORA-RANK 的两倍",
             "required, unless there is TEXT": "必需，除非有 TEXT",
             "required": "必需",

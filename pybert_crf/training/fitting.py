@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -16,8 +15,8 @@ LEAST, MOST = 256, 1024
 """Bounds of a batch, in encoder positions: a smaller one takes longer than its steps bring, as an optimiser
 step costs as much as some 50 positions, and a larger one saves no time."""
 
-HIGHEST = 4.0
-"""Bound of the factor by which the rates of a short run are higher than usual."""
+SHORT, HIGHEST = 400, 4.0
+"""Optimiser steps below which a run has higher rates than usual, and the bound of their factor."""
 
 
 def fitting_batch(positions: int, epochs: int) -> int:
@@ -31,13 +30,13 @@ def fitting_batch(positions: int, epochs: int) -> int:
 
 
 def fitting_factor(steps: float, width: int) -> float:
-    """Factor of a pretrained encoder's usual rates: as many times more as the root of the steps is smaller.
+    """Factor of a pretrained encoder's usual rates: as many times more as there are fewer steps than SHORT.
 
     Args:
         steps: of the optimiser, in the whole run.
         width: of the encoder; one as wide as BERT-base (768) bears no more than twice the usual rates.
     """
-    return max(1.0, min(math.sqrt(STEPS / max(1.0, steps)), HIGHEST, 2 * 768 / width))
+    return max(1.0, min(SHORT / max(1.0, steps), HIGHEST, 2 * 768 / width))
 
 
 def fitted(options: TrainOptions, lengths: Sequence[int], encoder: AnyEncoder) -> TrainOptions:

@@ -189,6 +189,16 @@ def gradients(options: Make, groups: list[list[int]], **chosen: Any) -> tuple[An
     return run, {name: p.grad.clone() for name, p in run.model.named_parameters()}
 
 
+def test_the_usual_radius_is_the_mean_norm_of_an_embedding(options: Make) -> None:
+    run, found = gradients(options, [[0, 1]], adversarial="fgm")
+    radius = run.model.encoder.embeddings.word.weight.detach().norm(dim=1).mean().item()
+    same = gradients(options, [[0, 1]], adversarial="fgm", adversarial_radius=radius)[1]
+    for name, gradient in found.items():
+        torch.testing.assert_close(gradient, same[name])
+    other = gradients(options, [[0, 1]], adversarial="fgm", adversarial_radius=2 * radius)[1]
+    assert not found["linear.weight"].allclose(other["linear.weight"])
+
+
 @pytest.mark.parametrize(("kind", "steps"), [("fgm", 1), ("pgd", 2)])
 @pytest.mark.parametrize("groups", [[[0, 1, 2, 3]], [[0, 1, 2], [3]]])
 def test_an_attack_adds_the_gradient_at_the_moved_embeddings(

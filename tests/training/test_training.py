@@ -161,7 +161,7 @@ def test_patience_counts_once_something_is_found(
     assert json.loads((Path(result.out) / "metrics.json").read_text())["ended"] == result.ended
 
 
-def test_the_dev_loss_tells_epochs_apart_before_anything_is_found(options: Make) -> None:
+def test_the_dev_loss_tells_epochs_apart_before_anything_is_found(options: Make, tmp_path: Path) -> None:
     from pybert_crf.text.corpora import read_corpus
     from pybert_crf.training.mean_loss import mean_loss
 
@@ -171,6 +171,9 @@ def test_the_dev_loss_tells_epochs_apart_before_anything_is_found(options: Make)
     assert 0 < second["dev_loss"] < first["dev_loss"]
     kept = mean_loss(Tagger.from_pretrained(chosen.out), read_corpus(chosen.files("dev")[0]))
     assert kept == pytest.approx(second["dev_loss"], rel=1e-5)
+    broken = tmp_path / "broken.txt"  # the CRF holds its tags impossible
+    broken.write_text("京 B-LOC\n\n甲 I-PER\n乙 I-PER\n", encoding="utf-8")
+    assert 0 < mean_loss(Tagger.from_pretrained(chosen.out), read_corpus(broken, "BIO")) < float("inf")
 
 
 def test_a_pretrained_encoder_is_trained_on(options: Make, tmp_path: Path) -> None:

@@ -94,4 +94,13 @@ def build_attack(
         return None
     steps = 1 if options.adversarial == "fgm" else options.adversarial_steps
     weight = table.get_parameter("weight")
-    return Attack(accelerator, model, weight, options.adversarial_radius, steps)
+    radius = options.adversarial_radius or usual_radius(weight)
+    return Attack(accelerator, model, weight, radius, steps)
+
+
+def usual_radius(weight: Tensor) -> float:
+    """The mean norm of a row of a table of embeddings.
+
+    With BERT's it is about 1, the usual radius. New tables of ours have shorter rows, at which 1 is ruinous.
+    """
+    return float(weight.detach().float().norm(dim=1).mean())
