@@ -78,6 +78,7 @@ class Tagger(Annotator):
         )
         self.model = model.eval()
         self.int8 = False
+        self.source: Path | None = None  # the directory that it was opened from
         self.temperature = temperature
         self._decoder = EntityDecoder(model.labels, self.scheme)
 
@@ -120,7 +121,7 @@ class Tagger(Annotator):
             model.crf.to(place)
         else:
             model.to(place)
-        return cls(
+        tagger = cls(
             model,
             tokenizer,
             own["unit"],
@@ -129,6 +130,8 @@ class Tagger(Annotator):
             temperature=own.get("temperature", 1.0),
             context=own.get("context", 0),
         )
+        tagger.source = directory
+        return tagger
 
     def quantise(self) -> Tagger:
         """Compute the encoder's linear layers with 8-bit integers from now on; the tagger itself.
@@ -162,6 +165,35 @@ class Tagger(Annotator):
             write_text(words, "".join(f"{word}\n" for word in sorted(self.words)))
         else:
             words.unlink(missing_ok=True)  # of a segmenter that was saved here before
+
+    def push_to_hub(
+        self,
+        name: str,
+        *,
+        card: str | Path | None = None,
+        private: bool = False,
+        token: str | None = None,
+        message: str = "Tagger",
+    ) -> str:
+        """Upload what `save_pretrained` writes, and a model card, to a hub; the model's address.
+
+        Args:
+            name: ``owner/name`` of the Hugging Face hub, or ``modelscope:owner/name``; made if missing.
+            card: a file in Markdown. By default the ``README.md`` of the directory that the tagger was opened
+                from (training writes it: data, labels, figures, calibration, use), or what can be told of
+                the tagger without one.
+            private: whether a model that is made is private.
+            token: of the hub; by default the one that its own command has stored.
+            message: of the commit.
+
+        Raises:
+            ValueError: not such a name, or the tagger is not the one that its card describes.
+            ImportError: ModelScope's package is not installed.
+            OSError: the hub refuses, or cannot be reached; says why.
+        """
+        from pybert_crf.publishing import publish
+
+        return publish(self, name, card=card, private=private, token=token, message=message)
 
     @property
     def temperature(self) -> float:

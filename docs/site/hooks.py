@@ -24,6 +24,7 @@ OTHERS = {
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
     "benchmarks/README.md": "benchmarks.md",
+    "examples/README.md": "examples.md",
     "csrc/README.md": "csrc.md",
     "docs/README.md": "pages.md",
 }

@@ -27,6 +27,7 @@ from pybert_crf.encoders.checkpoint import (
     read_config,
     read_tensors,
     resolve,
+    upload,
     write_lora,
     write_tensors,
 )
@@ -64,6 +65,7 @@ __all__ = [
     "read_tensors",
     "resolve",
     "spread",
+    "upload",
     "write_lora",
     "write_tensors",
 ]

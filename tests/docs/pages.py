@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ["", "docs", "benchmarks", "csrc"]  # of which all pages are read, docs with all below
+FOLDERS = ["", "docs", "benchmarks", "csrc", "examples"]  # of which all pages are read, docs with all below
 PAGES = sorted(
     path.relative_to(ROOT).as_posix()
     for folder in FOLDERS

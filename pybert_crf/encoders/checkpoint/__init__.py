@@ -18,6 +18,7 @@ from pybert_crf.encoders.checkpoint.renaming import (
     is_finite,
 )
 from pybert_crf.encoders.checkpoint.tensors import CheckpointError, naming, read_tensors, write_tensors
+from pybert_crf.encoders.checkpoint.upload import upload
 from pybert_crf.reading import ConfigError
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "read_lora",
     "read_tensors",
     "resolve",
+    "upload",
     "write_lora",
     "write_tensors",
 ]
