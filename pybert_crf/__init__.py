@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pybert_crf.crf import CRF, Constraints
     from pybert_crf.crf.registry import backends
     from pybert_crf.encoders import CheckpointError, ConfigError, Encoder, EncoderConfig, MaskedLM
+    from pybert_crf.ensemble import Ensemble
     from pybert_crf.model import BertCRF
     from pybert_crf.options import PretrainOptions, TrainOptions
     from pybert_crf.tagger import Tagger
@@ -30,6 +31,7 @@ __all__ = [
     "Constraints",
     "Encoder",
     "EncoderConfig",
+    "Ensemble",
     "Entity",
     "MaskedLM",
     "PretrainOptions",
@@ -53,6 +55,7 @@ _HOME = {
     "Encoder": "pybert_crf.encoders",
     "EncoderConfig": "pybert_crf.encoders",
     "MaskedLM": "pybert_crf.encoders",
+    "Ensemble": "pybert_crf.ensemble",
     "BertCRF": "pybert_crf.model",
     "PretrainOptions": "pybert_crf.options",
     "TrainOptions": "pybert_crf.options",

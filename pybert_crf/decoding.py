@@ -73,14 +73,18 @@ class EntityDecoder:
 
     def read(self, crf: CRF, emissions: Tensor, tags: Tensor, mask: Tensor, *, scores: bool) -> list[Tagging]:
         """The entities that given tags (B, T) spell out; otherwise as :meth:`__call__`."""
-        spans, types = self._spans(tags, mask)
+        spans, types = self.spans(tags, mask)
         probabilities: list[float] = []
         if scores and len(spans):
-            continuing = self._continuing.to(emissions.device)
-            probabilities = crf.span_probabilities(emissions, tags, spans, mask, continuing).tolist()
-        return self._to_lists(tags, mask, spans, types, probabilities)
+            probabilities = self.probabilities(crf, emissions, tags, spans, mask).tolist()
+        return self.taggings(tags, mask, spans, types, probabilities)
 
-    def _spans(self, tags: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    def probabilities(self, crf: CRF, emissions: Tensor, tags: Tensor, spans: Tensor, mask: Tensor) -> Tensor:
+        """The probability (S,) of each of the entities (S, 3) that the tags (B, T) spell out."""
+        continuing = self._continuing.to(emissions.device)
+        return crf.span_probabilities(emissions, tags, spans, mask, continuing)
+
+    def spans(self, tags: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """The entities (S, 3) in order: row, start and end (half-open); the tags (S,) of their last units."""
         known = tags.clamp(min=0)
         goes_on = torch.zeros_like(mask)  # whether the next unit is of the same entity
@@ -94,9 +98,10 @@ class EntityDecoder:
         chosen = self._is_entity.to(tags.device)[last_tag]
         return torch.stack([row, start, last + 1], dim=1)[chosen], last_tag[chosen]
 
-    def _to_lists(
+    def taggings(
         self, tags: Tensor, mask: Tensor, spans: Tensor, last_tags: Tensor, probabilities: list[float]
     ) -> list[Tagging]:
+        """Lists of what `spans` found in the tags (B, T); `probabilities` of the entities, or none."""
         lengths = mask.sum(1).tolist()
         ends = list(accumulate(torch.bincount(spans[:, 0], minlength=len(lengths)).tolist(), initial=0))
         types = map(self.types.__getitem__, last_tags.tolist())

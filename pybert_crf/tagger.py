@@ -36,6 +36,9 @@ from pybert_crf.text.tagging.schemes import PLAIN, role, type_name
 from pybert_crf.text.tokenizer import UnitTokenizer
 from pybert_crf.text.units import split_units
 
+ENSEMBLE = "ensemble.json"
+"""The file of a directory with several taggers, which open as one: see `pybert_crf.ensemble`."""
+
 
 class Tagger(Annotator):
     """Finds entities in text.
@@ -94,6 +97,7 @@ class Tagger(Annotator):
     ) -> Tagger:
         """Load a saved tagger from a directory, or from the hub by name.
 
+        Several taggers that were saved as one are an `Ensemble`, from a directory only.
         `device` may be "auto": the encoder is spread over all GPUs, and what does not fit there over memory
         and disk. `dtype` is that of the encoder's weights, by default the one that they were saved in.
 
@@ -102,6 +106,12 @@ class Tagger(Annotator):
             ConfigError, CheckpointError: the files are not of a tagger saved by this package, or damaged.
             ValueError: `device` cannot be used.
         """
+        if (Path(name_or_directory).expanduser() / ENSEMBLE).is_file():
+            from pybert_crf.ensemble import Ensemble
+
+            return Ensemble.from_pretrained(
+                name_or_directory, device=device, dtype=dtype, local_files_only=local_files_only
+            )
         place = None if device == "auto" else _usable(device)
         directory = resolve(name_or_directory, revision=revision, local_files_only=local_files_only)
         own = read_tagger_config(directory)[SECTION]

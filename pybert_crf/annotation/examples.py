@@ -28,6 +28,7 @@ class Example(NamedTuple):
         tags: in training the tag number of each unit.
         allowed: (units, K), true for the tags that a unit may have; None: all of them.
         before, after: pieces of the neighbouring sentences, which the encoder reads too.
+        others: of an ensemble, the sentence as its other members read it.
     """
 
     encoded: Encoded
@@ -36,6 +37,7 @@ class Example(NamedTuple):
     allowed: NDArray[np.bool_] | None = None
     before: Sequence[int] = ()
     after: Sequence[int] = ()
+    others: tuple[Example, ...] = ()
 
     @property
     def positions(self) -> int:

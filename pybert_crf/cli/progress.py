@@ -192,9 +192,14 @@ class _RunDisplay(ABC):
     def _compared(self, event: Compared[Any]) -> None:
         for place, (name, run) in enumerate(zip(event.names, event.runs, strict=True)):
             parts = f"dev F1 {run.dev.f1:.4f}" + (f"  test F1 {run.test.f1:.4f}" if run.test else "")
-            self._print(f"{name}: {parts}" + ("  kept" if place == event.best else ""))
+            kept = place == event.best and event.ensemble is None
+            self._print(f"{name}: {parts}" + ("  kept" if kept else ""))
         for part, (mean, deviation) in event.spread.items():
             self._print(f"mean {part} F1 {mean:.4f}, standard deviation {deviation:.4f}")
+        if event.ensemble is not None:
+            dev, test = event.ensemble
+            parts = f"dev F1 {dev.f1:.4f}" + (f"  test F1 {test.f1:.4f}" if test is not None else "")
+            self._print(f"ensemble of {len(event.runs)}: {parts}  kept")
 
     def _print(self, line: str) -> None:
         self.console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -105,6 +105,15 @@ class TrainOptions(
         "只训练 FOLDS 中的这一份（从 1 数起），直接放在 OUT 中；0 表示全部。",
         bound=NOT_NEGATIVE,
     )
+    keep: str = option(
+        "best",
+        "SEEDS or FOLDS: what OUT holds: best, a copy of the tagger that is best on dev; ensemble, all of "
+        "them as one tagger, which averages their probabilities.",
+        "SEEDS、FOLDS：OUT 存放什么：best 为开发集上最好的标注器的副本；ensemble 为全部标注器合成的一个，"
+        "对它们的概率取平均。",
+        choices=("best", "ensemble"),
+        elsewhere="ensemble save-ensemble",
+    )
     batch_tokens: int | None = with_default(
         RunOptions, "batch_tokens", None, "256 to 1024, to fit TRAIN and EPOCHS"
     )
@@ -175,6 +184,10 @@ class TrainOptions(
         self._check("folds", self.folds != 1, "be at least 2, or 0 for none")
         self._check("fold", self.fold <= self.folds, f"be at most the number of folds, {self.folds}")
         self._check("seeds", self.seeds == 1 or not self.folds, "be 1 with folds")
+        several = self.seeds > 1 or (self.folds and not self.fold)
+        self._check(
+            "keep", self.keep == "best" or bool(several), "be best for one run, without seeds or folds"
+        )
         if self.from_scratch:
             self._check("attention", self.attention != "causal", f"be both from scratch (model {self.model})")
             self._check("dtype", self.dtype != "bfloat16", f"be float32 from scratch (model {self.model})")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from pybert_crf.ensemble import Ensemble
 from pybert_crf.tagger import Tagger
 from pybert_crf.text.tagging.schemes import OUTSIDE, PLAIN, is_legal
 
@@ -23,8 +24,10 @@ class Transitions(NamedTuple):
     table: list[list[float | None]]
 
 
-def transitions_of(tagger: Tagger) -> Transitions:
-    """The scores of a tagger's CRF."""
+def transitions_of(tagger: Tagger) -> Transitions | None:
+    """The scores of a tagger's CRF; None of an ensemble, whose members have one each."""
+    if isinstance(tagger, Ensemble):
+        return None
     crf, labels, scheme = tagger.model.crf, tagger.labels, tagger.scheme
     start, end = crf.start_transitions.tolist(), crf.end_transitions.tolist()
     table = crf.transitions.tolist()

@@ -120,7 +120,8 @@ class Finished(Generic[ReportT]):
 
     Attributes:
         out: the directory.
-        epoch: the epoch that was kept, from 1: the best on dev, or the last if that was asked for.
+        epoch: the epoch that was kept, from 1: the best on dev, or the last if that was asked for; 0 of an
+            ensemble, whose members have one each.
         ended: why the run ended, in words: all epochs are done, or patience is over.
         dev, test: figures of what was saved; `test` is None if there is no test part.
         history: one row for each epoch, as written to ``metrics.json``.
@@ -143,14 +144,17 @@ class Compared(Generic[ReportT]):
     Attributes:
         names: of their directories.
         runs: their results, in the same order.
-        best: index of the best on dev, which is kept.
+        best: index of the best on dev.
         spread: mean and standard deviation of the F1, by part (``dev``, ``test``).
+        ensemble: of all of them, if it is kept instead of the best: figures on dev and test. On folds, which
+            have no dev part in common, those on dev are of each run on its own part, taken together.
     """
 
     names: tuple[str, ...]
     runs: tuple[Finished[ReportT], ...]
     best: int
     spread: dict[str, tuple[float, float]]
+    ensemble: tuple[ReportT, ReportT | None] | None = None
 
 
 Event: TypeAlias = Started | Stepped | EpochDone[Any] | Finished[Any] | Compared[Any]

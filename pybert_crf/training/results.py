@@ -15,7 +15,7 @@ from pybert_crf.options import PretrainOptions, RunOptions, TrainOptions
 from pybert_crf.tagger import Tagger
 from pybert_crf.text.tagging.metrics import Report
 from pybert_crf.text.tagging.schemes import PLAIN
-from pybert_crf.training.events import Finished
+from pybert_crf.training.events import Compared, Finished
 
 
 class _HasFigures(Protocol):
@@ -72,6 +72,49 @@ for entity in tagger("…"):
 - Trained on {_learnt_from(options)}, best of {len(result.history)} epochs: {result.epoch}{more}
 
 ## Figures on dev ({_files(options.files("dev")) or _drawn(options)})
+
+{_table(result.dev)}
+
+## Figures on test
+
+{test}
+"""
+
+
+def ensemble_card(result: Finished[Report], options: TrainOptions, compared: Compared[Report]) -> str:
+    """The model card of an ensemble: front matter, use, data, figures."""
+    test = _table(result.test) if result.test else "No test file was given."
+    own = "" if options.dev else ", each member on its own, which the others have learnt from"
+    rows = [
+        f"| `{name}` | {run.epoch} | {run.dev.f1:.4f} |"
+        for name, run in zip(compared.names, compared.runs, strict=True)
+    ]
+    members = "\n".join(["| member | epoch | F1 on dev |", "| --- | --- | --- |", *rows])
+    return f"""---
+library_name: pybert-crf
+pipeline_tag: token-classification
+tags: [bert, crf, token-classification]
+---
+
+# {_name(result.out)}
+
+{len(compared.runs)} sequence labellers, trained by [pybert-crf](https://pypi.org/project/pybert-crf/)
+{pybert_crf.__version__}, as one: the probabilities that they give to each tag are averaged.
+
+```python
+from pybert_crf import Tagger
+
+tagger = Tagger.from_pretrained("{_name(result.out)}")
+for entity in tagger("…"):
+    print(entity.start, entity.end, entity.label, entity.text, entity.score)
+```
+
+- Starts from: {_origin(options)}
+- Trained on {_learnt_from(options)}
+
+{members}
+
+## Figures on dev ({_files(options.files("dev")) or _drawn(options)}{own})
 
 {_table(result.dev)}
 

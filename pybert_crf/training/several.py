@@ -2,40 +2,33 @@
 
 from __future__ import annotations
 
-import shutil
 import statistics
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from pybert_crf.evaluation import evaluate_corpus
-from pybert_crf.files import replacing
 from pybert_crf.options import TrainOptions
 from pybert_crf.reading import read_object
 from pybert_crf.tagger import Tagger
 from pybert_crf.text.tagging.metrics import Report
-from pybert_crf.training.calibrating import calibration_note
 from pybert_crf.training.corpora import read_corpora
 from pybert_crf.training.events import Compared, Finished, Observer
+from pybert_crf.training.keeping import evaluate_together, keep_all, keep_best
 from pybert_crf.training.levers.distillation import open_teacher
 from pybert_crf.training.loop.accelerator import build_accelerator
 from pybert_crf.training.loop.checkpoints import check_options, check_out, find_checkpoint
 from pybert_crf.training.loop.directory import reserve
 from pybert_crf.training.loop.processes import in_first, is_first
-from pybert_crf.training.results import tagger_card, write_results
 from pybert_crf.training.tagging import train_one
-
-# Files of a tagger's directory that not every tagger has.
-_IN_SOME = ("model.safetensors", "adapter_config.json", "adapter_model.safetensors", "words.txt")
 
 
 def train(options: TrainOptions, observer: Observer | None = None) -> Finished[Report]:
     """Train a tagger, keep the best epoch's in ``options.out``, and report on dev and test.
 
     With `seeds` or `folds` there are several runs, each in a directory of its own within `out`, and `out`
-    itself holds a copy of the one that is best on its dev part. The CRF computes in float32 at any
-    `precision`.
+    itself holds a copy of the one that is best on its dev part, or makes an `Ensemble` of them. The CRF
+    computes in float32 at any `precision`.
 
     Args:
         options: corpora, encoder and how to learn.
@@ -64,11 +57,17 @@ def train(options: TrainOptions, observer: Observer | None = None) -> Finished[R
             raise FileExistsError(f"{begun[0]} exists: continue its run with --resume, or --overwrite it")
         results = [_finished_or_trained(run, observer) for run in runs]
         compared = compare([Path(run.out).name for run in runs], results)
+        final = replace(results[compared.best], out=str(out))
+        if options.keep == "ensemble":
+            final = in_first(lambda: evaluate_together(runs, results, out))
+            compared = replace(compared, ensemble=(final.dev, final.test))
         if observer is not None and is_first():
             observer(compared)
-        final = replace(results[compared.best], out=str(out))
         if is_first():
-            _keep(Path(results[compared.best].out), final, options, compared)
+            if compared.ensemble is None:
+                keep_best(final, options, compared)
+            else:
+                keep_all(final, options, compared)
         return final
 
 
@@ -76,10 +75,11 @@ def runs_of(options: TrainOptions) -> list[TrainOptions]:
     """The options of each run, if there are several; each run could also be started by them alone."""
     out, seeds = Path(options.out), range(options.seed, options.seed + options.seeds)
     if options.seeds > 1:
-        return [replace(options, seeds=1, seed=seed, out=str(out / f"seed-{seed}")) for seed in seeds]
+        one = replace(options, seeds=1, keep="best")
+        return [replace(one, seed=seed, out=str(out / f"seed-{seed}")) for seed in seeds]
     if options.folds and not options.fold:
         folds = range(1, options.folds + 1)
-        return [replace(options, fold=fold, out=str(out / f"fold-{fold}")) for fold in folds]
+        return [replace(options, fold=fold, keep="best", out=str(out / f"fold-{fold}")) for fold in folds]
     return []
 
 
@@ -116,25 +116,3 @@ def _finished(options: TrainOptions) -> Finished[Report] | None:
         history=metrics["history"],
         seconds=metrics["training_seconds"],
     )
-
-
-def _keep(best: Path, final: Finished[Report], options: TrainOptions, compared: Compared[Report]) -> None:
-    """Copy the best run's tagger to `out`, and write its results with those of all runs."""
-    for name in _IN_SOME:  # of a tagger that was here before
-        if not (best / name).exists():
-            (Path(final.out) / name).unlink(missing_ok=True)
-    for path in sorted(best.iterdir()):
-        if path.is_file() and path.name not in ("metrics.json", "README.md") and path.name[0] != ".":
-            with replacing(Path(final.out) / path.name) as temporary:
-                shutil.copyfile(path, temporary)
-    rows: list[dict[str, Any]] = [
-        {"run": name, "epoch": run.epoch, "dev_f1": run.dev.f1}
-        | ({} if run.test is None else {"test_f1": run.test.f1})
-        for name, run in zip(compared.names, compared.runs, strict=True)
-    ]
-    spread = {f"{part}_f1": {"mean": mean, "stdev": sd} for part, (mean, sd) in compared.spread.items()}
-    calibrated = read_object(best / "metrics.json").get("calibration")
-    card = tagger_card(final, Tagger.from_pretrained(best), options, calibration_note(calibrated))
-    more = {"calibration": calibrated, "runs": rows, "best": compared.names[compared.best], **spread}
-    test = None if final.test is None else final.test.to_dict()
-    write_results(final, card, options, test=test, **more)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from pybert_crf.batches import Batch, collate
 from pybert_crf.encoders import AnyEncoder, open_encoder, resolve
+from pybert_crf.ensemble import refuse_ensemble
 from pybert_crf.evaluation import TaggedCorpus, tag_corpus
 from pybert_crf.model import BertCRF, write_temperature
 from pybert_crf.options import TrainOptions
@@ -97,6 +98,7 @@ def build_tagger(corpora: Corpora, options: TrainOptions, teacher: Tagger | None
         tokenizer = in_first(lambda: new_tokenizer(tokens, corpora.unit, options))
         encoder: AnyEncoder = new_encoder(tokenizer, options)
     else:
+        refuse_ensemble(options.model, "model")
         directory = resolve(options.model, revision=options.revision)
         tokenizer = UnitTokenizer.from_directory(directory, corpora.unit)
         dtype = encoder_dtype(directory, options)

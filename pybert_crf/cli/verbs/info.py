@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import platform
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -21,7 +22,21 @@ def command(
     if model is None:
         _show_installation()
     else:
-        _show_model(model)
+        for name in _members(model):
+            _show_model(name)
+
+
+def _members(model: str) -> list[str]:
+    """The directories of an ensemble's members, which it also tells; any other model itself."""
+    from pybert_crf.ensemble import read_members
+    from pybert_crf.tagger import ENSEMBLE
+
+    directory = Path(model).expanduser()
+    if not (directory / ENSEMBLE).is_file():
+        return [model]
+    names = read_members(directory)
+    print(f"{'ensemble':<12}of {len(names)} taggers: {', '.join(names)}")
+    return [str(directory / name) for name in names]
 
 
 def _show_model(model: str) -> None:

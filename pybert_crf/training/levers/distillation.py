@@ -21,6 +21,7 @@ from pybert_crf.annotation.examples import by_length
 from pybert_crf.batches import Batch, collate
 from pybert_crf.crf import CRF
 from pybert_crf.encoders import checksum
+from pybert_crf.ensemble import refuse_ensemble
 from pybert_crf.options import TrainOptions
 from pybert_crf.tagger import Tagger
 
@@ -169,5 +170,9 @@ def open_teacher(options: TrainOptions) -> Tagger | None:
 
     Raises:
         FileNotFoundError, ConfigError, CheckpointError: as `Tagger.from_pretrained`.
+        ValueError: it is an ensemble, whose distribution is no chain.
     """
-    return None if options.teacher is None else Tagger.from_pretrained(options.teacher)
+    if options.teacher is None:
+        return None
+    refuse_ensemble(options.teacher, "teacher")
+    return Tagger.from_pretrained(options.teacher)

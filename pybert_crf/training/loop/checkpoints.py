@@ -16,6 +16,7 @@ from pybert_crf.encoders import CheckpointError, read_tensors, write_tensors
 from pybert_crf.files import json_value, write_json
 from pybert_crf.options import RunOptions
 from pybert_crf.reading import ConfigError, quoted, read_object
+from pybert_crf.tagger import ENSEMBLE
 from pybert_crf.training.loop.processes import gathered
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def check_out(out: Path, options: RunOptions) -> None:
         return
     if unfinished:
         raise FileExistsError(f"{out} holds an unfinished run: continue it with --resume, or --overwrite it")
-    if (out / "config.json").exists():
+    if (out / "config.json").exists() or (out / ENSEMBLE).exists():
         raise FileExistsError(f"{out} holds a model already: choose another --out, or --overwrite it")
 
 
