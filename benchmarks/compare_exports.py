@@ -1,4 +1,4 @@
-"""A tagger, float32 and int8, and its exports to ONNX, side by side: F1 on a corpus, and raw text → entities.
+"""A tagger in float32, bfloat16 and int8, and its exports to ONNX: F1 on a corpus, and raw text → entities.
 
     python benchmarks/compare_exports.py my-tagger test.txt --sentences 300
 
@@ -49,7 +49,8 @@ def main() -> None:
     texts = [glue.join(sentence.tokens) for sentence in corpus.sentences]
     with tempfile.TemporaryDirectory() as folder:
         quantised = Tagger.from_pretrained(given.model).quantise()
-        contenders: dict[str, Annotator] = {"torch": tagger, "torch int8": quantised}
+        half = Tagger.from_pretrained(given.model, dtype=torch.bfloat16)
+        contenders: dict[str, Annotator] = {"torch": tagger, "torch bfloat16": half, "torch int8": quantised}
         for name in ("float32", "int8"):
             export_tagger(tagger, Path(folder) / name, int8=name == "int8", say=print)
             contenders[f"ONNX {name}"] = OnnxTagger(Path(folder) / name, threads=1)

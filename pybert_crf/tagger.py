@@ -276,7 +276,8 @@ class Tagger(Annotator):
 
     def _emissions(self, examples: Sequence[Example]) -> tuple[Tensor, Tensor]:
         """Emissions (B, T, K), -inf for tags that are not allowed, and the mask (B, T)."""
-        self.model.eval()
+        if self.model.training or self.model.encoder.training:
+            self.model.eval()
         batch = collate(examples, self.layout).to(self.model.linear.weight.device)
         emissions: Tensor = self.model(batch).to(self.model.crf.transitions.dtype)
         for row, example in enumerate(examples):

@@ -13,22 +13,23 @@ import torch
 from torch import Tensor, nn
 
 from pybert_crf.encoders.linear import Linear
+from pybert_crf.encoders.low_rank import is_transposed
 
 _LARGEST = 63  # of a weight of 7 bits
 
 
 class Int8Linear(nn.Module):
-    """``nn.Linear`` with quantised weights; it learns nothing and is not saved."""
+    """``nn.Linear`` with quantised weights (out, in); it learns nothing and is not saved."""
 
-    def __init__(self, linear: nn.Linear) -> None:
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         super().__init__()
-        weight = linear.weight.detach().float()
+        weight = weight.detach().float()
         scales = weight.abs().amax(1).clamp(min=1e-12).double() / _LARGEST
         zeros = torch.zeros(len(scales), dtype=torch.int64)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a later torch without these functions, see `quantise`
             quantised = torch.quantize_per_channel(weight, scales, zeros, 0, torch.qint8)
-        bias = None if linear.bias is None else linear.bias.detach().float()
+        bias = None if bias is None else bias.detach().float()
         engines: Any = torch.backends.quantized
         before = engines.engine
         engines.engine = "onednn"
@@ -67,8 +68,10 @@ def _replace(module: nn.Module) -> int:
     """The number of linear layers that were replaced."""
     count = 0
     for name, child in module.named_children():
-        if type(child) in (nn.Linear, Linear):
-            setattr(module, name, Int8Linear(child))  # type: ignore[arg-type]
+        transposed = is_transposed(child)
+        if type(child) in (nn.Linear, Linear) or transposed:
+            weight = child.get_parameter("weight")
+            setattr(module, name, Int8Linear(weight.T if transposed else weight, child.bias))  # type: ignore[arg-type]
             count += 1
         else:
             count += _replace(child)

@@ -18,7 +18,8 @@ pytestmark = pytest.mark.filterwarnings("ignore")
     "name", [name if name in SOME else pytest.param(name, marks=pytest.mark.slow) for name in TYPES]
 )
 def test_the_row_of(name: str) -> None:
-    pytest.importorskip("peft")
+    for package in ("peft", "onnxscript", "onnxruntime"):
+        pytest.importorskip(package)
     cells = row(name)
     for page, chinese in PAGES.items():
         lines = page.read_text("utf-8").splitlines()

@@ -29,10 +29,13 @@ from peers import auto, clean, expected, own, sentencepiece_pieces
 from their_layouts import THEIR_LAYOUTS, write_layout
 
 from pybert_crf import BertCRF, Tagger
+from pybert_crf.annotation.annotator import Annotator
 from pybert_crf.annotation.examples import make_example
 from pybert_crf.batches import Batch, collate
 from pybert_crf.encoders import Plan, adapt, open_encoder, open_masked_lm, read_config
 from pybert_crf.encoders.adapted import is_adapted
+from pybert_crf.export import export_tagger
+from pybert_crf.onnx_tagger import OnnxTagger
 from pybert_crf.text.tokenizer import UnitTokenizer
 
 PAGES = {Path(__file__).parents[2] / "docs" / f"backbones{end}.md": bool(end) for end in ("", ".zh-CN")}
@@ -41,6 +44,9 @@ YES = "✓"
 
 # Without weights that anyone may open: a row of its own that says so.
 CLOSED = {"GPT-3": "its weights were never published"}
+
+REFUSED = {"GuardOnDataDependentSymNode": "its loops cannot be traced"}
+"""Why a type has no ONNX file, by words of the message."""
 
 SURVEY = {
     "bert": "BERT",
@@ -85,6 +91,8 @@ CHINESE = {
     "encoder-decoder": "编码器-解码器",
     "tokenizer": "分词器",
     "✓, by character": "✓，按字",
+    "in ONNX": "用 ONNX",
+    "its loops cannot be traced": "其循环无法追踪",
     "its weights were never published": "权重从未公布",
 }
 
@@ -185,6 +193,33 @@ class Case:
                 assert torch.tensor(one.scores).allclose(torch.tensor(other.scores), atol=1e-4)
         return YES
 
+    def onnx(self) -> str:
+        """onnxruntime finds what the tagger finds; or the type is refused, and why."""
+        tagger = self.open()
+        _fit(tagger)
+        try:
+            written = export_tagger(tagger, self.directory / "onnx")
+        except ValueError as error:
+            return _reason(error)
+        assert _found(OnnxTagger(written.model)) == _found(tagger)
+        return YES
+
+    def int8(self) -> str:
+        """Quantised, the tagger finds nearly the same; if torch cannot, the ONNX file does."""
+        tagger = self.open()
+        _fit(tagger)
+        before, reader, cell = _found(tagger), tagger, YES
+        try:
+            tagger.quantise()
+        except ValueError:
+            tagger = self.open()
+            _fit(tagger)
+            written = export_tagger(tagger, self.directory / "int8", int8=True)
+            reader, cell = OnnxTagger(written.model), "in ONNX"
+        same = sum(one == other for one, other in zip(before, _found(reader), strict=True))
+        assert same >= 0.8 * len(before), (same, len(before))
+        return cell
+
     def pretrain(self) -> str:
         """The loss of masked pieces falls, and transformers opens what is saved; or the type is refused."""
         values = read_config(self.directory / "start")
@@ -263,10 +298,27 @@ CHECKS: dict[str, Callable[[Case], str]] = {
     "trains": Case.trains,
     "reloads": Case.reloads,
     "LoRA": Case.lora,
+    "ONNX": Case.onnx,
+    "int8": Case.int8,
     "`pretrain`": Case.pretrain,
     "tokenizer": Case.tokenizer,
 }
 """By the headings of their columns."""
+
+
+TEXTS = [*SENTENCES, SENTENCES[0] * 20, "".join(SENTENCES), "x甲7", "京"]
+
+
+def _found(annotator: Annotator) -> list[tuple[int, int, str]]:
+    """The entities of `TEXTS`, one after the other."""
+    return [(each.start, each.end, each.label) for found in annotator.tag(TEXTS) for each in found]
+
+
+def _reason(error: ValueError) -> str:
+    """Why a type cannot be exported, as the cell has it."""
+    told = [cell for words, cell in REFUSED.items() if words in str(error)]
+    assert len(told) == 1, error
+    return told[0]
 
 
 def _made(directory: Path) -> Path:
