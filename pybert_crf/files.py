@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-_TEMPORARY = ".writing-"
+TEMPORARY = ".writing-"
 
 # errno of a full disk, an exhausted quota and a file over its size limit, and what libraries in Rust and C++,
 # whose errors carry no errno, say instead.
@@ -32,7 +32,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
         OSError: the file cannot be written; "no space left to write PATH" if the disk is full.
     """
     path = Path(path)
-    temporary = path.with_name(f"{_TEMPORARY}{secrets.token_hex(8)}.tmp")
+    temporary = path.with_name(f"{TEMPORARY}{secrets.token_hex(8)}.tmp")
     mode = _create(temporary)  # by the umask: safetensors would make the file private
     try:
         yield temporary
@@ -51,7 +51,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 def remove_temporaries(directory: Path) -> None:
     """Delete what a killed process left half-written in `directory`, to which nobody else may be writing."""
-    for path in directory.glob(f"{_TEMPORARY}*.tmp"):
+    for path in directory.glob(f"{TEMPORARY}*.tmp"):
         path.unlink(missing_ok=True)
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pybert_crf.options.inference import ComputeOptions
+from pybert_crf.options.inference import ComputeOptions, PredictOptions
 
 if TYPE_CHECKING:
     from pybert_crf.annotation.annotator import Annotator
+    from pybert_crf.annotation.rules import Rules
 
 
 def open_tagger(model: str, options: ComputeOptions) -> Annotator:
@@ -48,3 +50,45 @@ def _exported(path: Path) -> str | None:
     if (path / "config.json").exists():
         return None
     return next((end for end in (".onnx", ".pt2") if (path / f"model{end}").is_file()), None)
+
+
+def tagger_place(model: str) -> Path:
+    """The directory of a saved tagger, or the directory or file of an exported one; from the hub if need be.
+
+    Raises:
+        FileNotFoundError: it is missing.
+    """
+    path = Path(model)
+    if _exported(path) is not None:
+        return path
+    from pybert_crf.encoders import resolve
+
+    return resolve(model)
+
+
+def prepared_tagger(options: PredictOptions, rules: Rules | None) -> Annotator:
+    """The tagger of `open_tagger`, with the context and the least score of the options, and rules.
+
+    Raises:
+        ValueError: they do not fit the tagger.
+    """
+    tagger = open_tagger(options.model, options)
+    if options.context is not None:
+        tagger.context = options.context
+    tagger.min_score = options.min_score
+    tagger.rules = rules
+    return tagger
+
+
+def given_rules(options: PredictOptions) -> Rules | None:
+    """The rules that options give: of a file, and the types that may be found.
+
+    Raises:
+        FileNotFoundError, ConfigError: the file is missing, or holds no rules.
+    """
+    from pybert_crf.annotation.rules import Rules
+
+    given = Rules.from_file(options.rules) if options.rules else Rules()
+    if options.types:
+        given = replace(given, labels=frozenset(options.files("types")))
+    return given if options.rules or options.types else None

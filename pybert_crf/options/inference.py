@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import MISSING, dataclass
 from typing import ClassVar
 
+from pybert_crf.options.cluster import ClusterOptions
 from pybert_crf.options.corpus import CorpusOptions
 from pybert_crf.options.documents import DocumentOptions
 from pybert_crf.options.report import ReportOptions
@@ -100,7 +101,7 @@ class EvaluateOptions(InferenceOptions, DocumentOptions, CorpusOptions, ReportOp
 
 @documented
 @dataclass(frozen=True)
-class PredictOptions(InferenceOptions, DocumentOptions, CorpusOptions):
+class PredictOptions(InferenceOptions, DocumentOptions, CorpusOptions, ClusterOptions):
     """The options of ``pybert-crf predict``."""
 
     absent: ClassVar[dict[str, str]] = {"columns": "a column file is given by --format columns"}
@@ -115,16 +116,28 @@ class PredictOptions(InferenceOptions, DocumentOptions, CorpusOptions):
         argument=True,
         elsewhere="input input-file test-file predict-file text",
     )
+    out: str | None = option(
+        None,
+        "With --ray: folder or address of the answers; the same command goes on with what is missing there.",
+        "配合 --ray：结果的文件夹或远程地址；同一命令会接着完成其中缺少的部分。",
+        kw_only=False,
+        argument=True,
+        elsewhere="output output-dir output-path",
+    )
     to: str = option(
         "jsonl",
         "Output: jsonl, text and entities with character offsets; columns, unit, tab, tag; conllu, plain "
         "tags as UPOS, others in MISC; words, between spaces, with /TYPE if they have one; inline, "
-        "[text|TYPE]; html, a page; doccano and label-studio, what these import, with scores.",
+        "[text|TYPE]; html, a page; doccano and label-studio, what these import, with scores; parquet, with "
+        "--ray.",
         "输出：jsonl 为文本和带字符偏移的实体；columns 为单位、制表符、标签；"
         "conllu 中普通标签写在 UPOS，其余写在 MISC；"
         "words 为空格隔开的词，有类型时后接 /类型；inline 为 [文本|类型]；html 为网页；"
-        "doccano 和 label-studio 为这两个工具可导入的预标注，带分数。",
-        choices=("jsonl", "columns", "conllu", "words", "inline", "html", "doccano", "label-studio"),
+        "doccano 和 label-studio 为这两个工具可导入的预标注，带分数；parquet 需配合 --ray。",
+        choices=(
+            *("jsonl", "columns", "conllu", "words", "inline", "html", "doccano", "label-studio"),
+            "parquet",
+        ),
         elsewhere="output-format",
     )
     min_score: float = option(
@@ -139,6 +152,13 @@ class PredictOptions(InferenceOptions, DocumentOptions, CorpusOptions):
         "A type to find (repeatable); others are not found. Default: all.",
         "要找的类型（可重复给出）；其他类型不找。默认全部。",
         elsewhere="type label entity-type entity-types allowed-labels",
+    )
+    text_column: str | None = option(
+        None,
+        "With --ray: column of Parquet, or field of JSON lines, that holds the texts.",
+        "配合 --ray：存放文本的 Parquet 列名，或 JSON Lines 的字段名。",
+        default_text="text, or the only one",
+        elsewhere="text-field content-column",
     )
     rules: str | None = option(
         None,

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from pybert_crf.cli.answers import Answers
 from pybert_crf.cli.arriving import Arriving, Stopped
+from pybert_crf.cli.over_machines import predict_over_machines
 from pybert_crf.cli.verb import Verb
-from pybert_crf.opening import open_tagger
+from pybert_crf.opening import given_rules, prepared_tagger
 from pybert_crf.options import PredictOptions
 from pybert_crf.text.corpora import CorpusError, Habits
 from pybert_crf.text.corpora.corpus import CUT_ALIKE
@@ -21,7 +22,6 @@ from pybert_crf.text.corpora.texts import Text, read_texts_of_documents
 
 if TYPE_CHECKING:
     from pybert_crf.annotation.annotator import Annotator
-    from pybert_crf.annotation.rules import Rules
     from pybert_crf.annotation.sentence_reader import Prepared
 
 _MOST_CHARACTERS = 1 << 20
@@ -30,26 +30,19 @@ _MOST_CHARACTERS = 1 << 20
 
 def work(options: PredictOptions) -> None:
     """Tag text with a saved tagger: one answer for every input line, in order, as it comes."""
+    if options.ray is not None:
+        predict_over_machines(options)
+        return
+    if options.out is not None:
+        raise ValueError(f"OUT is for --ray: else the answers go to standard output, as in > {options.out}")
+    if options.to == "parquet":
+        raise ValueError("--to parquet is for --ray")
     if options.file != "-" and not Path(options.file).exists():
         raise FileNotFoundError(f"{options.file}: no such file")
-    tagger = open_tagger(options.model, options)
-    if options.context is not None:
-        tagger.context = options.context
-    tagger.min_score = options.min_score
-    tagger.rules = _rules(options)
-    prediction = _Prediction(tagger, options)
+    prediction = _Prediction(prepared_tagger(options, given_rules(options)), options)
     source = Arriving(sys.stdin.buffer if options.file == "-" else options.file, prediction.answer)
     with source.until_a_signal():
         prediction.run(source)
-
-
-def _rules(options: PredictOptions) -> Rules | None:
-    from pybert_crf.annotation.rules import Rules
-
-    given = Rules.from_file(options.rules) if options.rules else Rules()
-    if options.types:
-        given = replace(given, labels=frozenset(options.files("types")))
-    return given if options.rules or options.types else None
 
 
 class _Prediction:

@@ -20,6 +20,12 @@ Source = str | os.PathLike[str] | BinaryIO | Iterable[bytes]
 _CHUNK = 1 << 14  # bytes read at once: what is read is still answered after a signal, so it is not too much
 
 
+DAMAGED = (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error)
+"""What the reading of a damaged compressed file raises."""
+
+_PACKINGS = {b"\x1f\x8b": "gzip", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
+
+
 class CorpusError(ValueError):
     """A corpus file with a fault: ``path:line: message``.
 
@@ -108,7 +114,7 @@ def read_chunks(source: Source) -> Iterator[bytes]:
         try:
             with _opened(Path(source)) as stream:
                 yield from read_chunks(stream)
-        except (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error) as error:
+        except DAMAGED as error:
             raise CorpusError(source, None, f"compressed, but damaged: {error}") from error
     elif isinstance(source, io.BufferedIOBase):
         while chunk := source.read1(_CHUNK):
@@ -125,22 +131,30 @@ def first_bytes(source: Source) -> bytes:
 def _opened(path: Path) -> BinaryIO:
     """The file, decompressed if it begins as a gzip, xz or zstd file does."""
     with path.open("rb") as stream:
-        start = stream.read(6)
-    if start.startswith(b"\x1f\x8b"):
-        return cast(BinaryIO, gzip.open(path))
-    if start == b"\xfd7zXZ\0":
-        return cast(BinaryIO, lzma.open(path))
-    if start.startswith(b"\x28\xb5\x2f\xfd"):
-        return _zstd(path)
-    return path.open("rb")
+        packed = packing(stream.read(6))
+    return path.open("rb") if packed is None else unpacked(path, packed, str(path))
 
 
-def _zstd(path: Path) -> BinaryIO:
+def packing(start: bytes) -> str | None:
+    """How a file is compressed that begins so: ``"gzip"``, ``"xz"``, ``"zstd"``; None if it is not."""
+    return next((name for magic, name in _PACKINGS.items() if start.startswith(magic)), None)
+
+
+def unpacked(file: Path | BinaryIO, packing: str, name: str) -> BinaryIO:
+    """The content of a compressed file.
+
+    Raises:
+        ImportError: the package of zstd is missing.
+    """
+    if packing == "gzip":
+        return cast(BinaryIO, gzip.open(file))
+    if packing == "xz":
+        return cast(BinaryIO, lzma.open(file))
     try:
         import zstandard
     except ImportError as error:
-        raise ImportError(f"{path} is compressed by zstd: pip install 'pybert-crf[zstd]'") from error
-    return cast(BinaryIO, io.BufferedReader(zstandard.open(path, "rb")))
+        raise ImportError(f"{name} is compressed by zstd: pip install 'pybert-crf[zstd]'") from error
+    return cast(BinaryIO, io.BufferedReader(zstandard.open(file, "rb")))
 
 
 def _recoded(chunks: Iterable[bytes], encoding: str, name: str) -> Iterator[bytes]:
@@ -208,7 +222,7 @@ def _decode(raw: bytes, name: str, number: int, most: int | None) -> str:
 
 def _looks_like(raw: bytes) -> str:
     """What encoding the bytes of a line are probably in, and the option that reads it; empty if unknown."""
-    if raw.startswith((b"\x1f\x8b", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")):
+    if packing(raw) is not None:
         return "; looks compressed: give the file by its name, or decompress it"
     if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "; looks like UTF-16: --encoding utf-16"

@@ -93,11 +93,11 @@ class _Objects:
             return
         if first[1].lstrip().startswith("[") and _is_array(first[1]):
             text = "\n".join(text for _, text in chain([first], lines))
-            for value in _parsed(text, self._name, first[0], many=True):
+            for value in parsed(text, self._name, first[0], many=True):
                 yield first[0], value
             return
         for number, text in chain([first], lines):
-            yield number, _parsed(text, self._name, number)
+            yield number, parsed(text, self._name, number)
 
     def _lines(self) -> Iterator[tuple[int, str]]:
         for number, text in numbered_lines(self._source, encoding=self._habits.encoding):
@@ -131,7 +131,8 @@ def _is_array(first: str) -> bool:
     return not (value and isinstance(value[0], str))
 
 
-def _parsed(text: str, name: str, line: int, many: bool = False) -> Any:
+def parsed(text: str, name: str, line: int, many: bool = False) -> Any:
+    """What a line of JSON, or with `many` all from it on, says; raises ``CorpusError`` if it is none."""
     try:
         value = json.loads(text)
         if "\\u" in text:  # half of a pair of surrogates is no character, and no file can hold it
@@ -153,11 +154,12 @@ def json_text(line: str, name: str, number: int, habits: Habits) -> tuple[str | 
     Raises:
         CorpusError: it is no JSON, or holds neither text nor tokens, or not the field of an option.
     """
-    value = _parsed(line, name, number)
-    return _text_of(value, name, number), document_name(value, habits, name, number)
+    value = parsed(line, name, number)
+    return text_of(value, name, number), document_name(value, habits, name, number)
 
 
-def _text_of(value: Any, name: str, number: int) -> str | list[str]:
+def text_of(value: Any, name: str, number: int) -> str | list[str]:
+    """The text, or the tokens, that the JSON of a line holds; raises ``CorpusError`` if it holds neither."""
     if isinstance(value, list) and value and isinstance(value[0], str):  # spaCy's pairs
         return value[0]
     if isinstance(value, dict) and isinstance(value.get("data"), dict):  # Label Studio's tasks
