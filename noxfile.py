@@ -61,7 +61,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types: mypy in strict mode, and the stub of the extension (`slow` checks a user's program)."""
-    install(session, ".[test,lint]")
+    install(session, ".[test,lint,serve]")
     session.run("mypy")
     session.run("pytest", "-q", "tests/packaging/test_types.py", *session.posargs)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +14,10 @@ if TYPE_CHECKING:
     from pybert_crf.annotation.rules import Rules
 
 
-def open_tagger(model: str, options: ComputeOptions) -> Annotator:
+def open_tagger(model: str, options: ComputeOptions, *, threads: int = 0) -> Annotator:
     """The tagger of a directory, hub name or exported file, on its device; one in ONNX opens without torch.
+
+    `threads` compute a batch, in the thread of the call and those that call `limit_threads`; 0: as usual.
 
     Raises:
         ValueError: an exported tagger in another dtype than its own, or on another device than the CPU.
@@ -26,6 +29,7 @@ def open_tagger(model: str, options: ComputeOptions) -> Annotator:
         from pybert_crf.tagger import Tagger
 
         dtype = None if options.dtype is None else DTYPES[options.dtype]
+        limit_threads(threads)
         tagger = Tagger.from_pretrained(model, device=options.device, dtype=dtype)
         return tagger.quantise() if options.int8 else tagger
     if options.device != "cpu":
@@ -37,10 +41,18 @@ def open_tagger(model: str, options: ComputeOptions) -> Annotator:
     if kind == ".onnx":
         from pybert_crf.onnx_tagger import OnnxTagger
 
-        return OnnxTagger(model)
+        return OnnxTagger(model, threads=threads)
     from pybert_crf.archive_tagger import ArchiveTagger
 
+    limit_threads(threads)
     return ArchiveTagger(model)
+
+
+def limit_threads(threads: int) -> None:
+    """Let torch, if it is imported, compute with these many threads in the calling one; 0: as usual."""
+    torch = sys.modules.get("torch")
+    if torch is not None and threads:
+        torch.set_num_threads(threads)
 
 
 def _exported(path: Path) -> str | None:

@@ -7,11 +7,22 @@ from typing import Annotated
 import typer
 
 import pybert_crf
-from pybert_crf.cli.verbs import convert, debug_data, demo, evaluate, export, info, predict, pretrain, train
+from pybert_crf.cli.verbs import (
+    convert,
+    debug_data,
+    demo,
+    evaluate,
+    export,
+    info,
+    predict,
+    pretrain,
+    serve,
+    train,
+)
 
 VERBS = {
     module.VERB.name: module.VERB
-    for module in (demo, debug_data, convert, pretrain, train, evaluate, predict, export)
+    for module in (demo, debug_data, convert, pretrain, train, evaluate, predict, export, serve)
 }
 
 app = typer.Typer(

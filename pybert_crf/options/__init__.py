@@ -13,6 +13,7 @@ from pybert_crf.options.run import PRECISIONS, RunOptions
 from pybert_crf.options.schema.base import Options
 from pybert_crf.options.schema.elsewhere import explain_unknown
 from pybert_crf.options.schema.option_file import merge_options, read_options
+from pybert_crf.options.serve import ServeOptions
 from pybert_crf.options.train import TrainOptions
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "PredictOptions",
     "PretrainOptions",
     "RunOptions",
+    "ServeOptions",
     "TrainOptions",
     "explain_unknown",
     "merge_options",

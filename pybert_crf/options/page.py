@@ -14,6 +14,7 @@ from pybert_crf.options.pretrain import PretrainOptions
 from pybert_crf.options.schema.base import Options
 from pybert_crf.options.schema.elsewhere import flag
 from pybert_crf.options.schema.option import default_words, in_order, option_of
+from pybert_crf.options.serve import ServeOptions
 from pybert_crf.options.train import TrainOptions
 
 VERBS: dict[str, type[Options]] = {
@@ -24,6 +25,7 @@ VERBS: dict[str, type[Options]] = {
     "debug-data": DebugDataOptions,
     "convert": ConvertOptions,
     "export": ExportOptions,
+    "serve": ServeOptions,
 }
 
 
@@ -74,6 +76,7 @@ _WORDS = {
             "required, unless there is TEXT": "必需，除非有 TEXT",
             "required": "必需",
             "all": "全部",
+            "the processors, divided among the workers": "处理器数由各工作进程平分",
         },
     ),
 }

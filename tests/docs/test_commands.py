@@ -122,6 +122,31 @@ def test_the_export_page_runs(place: Path, outputs: dict[str, str]) -> None:
     assert len(printed.splitlines()) == len(json.loads(found)["entities"])
 
 
+def test_the_serving_page_runs(place: Path, outputs: dict[str, str]) -> None:
+    """The server, at a free port, and what asks it."""
+    for needed in ("fastapi", "uvicorn", "prometheus_client"):
+        pytest.importorskip(needed)
+    (serving,) = commands("docs/serving.md")
+    command = [sys.executable, "-m", *serving.replace("pybert-crf", "pybert_crf").split(), "--port", "0"]
+    server = subprocess.Popen(command, cwd=place, stderr=subprocess.PIPE, text=True)
+    try:
+        assert server.stderr is not None
+        told = iter(server.stderr.readline, "")
+        port = next(found[1] for line in told if (found := re.match(r"http://[^ ]*:(\d+)/", line)))
+        lines = [line for block in blocks("docs/serving.md", "sh") for line in block.splitlines()]
+        asked = [line.replace(":8000", f":{port}") for line in lines if line.startswith("curl ")]
+        answers = [json.loads(run(["bash", "-c", line], place)) for line in asked]
+        (code,) = blocks("docs/serving.md", "python")
+        printed = run([sys.executable, "-c", code.replace(":8000", f":{port}")], place)
+    finally:
+        server.terminate()
+        server.communicate(timeout=60)
+    assert server.returncode == 0
+    assert [next(iter(answer)) for answer in answers] == ["text", "answers", "text", "models"]
+    tagger = Tagger.from_pretrained(place / "my-tagger")
+    assert len(printed.splitlines()) == len(answers[0]["entities"]) == len(tagger(answers[0]["text"]))
+
+
 def test_the_training_pages_commands_run(place: Path) -> None:
     pytest.importorskip("peft")
     for line in commands("docs/training.md"):
