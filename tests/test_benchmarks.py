@@ -22,7 +22,6 @@ sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 import bench_crf
 import bench_encoders
 import bench_gpu
-import compare_pretraining
 import compare_training
 import machine
 from crf_speed import equality
@@ -261,7 +260,13 @@ def test_sides_are_measured_once_each(
 ) -> None:
     runs = corpora / "runs.jsonl"
     words = [str(runs), "--data", str(corpora), "--tasks", "resume", "--sentences", "8", "--epochs", "1"]
-    names = ["ours", "peer", "transitions counts", "fgm 1", "lora 8"]  # the last is for pretrained encoders
+    names = [
+        "ours",
+        "peer",
+        "transitions counts",
+        "batch_tokens=64,clip=2.0",
+        "lora 8",
+    ]  # the last is for pretrained encoders
     compare_training.main([*words, "--sides", *names[:2]])
     with runs.open("a") as stream:
         stream.write('{"task": "resume", "sid')  # of a run that was killed while it wrote
@@ -271,6 +276,7 @@ def test_sides_are_measured_once_each(
     assert [row["side"] for row in rows] == names[:4]
     assert all(0 <= row["dev"] <= 1 and 0 <= row["test"] <= 1 and row["seconds"] > 0 for row in rows)
     assert {row["learning_rate"] for row in rows} == {5e-4}
+    assert [row.get("batch_tokens") for row in rows] == [256, None, 256, 64]
     assert rows[1]["steps"] == 1  # 8 sentences are one batch of the peer
     told = capsys.readouterr().out.splitlines()[-4:]
     assert [line.split(" | ")[3].strip() for line in told] == names[:4]
@@ -297,17 +303,3 @@ def test_the_peer_learns(corpora: Path) -> None:
     assert [len(both) for both in rates] == [2] * 11 + [1]
     assert [max(both) for both in rates[1:]] == sorted((max(both) for both in rates[1:]), reverse=True)
     assert rates[-1] == {0.0}
-
-
-def test_taggers_are_trained_from_both_starts(corpora: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compare_pretraining, "TASKS", compare_training.TASKS)
-    monkeypatch.setattr(compare_pretraining, "TEXT", ("train.txt",))
-    monkeypatch.setattr(compare_pretraining, "SIZE", "tiny")
-    out = corpora / "figures.json"
-    words = ["--data", str(corpora), "--work", str(corpora / "work"), "--epochs", "1", "--threads", "1"]
-    compare_pretraining.main([*words, "--pretraining-epochs", "1", "--out", str(out)])
-    figures = json.loads(out.read_text(encoding="utf-8"))
-    runs = [(run["task"], run["start"]) for run in figures["runs"]]
-    assert runs == [(task, start) for task in compare_training.TASKS for start in compare_pretraining.STARTS]
-    assert str(corpora) not in json.dumps(figures)
-    assert all(0 <= run["dev_f1"] <= 1 and len(run["history"]) == 1 for run in figures["runs"])
