@@ -43,7 +43,7 @@ def tagger_card(
     result: Finished[Report], tagger: Tagger, options: TrainOptions, notes: Sequence[str] = ()
 ) -> str:
     """The model card of a tagger: front matter, use, data, `notes` (a line each), figures."""
-    more = "".join(f"\n- {note[:1].upper()}{note[1:]}" for note in notes)
+    more = "".join(f"\n- {note[:1].upper()}{note[1:]}" for note in (*_reading(tagger), *notes))
     config = tagger.model.encoder.config
     encoder = tagger.model.encoder.description
     test = _table(result.test) if result.test else "No test file was given."
@@ -122,6 +122,16 @@ for entity in tagger("…"):
 
 {test}
 """
+
+
+def _reading(tagger: Tagger) -> tuple[str, ...]:
+    """How sentences are to be read, if not each alone."""
+    if not tagger.context:
+        return ()
+    told = (
+        f"reads up to {tagger.context} pieces of a document's neighbouring sentences on either side of each"
+    )
+    return (f"{told}: `tagger.tag_documents`",)
 
 
 def masked_lm_card(

@@ -88,6 +88,11 @@ def test_a_line_waits_for_what_follows_it(in_context: Path) -> None:
     assert [json.loads(line)["entities"] for line in first + out] == found(in_context, [lines])
 
 
+def test_info_tells_the_context(run: Run, model: Path, in_context: Path) -> None:
+    assert "context     up to 7 pieces of a document's neighbouring" in run("info", in_context).stdout
+    assert "context" not in run("info", model).stdout
+
+
 def test_evaluate_says_that_sentences_are_alone(run: Run, in_context: Path, tmp_path: Path) -> None:
     file = tmp_path / "gold.txt"
     file.write_text("张 B-PER\n三 I-PER\n\n在 O\n京 B-LOC\n\n", encoding="utf-8")

@@ -78,6 +78,7 @@ def test_what_only_a_neighbour_tells_is_learnt(folder: Path, trained: Tagger) ->
     assert alone.f1 < 0.7  # a coin would do as well
     assert any("no borders of documents" in note and "see --documents" in note for note in said)
 
+    assert "- Reads up to 8 pieces of a document's" in (folder / "out" / "README.md").read_text("utf-8")
     (found,) = trained.tag_documents([["红。", "在张。"]])
     (other,) = trained.tag_documents([["蓝。", "在张。"]])
     assert [[entity.label for entity in sentence] for sentence in found] == [[], ["PER"]]

@@ -60,6 +60,9 @@ def _show_model(model: str) -> None:
     else:
         told = own["scheme"] or "plain tags"
         rows.append(("tagger", f"{told}, one tag for each {own.get('unit', 'unit')}"))
+        if own.get("context", 0):
+            told = f"up to {own['context']:,} pieces of a document's neighbouring sentences on either side"
+            rows.append(("context", told))
         rows.append(("labels", ", ".join(own["labels"])))
     console = Console(soft_wrap=True)
     for name, told in rows:
