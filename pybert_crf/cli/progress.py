@@ -129,6 +129,8 @@ class _RunDisplay(ABC):
             self._print(event.ended)
             part, report = ("test", event.test) if event.test is not None else ("dev", event.dev)
             self.show_result(event.epoch, part, report)
+            for warning in event.warnings:
+                self._print(f"warning: {warning}")
 
     @abstractmethod
     def describe(self, event: Any) -> Iterator[str]:

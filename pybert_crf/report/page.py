@@ -47,7 +47,7 @@ class Run:
         messages: what was found out about files and checkpoint and taken for granted, a line each.
         options: all options by name, and those of them that differ from their defaults.
         epoch, ended: the epoch that is kept, and why the run ended.
-        history: a row with ``epoch``, ``loss`` and ``dev_f1`` for each epoch.
+        history: a row with ``epoch``, ``loss``, ``dev_f1`` and ``dev_f1_by_type`` for each epoch.
         seconds: of all training steps.
         parameters, device: number of trained weights, and where they are.
         rates: for ``rate`` and ``head_rate``, the learning rate of each step.
@@ -112,11 +112,25 @@ def _curves(run: Run, words: Words) -> Iterator[Html]:
         points = [(row["epoch"], row[key]) for row in run.history]
         yield element("h3", words(key))
         yield curve(points, words(key), words("epoch"), run.epoch if key == "dev_f1" else None)
+    yield from _type_curves(run, words)
     for key, rates in run.rates.items():
         every = -(-len(rates) // _POINTS)
         shown = [(step, rate) for step, rate in enumerate(rates, 1) if (step - 1) % every == 0]
         yield element("h3", words(key))
         yield curve(shown, words(key), words("step"))
+
+
+def _type_curves(run: Run, words: Words) -> Iterator[Html]:
+    """The F1 of each type on dev over the epochs, if there are several; folded, since there may be many."""
+    by_epoch = [(row["epoch"], row["dev_f1_by_type"]) for row in run.history if "dev_f1_by_type" in row]
+    kinds = sorted({kind for _, types in by_epoch for kind in types})
+    if len(kinds) < 2:
+        return
+    drawn: list[Html] = []
+    for kind in kinds:
+        points = [(epoch, types.get(kind, 0.0)) for epoch, types in by_epoch]
+        drawn += [element("h4", kind), curve(points, f"F1, {kind}", words("epoch"), run.epoch)]
+    yield element("details", element("summary", words("dev_f1_by_type")), *drawn)
 
 
 def _data(run: Run, words: Words) -> Iterator[Html]:

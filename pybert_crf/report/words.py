@@ -29,6 +29,7 @@ _WORDS = {
     "epoch": ("epoch", "轮次"),
     "loss": ("Training loss (nats per unit)", "训练损失（每单位，nat）"),
     "dev_f1": ("F1 on dev; the large dot is the epoch that is kept", "开发集 F1；大圆点为保留的轮次"),
+    "dev_f1_by_type": ("F1 on dev by type", "各类型的开发集 F1"),
     "rate": ("Learning rate of the encoder, by step", "编码器的学习率（按步）"),
     "head_rate": ("Learning rate of linear layer and CRF, by step", "线性层和 CRF 的学习率（按步）"),
     "step": ("step", "步"),

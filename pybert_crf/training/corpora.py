@@ -16,7 +16,7 @@ from pybert_crf.debug_data import NOTE, examine_corpora
 from pybert_crf.options import TrainOptions
 from pybert_crf.tagger import Tagger
 from pybert_crf.text.corpora import Corpus, CorpusError, Habits, converted, joined, mended, read_corpus
-from pybert_crf.text.tokenizer import UnitTokenizer
+from pybert_crf.text.tokenizer import Encoded, UnitTokenizer
 from pybert_crf.text.units import detect_unit
 from pybert_crf.training.untagged import NO_TEXTS, Texts, check_taught, read_untagged
 
@@ -243,12 +243,12 @@ def hash_corpora(corpora: Corpora, examples: list[Example], context: int = 0) ->
     return digest.hexdigest()
 
 
-def unknown_note(examples: list[Example], tokenizer: UnitTokenizer, unit: str) -> tuple[str, ...]:
-    """A warning if the vocabulary lacks many of the corpus's units, as that of another language does."""
-    first = [e.encoded.ids[i] for e in examples for i in e.encoded.first]
+def unknown_note(part: str, encoded: list[Encoded], tokenizer: UnitTokenizer, unit: str) -> tuple[str, ...]:
+    """A warning if the vocabulary lacks many units of a part, as that of another language does."""
+    first = [each.ids[i] for each in encoded for i in each.first]
     share = first.count(tokenizer.unk_id) / max(1, len(first))
     if share <= _KNOWN_ENOUGH:
         return ()
     return (
-        f"{share:.1%} of train's {unit}s are unknown to the vocabulary and all look the same to the encoder",
+        f"{share:.1%} of {part}'s {unit}s are unknown to the vocabulary and all look the same to the encoder",
     )

@@ -126,6 +126,7 @@ class Finished(Generic[ReportT]):
         dev, test: figures of what was saved; `test` is None if there is no test part.
         history: one row for each epoch, as written to ``metrics.json``.
         seconds: time of all training steps.
+        warnings: what the run should make its user think, a sentence each.
     """
 
     out: str
@@ -135,6 +136,7 @@ class Finished(Generic[ReportT]):
     test: ReportT | None
     history: list[dict[str, Any]]
     seconds: float
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ def write_report(
         name=Path(result.out).resolve().name,
         sizes=sizes,
         content=content,
-        messages=(*started.taken, started.plan, *started.notes, *notes),
+        messages=(*started.taken, started.plan, *started.notes, *notes, *result.warnings),
         options=values,
         changed={name: v for name, v in values.items() if getattr(given, name) != defaults[name]},
         epoch=result.epoch,

@@ -32,6 +32,7 @@ def write_results(result: Finished[Any], card: str, options: RunOptions, **more:
         **more,
         "history": result.history,
         "training_seconds": result.seconds,
+        "warnings": list(result.warnings),
         "options": options.to_dict(),
         "versions": {"pybert_crf": pybert_crf.__version__, "torch": torch.__version__},
     }

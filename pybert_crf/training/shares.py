@@ -74,9 +74,16 @@ def examine(corpora: Corpora, examples: list[Example], tagger: Tagger, options: 
         taken=tuple(note for corpus in corpora.parts.values() for note in corpus.notes),
         notes=corpora.notes()
         + context_notes(corpora, tagger.context, options)
-        + unknown_note(examples, tagger.tokenizer, tagger.unit),
+        + _unknown(corpora, examples, tagger),
         content=hash_corpora(corpora, examples, tagger.context),
     )
+
+
+def _unknown(corpora: Corpora, examples: list[Example], tagger: Tagger) -> tuple[str, ...]:
+    tokenizer, unit = tagger.tokenizer, tagger.unit
+    dev = [tokenizer.encode(sentence.tokens) for sentence in corpora.dev.sentences]
+    train = [example.encoded for example in examples]
+    return unknown_note("dev", dev, tokenizer, unit) + unknown_note("train", train, tokenizer, unit)
 
 
 class Share(NamedTuple):

@@ -55,6 +55,7 @@ from pybert_crf.training.start import (
     read_head,
     wanted_context,
 )
+from pybert_crf.training.warnings import falling_dev, never_predicted, small_dev, still_transitions
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -166,6 +167,7 @@ class TaggingTask(TrainingLoop[Batch, Report]):
         if teacher is not None:
             self.teacher = teach(teacher.to(accelerator.device), self.share, options.teacher_weight)
         self.lever_notes = prepare(tagger, tagged, options, self.teacher)
+        self._transitions = tagger.model.crf.transitions.detach().clone()
         self.base = lora_base(options)
         self.freezing = Freezing(tagger.model.encoder, options)
         if options.frozen_epochs and accelerator.num_processes > 1:
@@ -236,9 +238,12 @@ class TaggingTask(TrainingLoop[Batch, Report]):
         dev = self.held_out["dev"]
         return in_first(lambda: TaggedCorpus(dev, taggings).report(self.tagger.words))
 
-    def figures(self, dev: Report) -> dict[str, float]:
-        """The F1; and the loss, which alone says what is learnt before any entity is found."""
-        return {"dev_f1": dev.f1} | ({} if dev.f1 else {"dev_loss": self._dev_loss()})
+    def figures(self, dev: Report) -> dict[str, Any]:
+        """The F1, also by type; and the loss, which alone says what is learnt before any entity is found."""
+        types = {name: score.f1 for name, score in dev.conlleval.types.items()}
+        return {"dev_f1": dev.f1, "dev_f1_by_type": types} | (
+            {} if dev.f1 else {"dev_loss": self._dev_loss()}
+        )
 
     def _dev_loss(self) -> float:
         return in_first(lambda: mean_loss(self.tagger, self.held_out["dev"]))
@@ -263,6 +268,16 @@ class TaggingTask(TrainingLoop[Batch, Report]):
         self._saved = saved
         reports = {name: tagged.report(saved.words) for name, tagged in self._tagged.items()}
         return reports["dev"], reports.get("test")
+
+    def warnings(self) -> tuple[str, ...]:
+        tagged = self._tagged["dev"]
+        train = self.facts.sizes.get("train")
+        return (
+            *falling_dev(self.history, self.best_epoch()),
+            *never_predicted(tagged.report(), {} if train is None else train.entities),
+            *still_transitions(self._transitions, self._saved.model.crf.transitions.detach()),
+            *small_dev(tagged),
+        )
 
     def write_results(self, result: Finished[Report]) -> None:
         test = result.test.to_dict() if result.test is not None else None

@@ -202,6 +202,7 @@ def test_training_leaves_a_report_of_the_run(run: Path, corpus: Path) -> None:
         ]
     tips = [float(value) for value in re.findall(r"轮次 \d+: ([\d.e-]+)", page.text)]
     shown = [row[key] for key in ("loss", "dev_f1") for row in metrics["history"]]
+    shown += [row["dev_f1_by_type"][kind] for kind in ("LOC", "PER") for row in metrics["history"]]
     assert tips == pytest.approx(shown, rel=1e-3)
     assert re.search("保留第 (\\d+) 轮", page.text)[1] == str(metrics["epoch"])  # type: ignore[index]
     figures = [row for row in page.tables["figures"] if row[0] == "微平均"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import os
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -23,11 +24,19 @@ def build_accelerator(options: TrainOptions | PretrainOptions) -> Accelerator:
 
     Raises:
         ImportError: the package of the tracker is not installed.
+        ValueError: ``accelerate launch --use_fsdp`` asks for sharded weights.
     """
-    from accelerate import Accelerator, InitProcessGroupKwargs
+    from accelerate import Accelerator, InitProcessGroupKwargs, tracking
     from accelerate.state import AcceleratorState
     from accelerate.utils import set_seed
 
+    if os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true":
+        raise ValueError(
+            "FSDP is not supported: weights would be evaluated and saved in parts. For an encoder that does "
+            "not fit, see --lora-rank, --dtype bfloat16, --checkpointing and --freeze"
+        )
+    if options.track and options.track not in [each.value for each in tracking.get_available_trackers()]:
+        raise ImportError(f"track: {options.track} is not installed: pip install {options.track}")
     AcceleratorState._reset_state()  # a second run in the same process may want another precision
     accelerator = Accelerator(
         mixed_precision=options.precision,
@@ -37,8 +46,6 @@ def build_accelerator(options: TrainOptions | PretrainOptions) -> Accelerator:
         project_dir=options.out,
         kwargs_handlers=[InitProcessGroupKwargs(timeout=timedelta(seconds=options.timeout))],
     )
-    if options.track and not accelerator.log_with:
-        raise ImportError(f"track: {options.track} is not installed: pip install {options.track}")
     if accelerator.num_processes > 1:
         atexit.register(_leave_processes)
     set_seed(options.seed)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -67,7 +67,7 @@ def check_weights(model: nn.Module, place: Place) -> None:
     raise _stopped(f"the weights are not finite ({', '.join(wrong[:3])}, …)", place)
 
 
-def check_figures(figures: dict[str, float], place: Place) -> None:
+def check_figures(figures: Mapping[str, Any], place: Place) -> None:
     """Raise ``FloatingPointError`` if the loss on dev is not finite after the epoch that ends at `place`."""
     loss = figures.get("dev_loss", 0.0)
     if not math.isfinite(loss):

@@ -143,7 +143,7 @@ class TrainingLoop(ABC, Generic[BatchT, ReportT]):
         """Figures on dev of the model as it is."""
 
     @abstractmethod
-    def figures(self, dev: ReportT) -> dict[str, float]:
+    def figures(self, dev: ReportT) -> dict[str, Any]:
         """What the history records of an epoch's figures."""
 
     @abstractmethod
@@ -161,6 +161,10 @@ class TrainingLoop(ABC, Generic[BatchT, ReportT]):
     @abstractmethod
     def evaluate_saved(self) -> tuple[ReportT, ReportT | None]:
         """Figures on dev, and on test if there is one, of the model that `out` holds."""
+
+    def warnings(self) -> tuple[str, ...]:
+        """What the run should make its user think; called in the first process, after `evaluate_saved`."""
+        return ()
 
     @abstractmethod
     def write_results(self, result: Finished[ReportT]) -> None:
@@ -206,6 +210,7 @@ class TrainingLoop(ABC, Generic[BatchT, ReportT]):
             best = self.best_epoch() == epoch
             if (best or self.keeps_last) and self.accelerator.is_main_process:
                 self.save()
+        self._track(epoch, 0, {"epoch_loss": loss, **figures})
         self.tell(EpochDone(epoch, loss, seconds, dev, best))
 
     def _finish(self) -> Finished[ReportT]:
@@ -218,6 +223,7 @@ class TrainingLoop(ABC, Generic[BatchT, ReportT]):
             test=test,
             history=self.history,
             seconds=sum(row["seconds"] for row in self.history),
+            warnings=in_first(self.warnings),
         )
         if self.accelerator.is_main_process:
             self.write_results(result)
@@ -308,6 +314,7 @@ class TrainingLoop(ABC, Generic[BatchT, ReportT]):
             loss = self._step(group, epoch)
             total += loss
             if self.accelerator.is_main_process:
+                self._track_step(epoch, step, float(loss))
                 self.tell(Stepped(epoch, step, len(groups), float(loss), *self._told))
             interrupted = self.interruption.has_come()
             if ((every and step % every == 0) or interrupted) and step < len(groups):
@@ -316,6 +323,17 @@ class TrainingLoop(ABC, Generic[BatchT, ReportT]):
                 self._save_checkpoint()
                 self.interruption.check()
         self._position = _Position(len(groups), float(total), time.perf_counter() - started)
+
+    def _track(self, epoch: int, step: int, figures: dict[str, Any]) -> None:
+        """Give figures to the trackers, at a step of an epoch; 0 for the end of the epoch."""
+        if self.accelerator.trackers:
+            before = self._steps(epoch - 1 if step else epoch)
+            self.accelerator.log(figures, step=before + step)
+
+    def _track_step(self, epoch: int, step: int, loss: float) -> None:
+        norm, rates, pieces, positions = self._told
+        shown = {"loss": loss, "gradient": norm, "rate": min(rates), "head_rate": max(rates)}
+        self._track(epoch, step, {**shown, "pieces": pieces, "padding": 1 - pieces / max(1, positions)})
 
     def _place_of(self, epoch: int, step: int, group: list[list[int]]) -> Place:
         rates = [members["lr"] for members in self.optimizer.param_groups]

@@ -117,7 +117,7 @@ class PretrainingTask(TrainingLoop[MaskedBatch, MaskedReport]):
         learner = self.learner
         return evaluate_masked(model, learner.dev, learner.layout, learner.masking, self.options.batch_tokens)
 
-    def figures(self, dev: MaskedReport) -> dict[str, float]:
+    def figures(self, dev: MaskedReport) -> dict[str, Any]:
         return {"dev_loss": dev.loss, "dev_perplexity": dev.perplexity, "dev_accuracy": dev.accuracy}
 
     def quality(self, row: dict[str, Any]) -> tuple[float, ...]:
