@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     from pybert_crf.encoders import CheckpointError, ConfigError, Encoder, EncoderConfig, MaskedLM
     from pybert_crf.ensemble import Ensemble
     from pybert_crf.model import BertCRF
-    from pybert_crf.options import PretrainOptions, TrainOptions
+    from pybert_crf.options import PretrainOptions, TrainOptions, TuneOptions
     from pybert_crf.tagger import Tagger
     from pybert_crf.tagging_constraints import tag_constraints
     from pybert_crf.training import pretrain, train
+    from pybert_crf.training.tuning import tune
 
 __version__ = "0.1.0"
 
@@ -38,11 +39,13 @@ __all__ = [
     "Rules",
     "Tagger",
     "TrainOptions",
+    "TuneOptions",
     "__version__",
     "backends",
     "pretrain",
     "tag_constraints",
     "train",
+    "tune",
 ]
 
 _HOME = {
@@ -59,11 +62,13 @@ _HOME = {
     "BertCRF": "pybert_crf.model",
     "PretrainOptions": "pybert_crf.options",
     "TrainOptions": "pybert_crf.options",
+    "TuneOptions": "pybert_crf.options",
     "Entity": "pybert_crf.annotation.entities",
     "Rules": "pybert_crf.annotation.rules",
     "Tagger": "pybert_crf.tagger",
     "pretrain": "pybert_crf.training",
     "train": "pybert_crf.training",
+    "tune": "pybert_crf.training.tuning",
 }
 
 

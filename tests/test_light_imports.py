@@ -9,7 +9,7 @@ import pytest
 
 # torch._dynamo takes as long to import as torch itself.
 NEVER = ["torch._dynamo", "numba", "onnx", "transformers", "accelerate", "typer", "rich"]
-NEVER += ["pyarrow", "datasets", "spacy", "peft"]
+NEVER += ["pyarrow", "datasets", "spacy", "peft", "optuna"]
 CRF_ONLY = ["tokenizers", "safetensors", "huggingface_hub"]
 
 

@@ -18,11 +18,12 @@ from pybert_crf.cli.verbs import (
     pretrain,
     serve,
     train,
+    tune,
 )
 
 VERBS = {
     module.VERB.name: module.VERB
-    for module in (demo, debug_data, convert, pretrain, train, evaluate, predict, export, serve)
+    for module in (demo, debug_data, convert, pretrain, train, tune, evaluate, predict, export, serve)
 }
 
 app = typer.Typer(

@@ -25,6 +25,7 @@ from pybert_crf.training import (
     Compared,
     EpochDone,
     Event,
+    Finished,
     MaskedReport,
     PretrainingStarted,
     Started,
@@ -124,7 +125,7 @@ class _RunDisplay(ABC):
             self._epoch_done(event)
         elif isinstance(event, Compared):
             self._compared(event)
-        else:
+        elif isinstance(event, Finished):
             self.live.stop()
             self._print(event.ended)
             part, report = ("test", event.test) if event.test is not None else ("dev", event.dev)

@@ -15,6 +15,7 @@ from pybert_crf.options.schema.elsewhere import explain_unknown
 from pybert_crf.options.schema.option_file import merge_options, read_options
 from pybert_crf.options.serve import ServeOptions
 from pybert_crf.options.train import TrainOptions
+from pybert_crf.options.tune import TuneOptions
 
 __all__ = [
     "PRECISIONS",
@@ -31,6 +32,7 @@ __all__ = [
     "RunOptions",
     "ServeOptions",
     "TrainOptions",
+    "TuneOptions",
     "explain_unknown",
     "merge_options",
     "read_options",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import MISSING, Field
+from dataclasses import MISSING, Field, fields
 from typing import Any, NamedTuple
 
 from pybert_crf.options.convert import ConvertOptions
@@ -16,10 +16,12 @@ from pybert_crf.options.schema.elsewhere import flag
 from pybert_crf.options.schema.option import default_words, in_order, option_of
 from pybert_crf.options.serve import ServeOptions
 from pybert_crf.options.train import TrainOptions
+from pybert_crf.options.tune import TuneOptions
 
 VERBS: dict[str, type[Options]] = {
     "train": TrainOptions,
     "pretrain": PretrainOptions,
+    "tune": TuneOptions,
     "evaluate": EvaluateOptions,
     "predict": PredictOptions,
     "debug-data": DebugDataOptions,
@@ -36,6 +38,7 @@ class _Words(NamedTuple):
     introduction: str
     columns: tuple[str, ...]
     required: str
+    also: str  # of a verb with all options of another one
     phrases: dict[str, str]  # of defaults told in words
 
 
@@ -46,12 +49,13 @@ _WORDS = {
         "\n"
         "This page is made by `python -m pybert_crf.options.page` from `pybert_crf/options`.\n"
         "\n"
-        "`train` and `pretrain` also take `--options FILE`, a TOML file with any of these options\n"
+        "`train`, `pretrain` and `tune` also take `--options FILE`, a TOML file with any of these options\n"
         "(`batch-tokens = 512`); flags win over it. In Python, `TrainOptions` and `PretrainOptions`\n"
         "have the same names with underscores. A name that other tools use (last column) is answered\n"
         "with the name here.",
         ("option", "default", "meaning", "elsewhere"),
         "required",
+        "All options of `{verb}`, and:",
         {},
     ),
     "zh": _Words(
@@ -60,11 +64,13 @@ _WORDS = {
         "\n"
         "本页由 `python -m pybert_crf.options.page zh` 从 `pybert_crf/options` 的数据类生成。\n"
         "\n"
-        "`train` 和 `pretrain` 还接受 `--options FILE`：写有任意选项的 TOML 文件（`batch-tokens = 512`），\n"
-        "命令行选项优先。在 Python 中，`TrainOptions` 和 `PretrainOptions` 用同样的名称，连字符换成下划线。\n"
+        "`train`、`pretrain` 和 `tune` 还接受 `--options FILE`：写有任意选项的 TOML 文件\n"
+        "（`batch-tokens = 512`），命令行选项优先。在 Python 中，`TrainOptions` 和 `PretrainOptions`\n"
+        "用同样的名称，连字符换成下划线。\n"
         "用了别的工具的名称（最后一列）时，程序会提示这里的名称。",
         ("选项", "默认值", "含义", "别处的名称"),
         "必需",
+        "`{verb}` 的全部选项，以及：",
         {
             "from scratch": "从零训练",
             "256 to 1024, to fit TRAIN and EPOCHS": "256 到 1024，按 TRAIN 和 EPOCHS 而定",
@@ -88,8 +94,14 @@ def options_page(language: str = "en") -> str:
     parts = [f"# {words.title}", words.introduction]
     for verb, kind in VERBS.items():
         rows = [f"| {' | '.join(words.columns)} |", "|" + " --- |" * len(words.columns)]
-        rows += [_row(known, language) for known in in_order(kind)]
-        parts += [f"## `pybert-crf {verb}`", "\n".join(rows)]
+        parts.append(f"## `pybert-crf {verb}`")
+        own = in_order(kind)
+        for other, above in VERBS.items():
+            if above in kind.__mro__[1:]:
+                parts.append(words.also.format(verb=other))
+                own = [known for known in own if known.name not in {each.name for each in fields(above)}]
+        rows += [_row(known, language) for known in own]
+        parts.append("\n".join(rows))
     return "\n\n".join(parts) + "\n"
 
 

@@ -16,6 +16,8 @@ from pybert_crf.training.events import (
     Stepped,
     TaggingStarted,
     TextSize,
+    TrialDone,
+    TrialStarted,
 )
 from pybert_crf.training.masked_lm import MaskedReport, pretrain
 from pybert_crf.training.several import train
@@ -32,6 +34,8 @@ __all__ = [
     "Stepped",
     "TaggingStarted",
     "TextSize",
+    "TrialDone",
+    "TrialStarted",
     "pretrain",
     "train",
 ]

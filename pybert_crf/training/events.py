@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
@@ -159,5 +159,35 @@ class Compared(Generic[ReportT]):
     ensemble: tuple[ReportT, ReportT | None] | None = None
 
 
-Event: TypeAlias = Started | Stepped | EpochDone[Any] | Finished[Any] | Compared[Any]
+@dataclass(frozen=True)
+class TrialStarted:
+    """A trial of a tuning begins: `number`, from 0, of `trials` in all, with `values` of what is varied."""
+
+    number: int
+    trials: int
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class TrialDone:
+    """A trial of a tuning is over.
+
+    Attributes:
+        number: from 0.
+        state: ``done``, ``pruned`` (stopped after an epoch) or ``diverged``.
+        f1: on dev, of the best epoch; None if it diverged.
+        epochs: how many were done.
+        best: whether it is the best so far.
+    """
+
+    number: int
+    state: str
+    f1: float | None
+    epochs: int
+    best: bool
+
+
+Event: TypeAlias = (
+    Started | Stepped | EpochDone[Any] | Finished[Any] | Compared[Any] | TrialStarted | TrialDone
+)
 Observer: TypeAlias = Callable[[Event], None]

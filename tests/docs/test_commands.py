@@ -166,6 +166,15 @@ def test_the_page_about_documents_runs(place: Path) -> None:
     assert len(run([sys.executable, "-c", code], place).splitlines()) == 2
 
 
+def test_the_tuning_page_runs(place: Path) -> None:
+    pytest.importorskip("optuna")
+    told = [run_line(line, place) for line in commands("docs/tuning.md")]
+    assert re.search(r"^trial +dev F1 +epochs +state", told[0], re.MULTILINE)
+    assert (place / "my-tuned-tagger" / "metrics.json").exists()
+    (code,) = blocks("docs/tuning.md", "python")
+    assert "from-python/best.toml" in run([sys.executable, "-c", code], place)
+
+
 def test_the_backbones_pages_commands_run(place: Path) -> None:
     """With tiny random models in the place of the ones that they name."""
     pytest.importorskip("peft")

@@ -1,9 +1,10 @@
-"""Options from a TOML file, and flags over them."""
+"""Options from a TOML file, and flags over them; and such a file."""
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -45,6 +46,27 @@ def read_options(path: str | Path, kind: type[Options]) -> dict[str, Any]:
         repeated = [name for name in table if "_" in name and name.replace("_", "-") in table]
         raise ValueError(f"{path}: {repeated[0]} is given twice, once with a dash")
     return options
+
+
+def option_text(options: Options, left_out: Collection[str] = (), comment: str = "") -> str:
+    """The TOML file of all options that differ from their defaults, which `read_options` reads.
+
+    Args:
+        left_out: names of options that are not written.
+        comment: the first line.
+    """
+    lines = [f"# {' '.join(comment.split())}"] if comment else []
+    given = options.to_dict()
+    changed = [known.name for known in fields(options) if getattr(options, known.name) != known.default]
+    lines += [f"{name.replace('_', '-')} = {_toml(given[name])}" for name in changed if name not in left_out]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    """A string, number, boolean or list of strings in TOML, whose strings are JSON's but for DEL."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def merge_options(file: Mapping[str, Any], flags: Mapping[str, Any], kind: type[Kind]) -> Kind:
