@@ -1,19 +1,23 @@
 #!/usr/bin/env bash
-# Checks the CRF on this machine's GPU, offline, in under 8 minutes: builds the package for that GPU alone, runs
-# the CRF's tests, some of them under compute-sanitizer, and the benchmarks; prints a table and writes one JSON
-# file. A step that fails does not stop the others; the exit code is 0 only if all have passed.
+# Checks the package on this machine's GPU, offline, in under 8 minutes: builds it for that GPU alone, or takes a
+# wheel; runs the CRF's tests (streams, CUDA graphs and two processes with DistributedDataParallel among them), some
+# of them under compute-sanitizer; and the benchmarks (the CRF, training steps with and without it, tagging); prints
+# a table and writes one JSON file. A step that fails does not stop the others; the exit code is 0 only if all have
+# passed.
 #
-#   benchmarks/gpu_check.sh [--dry-run] [--wheels DIR] [RESULTS]
+#   benchmarks/gpu_check.sh [--dry-run] [--wheel FILE] [--wheels DIR] [RESULTS]
 #
+# --wheel    a wheel of the package, whose kernels are then checked: nothing is built
 # --dry-run  every step on the CPU and tiny, with the package as it is installed and without the sanitizer
 # --wheels   a folder of wheels for what the machine lacks (pytorch-crf ...), for this run only
 # RESULTS    the folder for the JSON file (benchmarks/results); benchmarks/README.md says what is needed
 set -uo pipefail
 
-dry='' wheels='' results=''
+dry='' wheel='' wheels='' results=''
 while [ $# -gt 0 ]; do
   case $1 in
     --dry-run) dry=yes ;;
+    --wheel) wheel=$(realpath -e "${2:?--wheel needs a file}") || exit 2; shift ;;
     --wheels) wheels=$(cd "${2:?--wheels needs a folder}" && pwd) || exit 2; shift ;;
     -*) echo "unknown option $1" >&2; exit 2 ;;
     *) results=$1 ;;
@@ -34,7 +38,7 @@ python=${PYTHON:-python3} device=cuda jobs=8
 # The package that is built here comes first; the source tree, which has no extension, is never imported.
 export PYTHONPATH="$work/site${PYTHONPATH:+:$PYTHONPATH}" PYTHONDONTWRITEBYTECODE=1 HF_HUB_OFFLINE=1
 export PYBERT_CRF_TEST_DEVICE=$device
-export dry wheels repo work python device jobs
+export dry wheel wheels repo work python device jobs
 
 # step NAME SECONDS FUNCTION ARGUMENTS: run it with that limit, its output in log/NAME, its outcome in steps/NAME.
 step() {
@@ -53,7 +57,7 @@ step() {
 # The imports of tests and benchmarks; missing ones are taken from the folder of wheels.
 packages() {
   local package failed=0 needed='pytest pytest-benchmark hypothesis safetensors tokenizers pytorch-crf'
-  [ "$dry" ] || needed+=' scikit-build-core pybind11'  # a dry run builds nothing
+  [ "$dry$wheel" ] || needed+=' scikit-build-core pybind11'  # nothing else is built
   for package in $needed; do
     "$python" -c "import importlib.metadata as m; m.version('$package')" 2> /dev/null && continue
     [ "$wheels" ] && "$python" -m pip install --quiet --no-index --no-deps --find-links "$wheels" \
@@ -65,7 +69,9 @@ packages() {
 }
 
 build() {
-  if [ ! "$dry" ]; then
+  if [ "$wheel" ]; then
+    "$python" -m pip install --no-index --no-deps --target "$work/site" "$wheel" || return
+  elif [ ! "$dry" ]; then
     local capability
     capability=$("$python" -c "import torch; print('%d%d' % torch.cuda.get_device_capability())") || return
     export SKBUILD_CMAKE_DEFINE="PYBERT_CRF_CUDA=ON;PYBERT_CRF_CUDA_ARCHITECTURES=$capability-real"
@@ -99,7 +105,7 @@ one_file() { run_tests "tests.$(basename "$1" .py)" -- "$1"; }
 suite() {
   local files
   mapfile -t files < <(find "$repo/tests/crf" -name "test_*.py" | sort)
-  [ "$dry" ] && files=("$repo"/tests/crf/test_constraints.py)
+  [ "$dry" ] && files=("$repo"/tests/crf/test_{constraints,workers}.py)
   printf '%s\0' "${files[@]}" | xargs -0 -P "$jobs" -I {} bash -uc 'one_file "$1"' - {}
 }
 
@@ -115,8 +121,8 @@ reduced() {
 }
 
 benchmark() {
-  local options=(--device "$device" --benchmark-json "$work/benchmark.json" --limit 75)
-  [ "$dry" ] && options+=(--quick --benchmark-max-time 0.001 -k 'step or loss_backward and native')
+  local options=(--device "$device" --benchmark-json "$work/benchmark.json" --limit 85)
+  [ "$dry" ] && options+=(--quick --benchmark-max-time 0.001 -k 'step or tagging or loss_backward and native')
   run_tests benchmark -- "$repo"/benchmarks/bench_{gpu,crf}.py "${options[@]}"
 }
 export -f packages build run_tests one_file suite reduced benchmark
@@ -127,6 +133,6 @@ step tests 155 suite &
 step memcheck 155 reduced memcheck &
 step racecheck 155 reduced racecheck &
 wait
-step benchmark 105 benchmark  # alone on the GPU
+step benchmark 112 benchmark  # alone on the GPU
 
 "$python" "$here/gpu_check.py" "$work" "$results" ${dry:+--dry-run}

@@ -36,7 +36,11 @@ def test_dry_run(tmp_path: Path) -> None:
     assert all(found["steps"][name]["tests"]["passed"] for name in ("tests", "memcheck", "racecheck"))
     assert {"date", "machine", "versions", "benchmark"} <= set(found)
     timed = {(row["group"].split(",")[0], row["contender"]) for row in found["benchmark"]["benchmarks"]}
-    assert {("loss_backward", "native"), ("training step of BERT-tiny", "cross-entropy")} <= timed
+    assert {
+        ("loss_backward", "native"),
+        ("training step of BERT-tiny", "cross-entropy"),
+        ("tagging by BERT-tiny", "bfloat16"),
+    } <= timed
     assert run.stdout.rstrip().endswith(f"All figures are in {written.name}.")
 
 

@@ -31,7 +31,6 @@ CPU_ONLY = {
     "on_numpy/test_numpy_calls.py": "arrays are on the CPU",
     "test_onnx.py": "onnxruntime runs on the CPU here",
     "test_workers.py::test_workers_after_a_parallel_call": "a device cannot be used in a forked process",
-    "test_workers.py::test_distributed_data_parallel": "two processes with one device, and gloo",
     "test_errors.py::test_a_tag_out_of_range_is_named_with_its_place": "an assertion there: test_device.py",
     "library/test_compile.py::test_the_reference_compiles_for_the_sizes_it_is_given": "plain PyTorch",
 }

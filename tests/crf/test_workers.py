@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.distributed as dist
-from cases import COMPILED, USABLE, each_backend, layer, problem
+from cases import COMPILED, DEVICE, USABLE, Case, each_backend, layer, problem
 from torch import Tensor
 from torch.multiprocessing.spawn import spawn
 from torch.nn.parallel import DistributedDataParallel
@@ -98,16 +98,19 @@ def test_calls_from_several_threads_at_once(backend: str) -> None:
 
 
 def train_half(rank: int, folder: str, backend: str) -> None:
-    """One of two processes: half of the batch each; keeps the parameters' gradients."""
+    """One of two processes: half of the batch each; keeps the parameters' gradients.
+
+    Both may have the same GPU, for gloo adds up on the CPU.
+    """
     if sys.platform == "linux":  # else gloo listens on the address of the host's name, which may lead nowhere
         os.environ["GLOO_SOCKET_IFNAME"] = "lo"
     store = dist.FileStore(f"{folder}/meeting", 2)
     dist.init_process_group("gloo", store=store, rank=rank, world_size=2, timeout=timedelta(minutes=1))
-    case = problem(6, 8, 4)
+    case = Case(*(part.to(DEVICE) for part in problem(6, 8, 4)))
     model = DistributedDataParallel(layer(case, backend))
     own = slice(3 * rank, 3 * rank + 3)
     (-model(case.emissions[own], case.tags[own], case.mask[own])).backward()
-    torch.save([parameter.grad for parameter in model.parameters()], f"{folder}/{rank}.pt")
+    torch.save([parameter.grad.cpu() for parameter in model.parameters()], f"{folder}/{rank}.pt")
     dist.barrier()
     os._exit(0)  # torch 2.13 now and then waits for ever in the process group's destructor
 
@@ -134,4 +137,4 @@ def test_distributed_data_parallel(backend: str, tmp_path: Path) -> None:
     for rank in range(2):
         for mean, parameter in zip(torch.load(tmp_path / f"{rank}.pt"), crf.parameters(), strict=True):
             assert parameter.grad is not None
-            torch.testing.assert_close(2 * mean, parameter.grad)  # DDP takes the mean over processes
+            torch.testing.assert_close(2 * mean, parameter.grad.cpu())  # DDP takes the mean over processes
