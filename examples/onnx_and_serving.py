@@ -1,17 +1,22 @@
-"""From training to production: one ONNX file, read without torch.
+"""From training to production: one ONNX file, read without torch, and behind HTTP.
 
-    pip install 'pybert-crf[onnx]'
+    pip install 'pybert-crf[onnx,serve]'
     python examples/onnx_and_serving.py
 
 A small tagger is trained and exported (encoder, linear layer, CRF and probabilities in one file); both are
-compared on the sentences of the test part.
+compared on the sentences of the test part. `pybert-crf serve` then answers requests with the exported one.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import re
+import subprocess
+import sys
 import time
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 from pybert_crf import Tagger, TrainOptions, train
 from pybert_crf.annotation.entities import Entity
@@ -48,6 +53,21 @@ def same(ours: list[Entity], theirs: list[Entity]) -> bool:
     )
 
 
+def served(model: Path, text: str) -> list[Entity]:
+    """The entities of a text, from a server of its own that is stopped again."""
+    command = [sys.executable, "-m", "pybert_crf", "serve", str(model), "--port", "0"]  # any free port
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, encoding="utf-8") as server:
+        try:
+            said = iter(server.stderr)
+            address = next(found[0] for line in said if (found := re.search(r"http://[^\s/]+", line)))
+            body = json.dumps({"text": text}).encode()
+            request = Request(f"{address}/v1/entities", body, {"Content-Type": "application/json"})
+            with urlopen(request) as answer:
+                return [Entity(**entity) for entity in json.load(answer)["entities"]]
+        finally:
+            server.terminate()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -69,8 +89,10 @@ def main() -> None:
     seconds = time.perf_counter() - begun
     assert all(same(a, b) for a, b in zip(tagger.tag(texts), found, strict=True))
     print(f"the same entities and scores on {len(texts)} sentences; ONNX took {seconds:.2f} s")
-    for entity in reader(UNSEEN[0]):
-        print(f"  {entity.label} {entity.text} ({entity.score:.2f})")
+
+    answer = served(options.out / "onnx", UNSEEN[0])
+    assert same(reader(UNSEEN[0]), answer)
+    print("the same over HTTP:", *(f"{each.label} {each.text} ({each.score:.2f})" for each in answer))
 
 
 if __name__ == "__main__":

@@ -86,10 +86,12 @@ def test_rules_and_active_learning(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_onnx(tmp_path: Path) -> None:
-    pytest.importorskip("onnxscript")
+def test_onnx_and_serving(tmp_path: Path) -> None:
+    for package in ("onnxscript", "fastapi", "uvicorn", "prometheus_client"):
+        pytest.importorskip(package)
     output = printed("onnx_and_serving", tmp_path)
     assert "the same entities and scores on 200 sentences" in output
+    assert re.search(r"the same over HTTP: \w+ \w+ \(", output)
 
 
 def load(script: str) -> ModuleType:
