@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 LOCAL = "local"
 """In place of an address: a cluster of this machine alone, which ends with the run."""
+
+
+_PATIENCE = 10.0  # seconds to wait for the head of a cluster
 
 
 @dataclass(frozen=True)
@@ -120,6 +124,7 @@ def connected(address: str) -> Any:
         import_module("ray.data")
     except ImportError as error:
         raise ImportError(f"--ray needs the package ray ({error}): {EXTRA}") from error
+    _check_reachable(address)
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     try:
         if address == LOCAL:
@@ -133,6 +138,17 @@ def connected(address: str) -> Any:
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     return ray
+
+
+def _check_reachable(address: str) -> None:
+    """Raise ``ConnectionError`` at once if nobody listens: Ray itself tries for minutes."""
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdecimal():
+        return  # local, auto: Ray answers at once
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _PATIENCE).close()
+    except (OSError, OverflowError) as error:
+        raise ConnectionError(f"--ray {address}: no Ray cluster can be reached there: {error}") from error
 
 
 def _count(ray: Any, actors: Actors, parts: int, address: str) -> int:

@@ -319,6 +319,14 @@ def test_options_that_do_not_go_together(
         work(PredictOptions(**{**given, **options}))
 
 
+def test_an_address_where_no_cluster_is(texts: Path, model: Path, tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    with pytest.raises(
+        ConnectionError, match=r"--ray 127\.0\.0\.1:1: no Ray cluster can be reached there: .+"
+    ):
+        work(PredictOptions(str(model), str(texts), str(tmp_path / "out"), ray="127.0.0.1:1"))
+
+
 def test_without_ray_one_line_says_what_to_install(
     texts: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
