@@ -89,6 +89,8 @@ def _application(options: ServeOptions, say: Callable[[str], None]) -> Any:
     for name, place in named(options.files("models")).items():
         taggers[name] = open_tagger(place, options, threads=options.threads or 0)
         say(f"{name}: {about(taggers[name])}")
+        if taggers[name].context:
+            say(f"{name}: reads each text alone, without the neighbouring sentences that it was trained with")
     stopping = threading.Event()
     return create_app(taggers, options, stopping=stopping, started=lambda: _drain(options.drain, stopping))
 
