@@ -50,7 +50,14 @@ class EntityDecoder:
         self._continuing = torch.tensor([[continues(a, b, scheme) for b in labels] for a in labels])
 
     def __call__(
-        self, crf: CRF, emissions: Tensor, mask: Tensor, *, scores: bool, temperature: float = 1.0
+        self,
+        crf: CRF,
+        emissions: Tensor,
+        mask: Tensor,
+        *,
+        scores: bool,
+        temperature: float = 1.0,
+        probability: bool = False,
     ) -> list[Tagging]:
         """The tags and entities of each row.
 
@@ -60,6 +67,7 @@ class EntityDecoder:
             mask: (B, T) bool, true up to each row's length.
             scores: whether to compute the entities' probabilities; without, `Tagging.scores` is empty.
             temperature: by which the scores are divided before they become probabilities.
+            probability: whether to compute the probability of all tags of a row together.
 
         Raises:
             ValueError: a row has no legal path, or NaN in an unmasked emission; names the row.
@@ -67,9 +75,13 @@ class EntityDecoder:
         tags, best = crf.viterbi(emissions, mask)  # (B, T), -1 where masked, and (B,)
         if not bool(best.isfinite().all()):
             crf.decode(emissions, mask)  # raises, and names the row and the fault
-        if scores:
+        if scores or probability:
             crf, emissions = tempered(crf, emissions, temperature)
-        return self.read(crf, emissions, tags, mask, scores=scores)
+        taggings = self.read(crf, emissions, tags, mask, scores=scores)
+        if not probability:
+            return taggings
+        logs = (best / temperature - crf.log_partition(emissions, mask)).clamp(max=0.0).tolist()
+        return [each._replace(log_probability=log) for each, log in zip(taggings, logs, strict=True)]
 
     def read(self, crf: CRF, emissions: Tensor, tags: Tensor, mask: Tensor, *, scores: bool) -> list[Tagging]:
         """The entities that given tags (B, T) spell out; otherwise as :meth:`__call__`."""

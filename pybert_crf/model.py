@@ -86,22 +86,21 @@ class BertCRF(nn.Module):
 
     def emissions(self, batch: Batch) -> Tensor:
         """Scores of every tag for every unit: (batch, time, tags)."""
-        alone = batch.first.shape[0] == 1
-        hidden = self._hidden(batch.input_ids, batch.attention_mask, alone)  # (windows, length, hidden)
-        units = hidden.flatten(0, 1)[batch.first].to(self.linear.weight.dtype)  # (batch, time, hidden)
+        ids, attention = batch.input_ids, batch.attention_mask
+        positions = _TRAINING_POSITIONS if self.training else _INFERENCE_POSITIONS
+        rows = max(1, positions // max(1, ids.shape[1]))  # windows that are encoded at once
+        slices = zip(torch.split(ids, rows), torch.split(attention, rows), strict=True)
+        dtype = self.linear.weight.dtype
+        if ids.shape[0] <= rows or (self.training and batch.first.shape[0] > 1):
+            hidden = self.encoder(ids, attention)  # (windows, length, hidden)
+        elif self.training:  # activations of one slice at a time, computed again in the backward pass
+            hidden = torch.cat([checkpoint(self.encoder, *each, use_reentrant=False) for each in slices])
+        else:  # of many windows no hidden states are kept, only the scores of their pieces
+            pieces = torch.cat([self.linear(self.encoder(*each).to(dtype)) for each in slices])
+            return pieces.flatten(0, 1)[batch.first]
+        units = hidden.flatten(0, 1)[batch.first].to(dtype)  # (batch, time, hidden)
         scores: Tensor = self.linear(self.dropout(units))
         return scores
-
-    def _hidden(self, input_ids: Tensor, attention_mask: Tensor, alone: bool) -> Tensor:
-        positions = _TRAINING_POSITIONS if self.training else _INFERENCE_POSITIONS
-        rows = max(1, positions // max(1, input_ids.shape[1]))
-        if input_ids.shape[0] <= rows or (self.training and not alone):
-            hidden: Tensor = self.encoder(input_ids, attention_mask)
-            return hidden
-        slices = zip(torch.split(input_ids, rows), torch.split(attention_mask, rows), strict=True)
-        if self.training:  # activations of one slice at a time, computed again in the backward pass
-            return torch.cat([checkpoint(self.encoder, *each, use_reentrant=False) for each in slices])
-        return torch.cat([self.encoder(ids, mask) for ids, mask in slices])
 
     def forward(self, batch: Batch) -> Tensor:
         """The loss in training, emissions (batch, time, tags) otherwise.

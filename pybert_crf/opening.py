@@ -79,7 +79,7 @@ def tagger_place(model: str) -> Path:
 
 
 def prepared_tagger(options: PredictOptions, rules: Rules | None) -> Annotator:
-    """The tagger of `open_tagger`, with the context and the least score of the options, and rules.
+    """The tagger of `open_tagger`, with context, least score and splitting of the options, and rules.
 
     Raises:
         ValueError: they do not fit the tagger.
@@ -89,6 +89,7 @@ def prepared_tagger(options: PredictOptions, rules: Rules | None) -> Annotator:
         tagger.context = options.context
     tagger.min_score = options.min_score
     tagger.rules = rules
+    tagger.split_sentences = options.split_sentences
     return tagger
 
 

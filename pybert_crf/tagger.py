@@ -268,11 +268,19 @@ class Tagger(Annotator):
                 yield Scored(emissions, batch.tags, batch.mask)
 
     @torch.inference_mode()
-    def tag_examples(self, examples: Sequence[Example], *, scores: bool) -> list[Tagging]:
+    def tag_examples(
+        self, examples: Sequence[Example], *, scores: bool, probability: bool = False
+    ) -> list[Tagging]:
         """The tags and entities of a batch of examples, each of at least one unit."""
         emissions, mask = self._emissions(examples)
-        crf = self.model.crf
-        return self._decoder(crf, emissions, mask, scores=scores, temperature=self.temperature)
+        return self._decoder(
+            self.model.crf,
+            emissions,
+            mask,
+            scores=scores,
+            temperature=self.temperature,
+            probability=probability,
+        )
 
     def _emissions(self, examples: Sequence[Example]) -> tuple[Tensor, Tensor]:
         """Emissions (B, T, K), -inf for tags that are not allowed, and the mask (B, T)."""

@@ -12,8 +12,11 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from pybert_crf.annotation import by_sentence
 from pybert_crf.annotation.entities import Annotation, Entity, Tagging
 from pybert_crf.annotation.examples import Example, WindowLayout, by_length, make_example
+from pybert_crf.annotation.frames import tag_frame
+from pybert_crf.annotation.least_certain import LeastCertain
 from pybert_crf.annotation.rules import Rules
 from pybert_crf.annotation.sentence_reader import Prepared, SentenceReader
 from pybert_crf.reading import read_text
@@ -30,6 +33,7 @@ WORDS = "words.txt"
 """The file of a saved word segmenter that holds the words it was trained on, one a line."""
 
 _Item = TypeVar("_Item")
+FrameT = TypeVar("FrameT")
 
 
 class Annotator(ABC):
@@ -49,6 +53,8 @@ class Annotator(ABC):
     Attributes:
         rules: what a reading must keep; None: nothing.
         min_score: entities of a lower probability are left out, and their units tagged ``O``.
+        split_sentences: whether the sentences of a text (`pybert_crf.text.sentences`) are tagged one by one,
+            as those of a document, as they usually are in training; offsets are those in the text.
     """
 
     def __init__(
@@ -69,6 +75,7 @@ class Annotator(ABC):
         self.layout = WindowLayout(tokenizer.before, tokenizer.after, tokenizer.pad_id, max_length)
         self._rules: Rules | None = None
         self._min_score = 0.0
+        self.split_sentences = False
         self.context = context
 
     @property
@@ -107,8 +114,14 @@ class Annotator(ABC):
         self._min_score = score
 
     @abstractmethod
-    def tag_examples(self, examples: Sequence[Example], *, scores: bool) -> list[Tagging]:
-        """The tags and entities of a batch of examples, each of at least one unit."""
+    def tag_examples(
+        self, examples: Sequence[Example], *, scores: bool, probability: bool = False
+    ) -> list[Tagging]:
+        """The tags and entities of a batch of examples, each of at least one unit.
+
+        `scores` and `probability` say whether the entities' probabilities, and those of all tags together,
+        are computed.
+        """
 
     def __call__(self, text: str) -> list[Entity]:
         """The entities of one text, in order of appearance.
@@ -127,9 +140,15 @@ class Annotator(ABC):
         return (annotation.entities for annotation in self.annotate(texts, batch_tokens))
 
     def annotate(
-        self, texts: Iterable[str], batch_tokens: int = BATCH_TOKENS, *, look_ahead: int = LOOK_AHEAD
+        self,
+        texts: Iterable[str],
+        batch_tokens: int = BATCH_TOKENS,
+        *,
+        look_ahead: int = LOOK_AHEAD,
+        probability: bool = False,
     ) -> Iterator[Annotation]:
-        """Units, tags and entities of each text, in the order of the texts.
+        """Units, tags and entities of each text, in the order of the texts; and, if asked for, the
+        probability of the best reading (`Annotation.log_probability`).
 
         Reads `look_ahead` texts ahead and encodes those of similar length together, `batch_tokens` positions
         at a time. A text of any length is covered whole: the encoder sees it in overlapping windows, the
@@ -140,7 +159,44 @@ class Annotator(ABC):
                 missing value; the message names its row.
             ValueError: `batch_tokens` or `look_ahead` is not positive.
         """
-        return self.annotate_prepared(self.reader().read(_each_text(texts)), batch_tokens, look_ahead)
+        prepared = self.reader().read(_each_text(texts))
+        return self.annotate_prepared(prepared, batch_tokens, look_ahead, probability=probability)
+
+    def least_certain(
+        self, texts: Iterable[str], n: int, batch_tokens: int = BATCH_TOKENS
+    ) -> list[Annotation]:
+        """The n texts whose best reading is least probable, the least probable first: what to annotate next.
+
+        Long texts have more readings, and so less probable ones. No more than n texts, and those read ahead,
+        are held at a time. Of equally probable ones the first is taken.
+
+        Raises:
+            ValueError: `n` is not positive.
+            TypeError, ValueError: as `annotate`.
+        """
+        kept = LeastCertain(n)
+        for annotation in self.annotate(texts, batch_tokens, probability=True):
+            kept.add(annotation)
+        return kept.in_order()
+
+    def tag_frame(
+        self, frame: FrameT, column: str, into: str = "entities", batch_tokens: int = BATCH_TOKENS
+    ) -> FrameT:
+        """A table with a column more, the entities of the texts in `column`; offsets count in these texts.
+
+        Args:
+            frame: a DataFrame of pandas or Polars, or a Table of pyarrow; the result is of the same type.
+            column: holds the texts; where one is missing, so are its entities.
+            into: name of the new column. A value is a list of dictionaries (`Entity.to_dict`), in Polars and
+                pyarrow of structs.
+            batch_tokens: positions encoded at once.
+
+        Raises:
+            TypeError: another table, or a value that is no text; by its row and column.
+            ValueError: there is no such column, or the new one is there already.
+        """
+        tagged: FrameT = tag_frame(self, frame, column, into, batch_tokens)
+        return tagged
 
     def annotate_units(
         self, sequences: Iterable[Sequence[str]], batch_tokens: int = BATCH_TOKENS
@@ -184,17 +240,39 @@ class Annotator(ABC):
         yield from ([] for _ in sizes)
 
     def annotate_prepared(
-        self, prepared: Iterable[Prepared], batch_tokens: int = BATCH_TOKENS, look_ahead: int = LOOK_AHEAD
+        self,
+        prepared: Iterable[Prepared],
+        batch_tokens: int = BATCH_TOKENS,
+        look_ahead: int = LOOK_AHEAD,
+        *,
+        probability: bool = False,
     ) -> Iterator[Annotation]:
         """As `annotate`, for what a `reader` has read."""
+        tag = self._tag_sentences if self.split_sentences else self._tag_chunk
         for chunk in _chunks(prepared, batch_tokens, look_ahead):
-            taggings = self._tag_chunk(chunk, batch_tokens, scores=True)
+            taggings = tag(chunk, batch_tokens, True, probability)
             for (text, offsets, _), tagging in zip(chunk, taggings, strict=True):
-                yield Annotation(text, offsets, tagging.tags, entities_of(text, offsets, tagging))
+                entities = entities_of(text, offsets, tagging)
+                yield Annotation(text, offsets, tagging.tags, entities, tagging.log_probability)
 
     def reader(self) -> SentenceReader:
         """A reader of sentences that are to be tagged, as this annotator is set now."""
         return SentenceReader(self.tokenizer, self.unit, self.layout, self.context, self._allowed)
+
+    def _tag_sentences(
+        self, chunk: Sequence[Prepared], batch_tokens: int, scores: bool, probability: bool
+    ) -> list[Tagging]:
+        """As `_tag_chunk`, each text as a document of its sentences."""
+        reader, sizes, sentences = self.reader(), [], []
+        for number, (text, offsets, _) in enumerate(chunk, 1):
+            of_text = by_sentence.cut(text, offsets)
+            sizes.append(len(of_text))
+            for sentence in of_text:
+                sentences += reader.add_cut(*sentence, number)
+        sentences += reader.end()
+        taggings = iter(self._tag_chunk(sentences, batch_tokens, scores, probability))
+        nothing = Tagging([], [], [], 0.0 if probability else None)
+        return [by_sentence.joined(list(islice(taggings, n)) or [nothing], self.scheme) for n in sizes]
 
     def tag_units(
         self,
@@ -223,12 +301,16 @@ class Annotator(ABC):
         for chunk in _chunks(prepared, batch_tokens, look_ahead):
             yield from self._tag_chunk(chunk, batch_tokens, scores)
 
-    def _tag_chunk(self, chunk: Sequence[Prepared], batch_tokens: int, scores: bool) -> list[Tagging]:
-        answers = [Tagging([], [], [])] * len(chunk)
+    def _tag_chunk(
+        self, chunk: Sequence[Prepared], batch_tokens: int, scores: bool, probability: bool = False
+    ) -> list[Tagging]:
+        answers = [Tagging([], [], [], 0.0 if probability else None)] * len(chunk)
+        scores = scores or self.min_score > 0
         filled = [row for row, each in enumerate(chunk) if each.offsets]
         examples = [chunk[row].example for row in filled]
         for rows in by_length([example.positions for example in examples], batch_tokens):
-            taggings = self.tag_examples([examples[row] for row in rows], scores=scores or self.min_score > 0)
+            batch = [examples[row] for row in rows]
+            taggings = self.tag_examples(batch, scores=scores, probability=probability)
             for row, tagging in zip(rows, taggings, strict=True):
                 answers[filled[row]] = self._likely(tagging) if self.min_score else tagging
         return answers
@@ -253,7 +335,8 @@ class Annotator(ABC):
                 tags[span.start : span.end] = [OUTSIDE] * (span.end - span.start)
         if self.scheme != PLAIN:  # in IOB1 and IOE1 a tag also says what its neighbour is
             tags = convert(tags, self.scheme, self.scheme)
-        return Tagging(tags, [span for span, _ in kept], [score for _, score in kept])
+        spans, scores = [span for span, _ in kept], [score for _, score in kept]
+        return Tagging(tags, spans, scores, tagging.log_probability)
 
 
 def read_words(directory: Path) -> frozenset[str]:

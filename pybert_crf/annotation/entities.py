@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -72,11 +73,15 @@ class Marginals:
 
 
 class Tagging(NamedTuple):
-    """The tags of one sequence of units, and its entities as spans of units with their probabilities."""
+    """The tags of one sequence of units, and its entities as spans of units with their probabilities.
+
+    `log_probability` is that of just these tags; None if it was not asked for.
+    """
 
     tags: list[str]
     spans: list[Span]
     scores: list[float]
+    log_probability: float | None = None
 
 
 @dataclass(frozen=True)
@@ -88,12 +93,20 @@ class Annotation:
         offsets: half-open character offsets of each unit in `text`.
         tags: one for each unit.
         entities: in order of appearance.
+        log_probability: natural logarithm of the probability of the best reading of the whole text, whose
+            tags these are (unless `min_score` has left out some); None if it was not asked for.
     """
 
     text: str
     offsets: list[tuple[int, int]]
     tags: list[str]
     entities: list[Entity]
+    log_probability: float | None = None
+
+    @property
+    def probability(self) -> float | None:
+        """The probability of the best reading, 0 to 1; 0 for one of a long text that is too small."""
+        return None if self.log_probability is None else math.exp(self.log_probability)
 
     @property
     def units(self) -> list[str]:

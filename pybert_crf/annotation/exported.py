@@ -68,7 +68,9 @@ class ExportedTagger(Annotator):
     def _compute(self, outputs: Sequence[str], inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """Some of the graph's `OUTPUTS`, given its `INPUTS` by name."""
 
-    def tag_examples(self, examples: Sequence[Example], *, scores: bool) -> list[Tagging]:
+    def tag_examples(
+        self, examples: Sequence[Example], *, scores: bool, probability: bool = False
+    ) -> list[Tagging]:
         """The tags and entities of a batch of examples, each of at least one unit.
 
         Raises:
@@ -84,7 +86,10 @@ class ExportedTagger(Annotator):
             names = [self.labels[tag] for tag in tags[row, :length].tolist()]
             found = spans(names, self.scheme)
             ends = [given_next[row, a : b - 1].prod() * closing[row, b - 1] for a, b, _ in found if scores]
-            answers.append(Tagging(names, found, [float(score) for score in ends]))
+            # Of the whole chain: each tag given the next one, and the last one.
+            whole = _log(given_next[row, :length]) + _log(closing[row, length - 1 : length])
+            known = whole if probability else None
+            answers.append(Tagging(names, found, [float(score) for score in ends], known))
         return answers
 
     def _run(self, arrays: Arrays, allowed: Sequence[NDArray[np.bool_] | None]) -> list[NDArray[Any]]:
@@ -118,6 +123,12 @@ class ExportedTagger(Annotator):
 
     def _graph(self, outputs: Sequence[str], *inputs: NDArray[Any]) -> list[NDArray[Any]]:
         return self._compute(outputs, dict(zip(INPUTS, inputs, strict=True)))
+
+
+def _log(factors: NDArray[Any]) -> float:
+    """The logarithm of a product of probabilities."""
+    with np.errstate(divide="ignore"):
+        return float(np.log(factors).sum())
 
 
 def read_settings(text: str | None, path: Path) -> dict[str, Any]:

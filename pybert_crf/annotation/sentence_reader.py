@@ -60,6 +60,10 @@ class SentenceReader:
             text, offsets = sentence, split_units(sentence, self.unit)
         else:
             text, offsets = join_units(sentence, self.unit)
+        return self.add_cut(text, offsets, document)
+
+    def add_cut(self, text: str, offsets: Offsets, document: int = 0) -> list[Prepared]:
+        """As `add`, for a text whose units are at these characters."""
         encoded = self.tokenizer.encode([text[a:b] for a, b in offsets])
         return list(map(self._prepared, self._neighbours.add((text, offsets), encoded, document)))
 

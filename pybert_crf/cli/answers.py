@@ -53,7 +53,8 @@ class Answers:
         return forms.get(self._form, f"# {told}" + "\n" * (self._form in ("columns", "conllu")))
 
     def _jsonl(self, answer: Annotation) -> str:
-        return _json(text=answer.text, entities=[entity.to_dict() for entity in answer.entities])
+        entities = [entity.to_dict() for entity in answer.entities]
+        return _json(text=answer.text, entities=entities, **_probability(answer))
 
     def _columns(self, answer: Annotation) -> str:
         return "".join(f"{unit}\t{tag}\n" for unit, tag in zip(answer.units, answer.tags, strict=True))
@@ -73,7 +74,8 @@ class Answers:
     def _doccano(self, answer: Annotation) -> str:
         """As doccano imports sequence labels; what else there is, it keeps as the text's metadata."""
         label = [[e.start, e.end, e.label] for e in answer.entities]
-        return _json(text=answer.text, label=label, scores=[round(e.score, 6) for e in answer.entities])
+        scores = [round(e.score, 6) for e in answer.entities]
+        return _json(text=answer.text, label=label, scores=scores, **_probability(answer))
 
     def _label_studio(self, answer: Annotation) -> str:
         """A task with a prediction, for a labelling interface whose tags are named label and text."""
@@ -88,8 +90,14 @@ class Answers:
             for e in answer.entities
         ]
         least = min((entity.score for entity in answer.entities), default=1.0)
-        prediction = {"model_version": "pybert-crf", "score": least, "result": result}
+        score = _probability(answer).get("probability", least)
+        prediction = {"model_version": "pybert-crf", "score": score, "result": result}
         return _json(data={"text": answer.text}, predictions=[prediction])
+
+
+def _probability(answer: Annotation) -> dict[str, float]:
+    """That of the best reading, if it is known."""
+    return {} if answer.probability is None else {"probability": answer.probability}
 
 
 def _json(**record: Any) -> str:

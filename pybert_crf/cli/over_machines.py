@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _KINDS = {"auto": None, "json": "json", "datasets": "parquet"}
 _DECIDING = [
-    *("context", "min_score", "types", "dtype", "int8", "errors", "max_line", "encoding"),
+    *("context", "split_sentences", "min_score", "types", "dtype", "int8", "errors", "max_line", "encoding"),
     *("text_column", "answer_column", "to", "shard_kb", "format"),
 ]
 _PAUSE = 10.0  # seconds between two lines of progress
@@ -35,6 +35,7 @@ def predict_over_machines(options: PredictOptions) -> None:
     from pybert_crf.cluster import Actors, prepared
 
     _check(options)
+    options = replace(options, to=options.to or "jsonl")
     # Relative paths mean another file where a worker runs.
     if Path(options.model).exists():
         options = replace(options, model=str(Path(options.model).absolute()))
@@ -83,7 +84,7 @@ def _laid_out(options: PredictOptions) -> tuple[Any, Any]:
         folder=layout.folder.name,
         out=Place(str(options.out)).name,
         kind=layout.kind,
-        to=options.to,
+        to=str(options.to),
         column=layout.column,
         answers=options.answer_column,
         encoding=options.encoding,
@@ -121,7 +122,9 @@ def _check(options: PredictOptions) -> None:
         raise ValueError(f"--ray {told}, not --format {options.format}: convert the corpus first")
     if options.documents in ("file", "blank") or options.document_column is not None:
         raise ValueError("--ray reads each sentence alone: --documents and --document-column are not for it")
-    if options.to not in ("jsonl", "parquet"):
+    if options.uncertain or options.whole_files:
+        raise ValueError("--ray answers each line or row: --uncertain and --whole-files are not for it")
+    if options.to not in (None, "jsonl", "parquet"):
         raise ValueError(f"--ray writes --to jsonl or parquet, not {options.to}")
     if options.actor_gpus and not options.device.startswith("cuda"):
         raise ValueError(f"--actor-gpus {options.actor_gpus:g} is for --device cuda, not {options.device}")

@@ -25,9 +25,9 @@ class ClusterOptions(Options):
     )
     answer_column: str = option(
         "entities",
-        "With --ray: the column or field of the entities.",
-        "配合 --ray：存放实体的列或字段名。",
-        elsewhere="output-column entities-column prediction-column",
+        "With --ray, or --to table: the column or field of the entities; in CSV and TSV they are JSON.",
+        "配合 --ray 或 --to table：存放实体的列或字段名；在 CSV 和 TSV 中为 JSON。",
+        elsewhere="output-column entities-column entity-column prediction-column",
     )
     actors: int | None = option(
         None,

@@ -23,7 +23,7 @@ class CorpusOptions(Options):
         None,
         "Column of the tokens: a number from 1, or its name; otherwise the first that is no index.",
         "词或字所在的列：从 1 起的编号，或列名；不给则为第一个不是序号的列。",
-        elsewhere="text-column text-column-name word-column",
+        elsewhere="text-column-name word-column",
     )
     tag_column: str | None = option(
         None,

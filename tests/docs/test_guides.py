@@ -26,7 +26,11 @@ GUIDES = [
     for page in PAGES
     if page.startswith(("docs/coming-from/", "docs/tasks/", "docs/from-")) and not page.endswith(".zh-CN.md")
 ]
-NEEDED = {"docs/coming-from/spacy.md": "spacy", "docs/coming-from/pytorch-crf.md": "torchcrf"}
+NEEDED = {
+    "docs/coming-from/spacy.md": "spacy",
+    "docs/coming-from/pytorch-crf.md": "torchcrf",
+    "docs/tasks/files-and-tables.md": "pandas",
+}
 
 DRIVER = """
 import contextlib, io, json, shlex, sys, traceback
@@ -88,6 +92,10 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
         (folder / f"{name}.pos").write_text(tagged, "utf-8")
     plain = "".join(f"{''.join(each.tokens)}\n" for each in sentences)
     (folder / "text.txt").write_text(plain, "utf-8")
+    rows = "".join(f'{number},"{line}"\n' for number, line in enumerate(plain.splitlines()[:5]))
+    (folder / "reviews.csv").write_text(f"id,text\n{rows}", "utf-8")
+    (folder / "letters").mkdir()
+    (folder / "letters" / "a.txt").write_text(plain, "utf-8")
     (folder / "long.txt").write_text("".join(plain.split()) + "\n", "utf-8")
     cached_checkpoint(folder / "hub", [list(each.tokens) for each in sentences])
     write_entry_points(folder)

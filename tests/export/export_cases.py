@@ -64,11 +64,13 @@ def places(entities: Iterable[Entity]) -> list[tuple[Any, ...]]:
 
 
 def check_equal(tagger: Tagger, reader: Annotator, texts: list[str]) -> int:
-    """Both find the same entities, with scores within 1e-5; how many."""
+    """Both find the same entities, with scores within 1e-5, in readings equally probable; how many."""
     found = 0
-    for expected, got in zip(tagger.tag(texts), reader.tag(texts), strict=True):
-        assert places(got) == places(expected)
-        scores = [[each.score for each in entities] for entities in (got, expected)]
+    answers = (each.annotate(texts, probability=True) for each in (tagger, reader))
+    for expected, got in zip(*answers, strict=True):
+        assert places(got.entities) == places(expected.entities)
+        scores = [[each.score for each in answer.entities] for answer in (got, expected)]
         assert scores[0] == pytest.approx(scores[1], rel=0, abs=1e-5)
-        found += len(expected)
+        assert got.log_probability == pytest.approx(expected.log_probability, rel=1e-4, abs=2e-3)
+        found += len(expected.entities)
     return found

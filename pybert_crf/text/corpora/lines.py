@@ -56,9 +56,14 @@ def source_name(source: Source) -> str:
 
 
 def numbered_lines(
-    source: Source, *, most: int | None = None, fault: Fault = refuse, encoding: str | None = None
+    source: Source,
+    *,
+    most: int | None = None,
+    fault: Fault = refuse,
+    encoding: str | None = None,
+    ends: bool = False,
 ) -> Iterator[tuple[int, str]]:
-    """The lines of a text file, without line ends and without a byte order mark, numbered from 1.
+    """The lines of a text file, without a byte order mark, numbered from 1.
 
     Only ``\\n`` (or ``\\r\\n``) ends a line: U+0085 or U+2028 may stand in a token. Lines are given as they
     come, and no more of the source is asked for while a whole line is there.
@@ -68,6 +73,7 @@ def numbered_lines(
         most: characters that a line may have; of a longer one no more than its beginning is kept in memory.
         fault: called with the error of a line that is not UTF-8 or too long.
         encoding: of the file, as Python names it; UTF-8 if None.
+        ends: whether the lines keep their ends.
 
     Raises:
         CorpusError: a line is not UTF-8 or too long (by `refuse`), or the file is not in `encoding`.
@@ -83,7 +89,7 @@ def numbered_lines(
         except CorpusError as error:  # noqa: PERF203 (each line has its own)
             fault(error)
         else:
-            yield number, text
+            yield number, text if ends else text.removesuffix("\n").removesuffix("\r")
 
 
 def whole_text(source: Source, encoding: str | None = None) -> str:
@@ -217,7 +223,7 @@ def _decode(raw: bytes, name: str, number: int, most: int | None) -> str:
         raise CorpusError(name, number, told) from None
     if number == 1:
         text = text.removeprefix(BOM)
-    return text.removesuffix("\n").removesuffix("\r")
+    return text
 
 
 def _looks_like(raw: bytes) -> str:

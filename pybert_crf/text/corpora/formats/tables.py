@@ -100,7 +100,7 @@ class _Rows:
 
     def __iter__(self) -> Iterator[Object]:
         number = 0
-        with _faults(self._name, "damaged"):
+        with arrow_faults(self._name, "damaged"):
             for batch in self._table.batches(self.columns):
                 batch.validate(full=True)  # offsets beyond the data of a foreign file, or no UTF-8
                 for row in batch.to_pylist():
@@ -185,9 +185,9 @@ def _parquet(source: Source, name: str) -> _Table:
         CorpusError: it is none, or damaged.
         OSError: it cannot be read.
     """
-    parquet = _pyarrow(f"{name} is Parquet").parquet
-    opened = _opener(source)
-    with _faults(name, "damaged, or no Parquet"), parquet.ParquetFile(opened()) as file:
+    parquet = require_pyarrow(f"{name} is Parquet").parquet
+    opened = arrow_opener(source)
+    with arrow_faults(name, "damaged, or no Parquet"), parquet.ParquetFile(opened()) as file:
         schema = file.schema_arrow
 
     def batches(columns: list[str]) -> Iterator[Any]:
@@ -195,10 +195,10 @@ def _parquet(source: Source, name: str) -> _Table:
         with parquet.ParquetFile(opened(), buffer_size=1 << 20) as file:
             yield from file.iter_batches(batch_size=_BATCH, columns=columns)
 
-    return _Table("Parquet", schema, _features(schema.metadata), batches)
+    return _Table("Parquet", schema, dataset_features(schema.metadata), batches)
 
 
-def _opener(source: Source) -> Callable[[], Any]:
+def arrow_opener(source: Source) -> Callable[[], Any]:
     """What Arrow is to open: the file itself, or the bytes of what is compressed or comes in a stream."""
     if isinstance(source, str | os.PathLike):
         with Path(source).open("rb") as stream:
@@ -211,7 +211,7 @@ def _opener(source: Source) -> Callable[[], Any]:
     return lambda: pyarrow.BufferReader(data)
 
 
-def _features(metadata: dict[bytes, bytes] | None) -> dict[str, Any]:
+def dataset_features(metadata: dict[bytes, bytes] | None) -> dict[str, Any]:
     """What `datasets` has written about the columns into the metadata of a file; empty if it has not."""
     try:
         features = json.loads((metadata or {})[b"huggingface"])["info"]["features"]
@@ -232,7 +232,7 @@ def _saved(source: str | os.PathLike[str], name: str) -> _Table:
     else:
         folder, split = _folder_and_split(source)
         spelling = os.fspath(folder)
-        with _faults(name, "no dataset that save_to_disk wrote, or a damaged one"):
+        with arrow_faults(name, "no dataset that save_to_disk wrote, or a damaged one"):
             loaded = datasets.load_from_disk(spelling)
     if isinstance(loaded, datasets.DatasetDict):
         loaded = _of_split(loaded, split, spelling, name)
@@ -283,7 +283,7 @@ def _from_hub(datasets: Any, name: str) -> tuple[Any, str, str | None]:
         raise CorpusError(name, None, f"{told} ({_reason(error)})") from error
 
 
-def _pyarrow(what: str) -> Any:
+def require_pyarrow(what: str) -> Any:
     try:
         import pyarrow.parquet
     except ImportError as error:
@@ -307,7 +307,7 @@ _DATASETS = 4  # the first version of `datasets` without programs
 
 
 @contextmanager
-def _faults(name: str, told: str) -> Iterator[None]:
+def arrow_faults(name: str, told: str) -> Iterator[None]:
     """Raise what a library says about a file as ``CorpusError``; but not that there is none, or no access."""
     try:
         yield
@@ -329,7 +329,7 @@ def write_parquet(path: str | os.PathLike[str], sentences: Iterator[Sentence]) -
     Raises:
         ImportError: the extra `data` is not installed.
     """
-    arrow = _pyarrow(f"{os.fspath(path)} is to be Parquet")
+    arrow = require_pyarrow(f"{os.fspath(path)} is to be Parquet")
     texts = arrow.list_(arrow.string())
     schema = arrow.schema([("tokens", texts), ("ner_tags", texts)])
     with replacing(Path(path)) as temporary, arrow.parquet.ParquetWriter(str(temporary), schema) as writer:
