@@ -7,6 +7,7 @@ ensembles".
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -19,7 +20,7 @@ from torch import Tensor
 from pybert_crf.annotation.annotator import BATCH_TOKENS, Annotator
 from pybert_crf.annotation.entities import Entity, Marginals, Reading, Tagging
 from pybert_crf.annotation.examples import Example, make_example
-from pybert_crf.annotation.sentence_reader import Prepared, SentenceReader
+from pybert_crf.annotation.sentence_reader import Offsets, Prepared, SentenceReader
 from pybert_crf.crf import CRF
 from pybert_crf.decoding import EntityDecoder, tempered
 from pybert_crf.encoders import Base, ConfigError
@@ -196,7 +197,9 @@ class Ensemble(Tagger):
         return super().example(text, offsets)._replace(others=tuple(others))
 
     @torch.inference_mode()
-    def tag_examples(self, examples: Sequence[Example], *, scores: bool) -> list[Tagging]:
+    def tag_examples(
+        self, examples: Sequence[Example], *, scores: bool, probability: bool = False
+    ) -> list[Tagging]:
         """The tags and entities of a batch of examples, each of at least one unit."""
         given = self._given(examples)
         mask = given[0].mask
@@ -210,7 +213,11 @@ class Ensemble(Tagger):
             crf.decode(emissions, mask)  # raises, and names the row and the fault
         spans, types = self._decoder.spans(tags, mask)
         probabilities = self._span_scores(given, tags, spans).tolist() if scores and len(spans) else []
-        return self._decoder.taggings(tags, mask, spans, types, probabilities)
+        taggings = self._decoder.taggings(tags, mask, spans, types, probabilities)
+        if not probability:
+            return taggings
+        logs = self._log_probabilities(given, tags).tolist()
+        return [each._replace(log_probability=log) for each, log in zip(taggings, logs, strict=True)]
 
     @torch.inference_mode()
     def marginals(self, text: str) -> Marginals:
@@ -275,6 +282,16 @@ class Ensemble(Tagger):
             total += torch.where(known, probabilities, 0.0)
         return total / len(self.members)
 
+    def _log_probabilities(self, given: Sequence[_Chains], tags: Tensor) -> Tensor:
+        """The logarithm of the mean over the members of the probability of the tags of each row (B,)."""
+        logs = []
+        for numbers, (crf, emissions, mask) in zip(self._numbers, given, strict=True):
+            own = numbers.to(tags.device)[tags.clamp(min=0)]
+            known = ((own >= 0) | ~mask).all(1)
+            log = crf.score(emissions, own.clamp(min=0), mask) - crf.log_partition(emissions, mask)
+            logs.append(torch.where(known, log, -torch.inf))
+        return (torch.stack(logs).logsumexp(0) - math.log(len(logs))).clamp(max=0.0)
+
     def __getattr__(self, name: str) -> object:
         if name == "model":
             raise ValueError("an ensemble has no model of its own: name one of its members instead")
@@ -293,6 +310,9 @@ class _Readers(SentenceReader):
 
     def add(self, sentence: str | Sequence[str], document: int = 0) -> list[Prepared]:
         return self._merged([reader.add(sentence, document) for reader in self._readers])
+
+    def add_cut(self, text: str, offsets: Offsets, document: int = 0) -> list[Prepared]:
+        return self._merged([reader.add_cut(text, offsets, document) for reader in self._readers])
 
     def end(self) -> list[Prepared]:
         return self._merged([reader.end() for reader in self._readers])

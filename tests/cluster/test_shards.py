@@ -306,7 +306,7 @@ def test_a_secret_in_an_address_is_not_shown() -> None:
         ({"to": "html"}, "--ray writes --to jsonl or parquet, not html"),
         ({"actor_gpus": 1.0}, "--actor-gpus 1 is for --device cuda, not cpu"),
         ({"actor_gpus": 0.0, "device": "cuda"}, "--device cuda needs --actor-gpus above 0"),
-        ({"ray": None}, "OUT is for --ray"),
+        ({"whole_files": True}, "--uncertain and --whole-files are not for it"),
         ({"ray": None, "out": None, "to": "parquet"}, "--to parquet is for --ray"),
         ({"ray": "ray://localhost:10001"}, "is of the Ray client: run on a machine of the cluster"),
     ],

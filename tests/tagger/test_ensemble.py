@@ -240,3 +240,28 @@ def test_what_an_ensemble_cannot_do_is_refused(ensemble: Ensemble, tmp_path: Pat
         ensemble.nothing  # noqa: B018
     with pytest.raises(ValueError, match="the tagger has no such type"):
         ensemble.score(TEXT, [Entity(0, 2, "ORG", "张三", 1.0)])
+
+
+def test_the_probability_is_the_mean_of_the_members(ensemble: Ensemble) -> None:
+    for text, found in zip(TEXTS, ensemble.annotate(TEXTS, probability=True), strict=True):
+        assert found.probability == pytest.approx(ensemble.score(text, found.entities), abs=1e-5)
+    by_paths = sum(
+        paths(member, TEXT).get(tuple(ensemble_tags(ensemble)), 0.0) for member in ensemble.members
+    )
+    (first,) = ensemble.annotate([TEXT], probability=True)
+    assert first.probability == pytest.approx(by_paths / 3, abs=1e-6)
+
+
+def ensemble_tags(ensemble: Ensemble) -> list[str]:
+    (found,) = ensemble.annotate([TEXT])
+    return found.tags
+
+
+def test_sentences_of_a_text_one_by_one(ensemble: Ensemble) -> None:
+    ensemble.split_sentences = True
+    try:
+        (whole,) = ensemble.annotate(["张三在北京。李四！"])
+    finally:
+        ensemble.split_sentences = False
+    alone = ensemble.annotate(["张三在北京。", "李四！"])
+    assert whole.tags == [tag for each in alone for tag in each.tags]
