@@ -134,6 +134,18 @@ class Ensemble(Tagger):
             member.save_pretrained(Path(directory) / name)
         write_members(directory, names)
 
+    def push_to_hub(
+        self,
+        name: str,
+        *,
+        card: str | Path | None = None,
+        private: bool = False,
+        token: str | None = None,
+        message: str = "Tagger",
+    ) -> str:
+        """Raises ValueError: an ensemble opens from a directory, not from a hub."""
+        raise ValueError("an ensemble opens from a directory only: upload its members, tagger.members")
+
     @property
     def context(self) -> int:
         """The largest context of a member. Setting it sets that of all."""

@@ -236,6 +236,8 @@ def test_what_an_ensemble_cannot_do_is_refused(ensemble: Ensemble, tmp_path: Pat
         ensemble.calibrate([["张"]], [["O"]])
     with pytest.raises(ValueError, match="an ensemble has no model of its own"):
         export_tagger(ensemble, tmp_path / "out", "onnx")
+    with pytest.raises(ValueError, match="an ensemble opens from a directory only: upload its members"):
+        ensemble.push_to_hub("owner/name")
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         ensemble.nothing  # noqa: B018
     with pytest.raises(ValueError, match="the tagger has no such type"):
