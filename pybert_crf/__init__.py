@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from pybert_crf.crf import CRF, Constraints
     from pybert_crf.crf.registry import backends
     from pybert_crf.encoders import CheckpointError, ConfigError, Encoder, EncoderConfig, MaskedLM
-    from pybert_crf.ensemble import Ensemble
     from pybert_crf.model import BertCRF
     from pybert_crf.options import PretrainOptions, TrainOptions, TuneOptions
-    from pybert_crf.tagger import Tagger
+    from pybert_crf.taggers.ensemble import Ensemble
+    from pybert_crf.taggers.tagger import Tagger
     from pybert_crf.tagging_constraints import tag_constraints
     from pybert_crf.training import pretrain, train
     from pybert_crf.training.tuning import tune
@@ -58,14 +58,14 @@ _HOME = {
     "Encoder": "pybert_crf.encoders",
     "EncoderConfig": "pybert_crf.encoders",
     "MaskedLM": "pybert_crf.encoders",
-    "Ensemble": "pybert_crf.ensemble",
+    "Ensemble": "pybert_crf.taggers.ensemble",
     "BertCRF": "pybert_crf.model",
     "PretrainOptions": "pybert_crf.options",
     "TrainOptions": "pybert_crf.options",
     "TuneOptions": "pybert_crf.options",
     "Entity": "pybert_crf.annotation.entities",
     "Rules": "pybert_crf.annotation.rules",
-    "Tagger": "pybert_crf.tagger",
+    "Tagger": "pybert_crf.taggers.tagger",
     "pretrain": "pybert_crf.training",
     "train": "pybert_crf.training",
     "tune": "pybert_crf.training.tuning",

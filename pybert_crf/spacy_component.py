@@ -26,7 +26,7 @@ from pybert_crf.annotation.entities import Entity
 from pybert_crf.annotation.rules import Rules
 from pybert_crf.files import write_text
 from pybert_crf.reading import quoted, read_text
-from pybert_crf.tagger import Tagger
+from pybert_crf.taggers.tagger import Tagger
 
 RULES = "rules.json"
 """The file of a saved component that holds the rules, beside the files of the tagger."""

@@ -3,7 +3,7 @@
 A comment before a block of code says what the block quotes: the file, and how the first and the last line
 begin. Docstrings and empty lines around them are left out::
 
-    <!-- quote pybert_crf/tagger.py | def __call__ | return next -->
+    <!-- quote pybert_crf/taggers/tagger.py | def __call__ | return next -->
 
 ``python docs/site/quotes.py`` brings the quotations of all pages up to date; ``tests/docs/test_quotes.py``
 checks them.

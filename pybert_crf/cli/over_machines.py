@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pybert_crf
-from pybert_crf.opening import given_rules, prepared_tagger, tagger_place
 from pybert_crf.options import PredictOptions
+from pybert_crf.taggers.opening import given_rules, prepared_tagger, tagger_place
 
 if TYPE_CHECKING:
     from pybert_crf.annotation.annotator import Annotator

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from pybert_crf.annotation.entities import Entity
 from pybert_crf.demo.grammar import UNSEEN, make_corpus
 from pybert_crf.options import TrainOptions
-from pybert_crf.tagger import Tagger
+from pybert_crf.taggers.tagger import Tagger
 from pybert_crf.text.tagging.metrics import Report
 from pybert_crf.training import Finished, Observer, train
 

@@ -15,7 +15,7 @@ and gives
         `pybert_crf.crf.onnx.posterior_model`), at the tagger's temperature.
 
 All sizes but K, the number of tags, are free. The settings that a reader needs are JSON within the file;
-`pybert_crf.onnx_tagger` and `pybert_crf.archive_tagger` are such readers.
+`pybert_crf.onnx_tagger` and `pybert_crf.taggers.archive_tagger` are such readers.
 """
 
 from __future__ import annotations

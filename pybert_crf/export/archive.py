@@ -12,11 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pybert_crf.archive_tagger import SETTINGS
 from pybert_crf.crf import library
 from pybert_crf.crf.problem import Chain
 from pybert_crf.export.emissions import DYNAMIC, Emissions, check_samples, quiet, reason, trace_sample
-from pybert_crf.tagger import Tagger
+from pybert_crf.taggers.archive_tagger import SETTINGS
+from pybert_crf.taggers.tagger import Tagger
 from pybert_crf.text.tagging.schemes import continues
 
 _TOLERANCE = 1e-4  # of emissions, relative to the greatest

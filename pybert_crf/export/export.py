@@ -17,7 +17,7 @@ from pybert_crf.annotation.exported import FORMAT, file_digest
 from pybert_crf.export.archive import write_archive
 from pybert_crf.export.onnx_file import write_onnx
 from pybert_crf.files import replacing
-from pybert_crf.tagger import Tagger
+from pybert_crf.taggers.tagger import Tagger
 from pybert_crf.text.tokenizer import UnitTokenizer
 
 FORMATS = {"onnx": ".onnx", "torch": ".pt2"}

@@ -14,11 +14,11 @@ import torch
 import pybert_crf
 from pybert_crf.annotation.exported import INPUTS, OUTPUTS, SECTION
 from pybert_crf.crf.onnx import posterior_model, viterbi_model
-from pybert_crf.decoding import tempered
 from pybert_crf.export.emissions import DYNAMIC, Emissions, check_samples, quiet, reason, trace_sample
 from pybert_crf.export.int8 import quantised
 from pybert_crf.model import BertCRF
-from pybert_crf.tagger import Tagger
+from pybert_crf.taggers.decoding import tempered
+from pybert_crf.taggers.tagger import Tagger
 from pybert_crf.text.tagging.schemes import continues
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from pybert_crf.ensemble import Ensemble
-from pybert_crf.tagger import Tagger
+from pybert_crf.taggers.ensemble import Ensemble
+from pybert_crf.taggers.tagger import Tagger
 from pybert_crf.text.tagging.schemes import OUTSIDE, PLAIN, is_legal
 
 

@@ -19,7 +19,6 @@ from starlette.middleware.cors import CORSMiddleware
 import pybert_crf
 from pybert_crf.annotation.annotator import Annotator
 from pybert_crf.annotation.entities import Entity
-from pybert_crf.opening import limit_threads
 from pybert_crf.options.serve import ServeOptions
 from pybert_crf.serve import page
 from pybert_crf.serve.batching import Batcher
@@ -44,6 +43,7 @@ from pybert_crf.serve.schema import (
     StateAnswer,
     TextRequest,
 )
+from pybert_crf.taggers.opening import limit_threads
 from pybert_crf.text.units import split_units
 
 _Answer = TypeVar("_Answer")

@@ -21,8 +21,8 @@ from multiprocessing.connection import wait
 from types import FrameType
 from typing import Any
 
-from pybert_crf.opening import open_tagger
 from pybert_crf.options.serve import ServeOptions
+from pybert_crf.taggers.opening import open_tagger
 
 _OPTIONS = "PYBERT_CRF_SERVE_OPTIONS"  # the environment variable by which workers get them, as JSON
 _M_MMAP_THRESHOLD, _LARGE = -3, 4 << 20  # of malloc.h, and in bytes

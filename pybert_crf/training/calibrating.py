@@ -8,8 +8,8 @@ from typing import Any
 
 from pybert_crf.evaluation import TaggedCorpus, tag_corpus
 from pybert_crf.report.calibration import Bin, bins_of, calibration_error
-from pybert_crf.tagger import Tagger
-from pybert_crf.temperature import CalibrationError, Temperature
+from pybert_crf.taggers.tagger import Tagger
+from pybert_crf.taggers.temperature import CalibrationError, Temperature
 from pybert_crf.text.corpora import Corpus, converted
 
 

@@ -14,7 +14,7 @@ from pybert_crf.annotation.annotator import Annotator
 from pybert_crf.annotation.examples import Example, make_example
 from pybert_crf.debug_data import NOTE, examine_corpora
 from pybert_crf.options import TrainOptions
-from pybert_crf.tagger import Tagger
+from pybert_crf.taggers.tagger import Tagger
 from pybert_crf.text.corpora import Corpus, CorpusError, Habits, converted, joined, mended, read_corpus
 from pybert_crf.text.tokenizer import Encoded, UnitTokenizer
 from pybert_crf.text.units import detect_unit

@@ -10,12 +10,12 @@ from typing import Any
 
 import torch
 
-from pybert_crf.ensemble import Ensemble, write_members
 from pybert_crf.evaluation import TaggedCorpus, evaluate_corpus, tag_corpus
 from pybert_crf.files import replacing
 from pybert_crf.options import TrainOptions
 from pybert_crf.reading import read_object
-from pybert_crf.tagger import ENSEMBLE, Tagger
+from pybert_crf.taggers.ensemble import Ensemble, write_members
+from pybert_crf.taggers.tagger import ENSEMBLE, Tagger
 from pybert_crf.text.tagging.metrics import Report
 from pybert_crf.training.calibrating import calibration_note
 from pybert_crf.training.corpora import read_corpora

@@ -7,7 +7,7 @@ import torch
 from pybert_crf.annotation.annotator import BATCH_TOKENS
 from pybert_crf.annotation.examples import by_length
 from pybert_crf.batches import collate
-from pybert_crf.tagger import Tagger
+from pybert_crf.taggers.tagger import Tagger
 from pybert_crf.text.corpora import Corpus, mended
 from pybert_crf.training.corpora import encode_corpus
 

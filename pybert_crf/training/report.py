@@ -11,7 +11,7 @@ from pybert_crf.files import write_text
 from pybert_crf.options import TrainOptions
 from pybert_crf.report import Run, analyse, training_page, transitions_of
 from pybert_crf.report.calibration import Bin
-from pybert_crf.tagger import Tagger
+from pybert_crf.taggers.tagger import Tagger
 from pybert_crf.text.corpora.corpus import Statistics
 from pybert_crf.text.tagging.metrics import Report
 from pybert_crf.training.events import Finished, TaggingStarted

@@ -12,7 +12,7 @@ import pybert_crf
 from pybert_crf.encoders import AdaptedConfig, EncoderConfig
 from pybert_crf.files import write_json, write_text
 from pybert_crf.options import PretrainOptions, RunOptions, TrainOptions
-from pybert_crf.tagger import Tagger
+from pybert_crf.taggers.tagger import Tagger
 from pybert_crf.text.tagging.metrics import Report
 from pybert_crf.text.tagging.schemes import PLAIN
 from pybert_crf.training.events import Compared, Finished

@@ -10,7 +10,7 @@ from pathlib import Path
 from pybert_crf.evaluation import evaluate_corpus
 from pybert_crf.options import TrainOptions
 from pybert_crf.reading import read_object
-from pybert_crf.tagger import Tagger
+from pybert_crf.taggers.tagger import Tagger
 from pybert_crf.text.tagging.metrics import Report
 from pybert_crf.training.corpora import read_corpora
 from pybert_crf.training.events import Compared, Finished, Observer

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from pybert_crf.annotation.examples import Example
 from pybert_crf.options import TrainOptions
-from pybert_crf.tagger import Tagger
+from pybert_crf.taggers.tagger import Tagger
 from pybert_crf.text.corpora import Corpus, Sentence
 from pybert_crf.text.corpora.corpus import Statistics
 from pybert_crf.training.corpora import Corpora, hash_corpora, unknown_note

@@ -21,7 +21,7 @@ from pybert_crf.encoders import (
 from pybert_crf.model import DTYPES, SECTION, BertCRF
 from pybert_crf.options import RunOptions, TrainOptions
 from pybert_crf.reading import listed
-from pybert_crf.tagger import Tagger
+from pybert_crf.taggers.tagger import Tagger
 from pybert_crf.text.corpora import Corpus, converted
 from pybert_crf.text.tagging.schemes import OUTSIDE, PLAIN, role
 from pybert_crf.text.tokenizer import UnitTokenizer

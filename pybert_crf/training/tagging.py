@@ -9,11 +9,11 @@ from torch import Tensor
 
 from pybert_crf.batches import Batch, collate
 from pybert_crf.encoders import AnyEncoder, open_encoder, resolve
-from pybert_crf.ensemble import refuse_ensemble
 from pybert_crf.evaluation import TaggedCorpus, tag_corpus
 from pybert_crf.model import BertCRF, write_temperature
 from pybert_crf.options import TrainOptions
-from pybert_crf.tagger import Tagger
+from pybert_crf.taggers.ensemble import refuse_ensemble
+from pybert_crf.taggers.tagger import Tagger
 from pybert_crf.text.corpora.corpus import cut_alike, words_of
 from pybert_crf.text.tagging.metrics import Report
 from pybert_crf.text.tagging.schemes import PLAIN

@@ -42,7 +42,7 @@ def hooks() -> ModuleType:
         ("[中文](install.zh-CN.md) · [next](corpora.md)", "[next](corpora.md)"),
         ("[it](../README.md#start)", "[it](index.md#start)"),
         ("[它](crf/using.zh-CN.md#a)", "[它](crf/using.md#a)"),
-        ("[code](../pybert_crf/tagger.py), ![way](images/way.svg)", "code, ![way](images/way.svg)"),
+        ("[code](../pybert_crf/taggers/tagger.py), ![way](images/way.svg)", "code, ![way](images/way.svg)"),
         ("```sh\n[a](../README.md)\n```", "```sh\n[a](../README.md)\n```"),
         ("[a](https://example.org), [b](#here)", "[a](https://example.org), [b](#here)"),
         ("一行，\n两行\nand three，\n`four`", "一行，两行\nand three，`four`"),

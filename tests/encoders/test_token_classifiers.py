@@ -10,7 +10,7 @@ import torch
 from encoder_cases import VOCAB, each_family, our_encoder, transformers
 
 from pybert_crf.model import BertCRF
-from pybert_crf.tagger import Tagger
+from pybert_crf.taggers.tagger import Tagger
 from pybert_crf.text.tokenizer import UnitTokenizer
 from pybert_crf.text.units import split_units
 

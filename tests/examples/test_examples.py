@@ -20,7 +20,7 @@ import torch
 
 from pybert_crf.encoders import Encoder, EncoderConfig
 from pybert_crf.model import BertCRF
-from pybert_crf.tagger import Tagger
+from pybert_crf.taggers.tagger import Tagger
 from pybert_crf.text.tokenizer import UnitTokenizer
 
 FOLDER = Path(__file__).parents[2] / "examples"

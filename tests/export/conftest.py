@@ -9,7 +9,7 @@ import pytest
 from export_cases import KINDS, TEMPERATURES, tagger_of
 
 from pybert_crf.export import export_tagger
-from pybert_crf.tagger import Tagger
+from pybert_crf.taggers.tagger import Tagger
 
 
 @pytest.fixture(scope="session")

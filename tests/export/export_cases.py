@@ -13,7 +13,7 @@ from pybert_crf.annotation.annotator import Annotator
 from pybert_crf.annotation.entities import Entity
 from pybert_crf.encoders import AnyEncoder, Encoder, EncoderConfig
 from pybert_crf.model import BertCRF
-from pybert_crf.tagger import Tagger
+from pybert_crf.taggers.tagger import Tagger
 from pybert_crf.text.tokenizer import UnitTokenizer
 
 BIO = ["O", "B-LOC", "B-PER", "I-LOC", "I-PER"]

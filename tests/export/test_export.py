@@ -17,7 +17,7 @@ from pybert_crf.encoders import Encoder, EncoderConfig
 from pybert_crf.export import export_tagger, onnx_file
 from pybert_crf.export.onnx_file import _encoder
 from pybert_crf.onnx_tagger import OnnxTagger
-from pybert_crf.tagger import Tagger
+from pybert_crf.taggers.tagger import Tagger
 
 pytest.importorskip("onnxscript", reason="the package onnxscript is not installed")
 onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")

@@ -16,11 +16,11 @@ from export_cases import KINDS, check_equal, texts_of
 from pybert_crf.annotation import exported as reading
 from pybert_crf.annotation.exported import ExportedTagger
 from pybert_crf.annotation.rules import Rules
-from pybert_crf.archive_tagger import ArchiveTagger
 from pybert_crf.export import export_tagger
 from pybert_crf.onnx_tagger import OnnxTagger
 from pybert_crf.reading import ConfigError
-from pybert_crf.tagger import Tagger
+from pybert_crf.taggers.archive_tagger import ArchiveTagger
+from pybert_crf.taggers.tagger import Tagger
 
 pytest.importorskip("onnxscript", reason="the package onnxscript is not installed")
 pytest.importorskip("onnxruntime", reason="the package onnxruntime is not installed")

@@ -14,7 +14,7 @@ from pybert_crf.encoders import Encoder, EncoderConfig
 from pybert_crf.export import export_tagger
 from pybert_crf.model import BertCRF
 from pybert_crf.onnx_tagger import OnnxTagger
-from pybert_crf.tagger import Tagger
+from pybert_crf.taggers.tagger import Tagger
 from pybert_crf.text.corpora import read_corpus
 from pybert_crf.text.tokenizer import UnitTokenizer
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from serving import Client, in_thread, small_tagger
 
-from pybert_crf.tagger import Tagger
+from pybert_crf.taggers.tagger import Tagger
 
 
 @pytest.fixture(scope="session", autouse=True)

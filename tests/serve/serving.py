@@ -21,7 +21,7 @@ import torch
 from pybert_crf.encoders import Encoder, EncoderConfig
 from pybert_crf.model import BertCRF
 from pybert_crf.options import ServeOptions
-from pybert_crf.tagger import Tagger
+from pybert_crf.taggers.tagger import Tagger
 from pybert_crf.text.tokenizer import UnitTokenizer
 
 LABELS = ["O", "B-LOC", "B-PER", "I-LOC", "I-PER"]

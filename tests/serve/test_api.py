@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from serving import TEXTS, Answer, Client, in_thread, small_tagger
 
-from pybert_crf.tagger import Tagger
+from pybert_crf.taggers.tagger import Tagger
 
 
 def as_told(entities: list[Any]) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from serving import TEXTS, small_tagger
 
 from pybert_crf.serve.batching import Batcher, Computed
 from pybert_crf.serve.refusals import Refusal
-from pybert_crf.tagger import Tagger
+from pybert_crf.taggers.tagger import Tagger
 
 
 class Held:

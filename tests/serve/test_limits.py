@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from serving import Answer, Client, in_thread, small_tagger
 
-from pybert_crf.tagger import Tagger
+from pybert_crf.taggers.tagger import Tagger
 
 KEY = "0123456789abcdef"
 

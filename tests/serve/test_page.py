@@ -12,7 +12,7 @@ import browser
 import pytest
 from serving import Client, in_thread, small_tagger
 
-from pybert_crf.tagger import Tagger
+from pybert_crf.taggers.tagger import Tagger
 
 pytestmark = pytest.mark.slow
 

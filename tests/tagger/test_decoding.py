@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pybert_crf.crf import CRF
-from pybert_crf.decoding import EntityDecoder
+from pybert_crf.taggers.decoding import EntityDecoder
 from pybert_crf.text.tagging.entity_spans import spans
 from pybert_crf.text.tagging.schemes import continues
 

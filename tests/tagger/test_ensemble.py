@@ -16,8 +16,8 @@ import torch
 from pybert_crf import Rules, Tagger
 from pybert_crf.annotation.entities import Entity
 from pybert_crf.encoders import ConfigError
-from pybert_crf.ensemble import Ensemble
 from pybert_crf.export import export_tagger
+from pybert_crf.taggers.ensemble import Ensemble
 from pybert_crf.tagging_constraints import tag_constraints
 
 TEXT = "张三在北京"

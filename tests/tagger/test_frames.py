@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pybert_crf.tagger import Tagger
+from pybert_crf.taggers.tagger import Tagger
 
 Make = Callable[..., Tagger]
 TEXTS: list[str | None] = ["张三在北京工作。", None, "", "李四在北京", "7.7"]

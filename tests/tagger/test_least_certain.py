@@ -11,7 +11,7 @@ import pytest
 from pybert_crf.annotation.by_sentence import joined
 from pybert_crf.annotation.entities import Annotation, Tagging
 from pybert_crf.annotation.least_certain import LeastCertain
-from pybert_crf.tagger import Tagger
+from pybert_crf.taggers.tagger import Tagger
 from pybert_crf.text.tagging.entity_spans import Span, spans
 
 Make = Callable[..., Tagger]

@@ -16,7 +16,7 @@ import huggingface_hub
 import pytest
 from huggingface_hub import constants
 
-from pybert_crf.tagger import Tagger
+from pybert_crf.taggers.tagger import Tagger
 
 CARD = '# mine\n\n```python\ntagger = Tagger.from_pretrained("my-tagger")\n```\n\nF1 0.9\n'
 TEXT = "张三在北京工作。"

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from pybert_crf.annotation.entities import Entity, Tagging
-from pybert_crf.tagger import Tagger
+from pybert_crf.taggers.tagger import Tagger
 from pybert_crf.text.tagging.entity_spans import Span, spans
 from pybert_crf.text.tagging.schemes import illegal_positions
 

@@ -14,7 +14,7 @@ from test_readings import every_reading
 
 from pybert_crf.annotation.rules import Rules
 from pybert_crf.reading import ConfigError
-from pybert_crf.tagger import Tagger
+from pybert_crf.taggers.tagger import Tagger
 from pybert_crf.text.tagging.entity_spans import Span, spans, tags_from_spans
 from pybert_crf.text.tagging.schemes import SCHEMES
 

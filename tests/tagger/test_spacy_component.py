@@ -15,7 +15,7 @@ from entry_points import write_entry_points
 
 from pybert_crf.annotation.entities import Entity
 from pybert_crf.reading import ConfigError
-from pybert_crf.tagger import Tagger
+from pybert_crf.taggers.tagger import Tagger
 
 spacy = pytest.importorskip("spacy", reason="spacy is not installed")
 tokens = pytest.importorskip("spacy.tokens", reason="spacy is not installed")

@@ -24,7 +24,7 @@ from pybert_crf.encoders import (
     write_tensors,
 )
 from pybert_crf.model import BertCRF
-from pybert_crf.tagger import Tagger
+from pybert_crf.taggers.tagger import Tagger
 from pybert_crf.text.tagging.schemes import illegal_positions
 from pybert_crf.text.tokenizer import UnitTokenizer
 

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import torch
 
-from pybert_crf.decoding import tempered
 from pybert_crf.encoders import ConfigError
-from pybert_crf.tagger import Tagger
-from pybert_crf.temperature import CalibrationError, Scored, fit_temperature
+from pybert_crf.taggers.decoding import tempered
+from pybert_crf.taggers.tagger import Tagger
+from pybert_crf.taggers.temperature import CalibrationError, Scored, fit_temperature
 
 Make = Callable[..., Tagger]
 
@@ -138,7 +138,7 @@ def test_sentences_that_cannot_be_used_are_left_out(make_tagger: Make) -> None:
 
 
 def test_a_large_corpus_is_not_held_whole(make_tagger: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pybert_crf.temperature.MOST", 1000)
+    monkeypatch.setattr("pybert_crf.taggers.temperature.MOST", 1000)
     crf, given = make_tagger().model.crf, []
 
     def batches() -> object:

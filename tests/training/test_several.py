@@ -16,8 +16,8 @@ from pybert_crf import Tagger, TrainOptions, train
 from pybert_crf.cli import app
 from pybert_crf.cli.progress import TrainingDisplay
 from pybert_crf.encoders import read_tensors
-from pybert_crf.ensemble import Ensemble
 from pybert_crf.evaluation import evaluate_corpus
+from pybert_crf.taggers.ensemble import Ensemble
 from pybert_crf.text.corpora import read_corpus
 from pybert_crf.training import Compared, Finished, Stepped
 from pybert_crf.training.corpora import read_corpora

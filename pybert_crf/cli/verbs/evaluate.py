@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pybert_crf.cli.verb import Verb
-from pybert_crf.opening import open_tagger
 from pybert_crf.options import EvaluateOptions
+from pybert_crf.taggers.opening import open_tagger
 
 
 def work(options: EvaluateOptions) -> None:
@@ -18,7 +18,7 @@ def work(options: EvaluateOptions) -> None:
     if options.context is not None:
         tagger.context = options.context
     if options.html is not None:
-        from pybert_crf.tagger import Tagger
+        from pybert_crf.taggers.tagger import Tagger
 
         if not isinstance(tagger, Tagger):
             raise ValueError("--html shows the CRF's transitions, which an exported tagger does not tell")

@@ -9,7 +9,7 @@ from pybert_crf.options import ExportOptions
 def work(options: ExportOptions) -> None:
     """Export a saved tagger to ONNX, or by torch.export, and check that it computes the same."""
     from pybert_crf.export import export_tagger
-    from pybert_crf.tagger import Tagger
+    from pybert_crf.taggers.tagger import Tagger
 
     done = export_tagger(
         Tagger.from_pretrained(options.model),

@@ -28,8 +28,8 @@ def command(
 
 def _members(model: str) -> list[str]:
     """The directories of an ensemble's members, which it also tells; any other model itself."""
-    from pybert_crf.ensemble import read_members
-    from pybert_crf.tagger import ENSEMBLE
+    from pybert_crf.taggers.ensemble import read_members
+    from pybert_crf.taggers.tagger import ENSEMBLE
 
     directory = Path(model).expanduser()
     if not (directory / ENSEMBLE).is_file():

@@ -11,8 +11,8 @@ from pybert_crf.cli.prediction.lines import LinePrediction
 from pybert_crf.cli.prediction.routes import Route, opened, routes
 from pybert_crf.cli.prediction.tables import TablePrediction
 from pybert_crf.cli.verb import Verb
-from pybert_crf.opening import given_rules, prepared_tagger
 from pybert_crf.options import PredictOptions
+from pybert_crf.taggers.opening import given_rules, prepared_tagger
 
 if TYPE_CHECKING:
     from pybert_crf.annotation.annotator import Annotator

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pybert_crf.annotation.examples import Example
 from pybert_crf.options import TrainOptions
-from pybert_crf.tagger import Tagger
+from pybert_crf.taggers.tagger import Tagger
 from pybert_crf.training.levers.distillation import Teacher
 from pybert_crf.training.levers.lora import add_lora
 from pybert_crf.training.levers.objective import build_objective

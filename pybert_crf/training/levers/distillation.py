@@ -21,9 +21,9 @@ from pybert_crf.annotation.examples import by_length
 from pybert_crf.batches import Batch, collate
 from pybert_crf.crf import CRF
 from pybert_crf.encoders import checksum
-from pybert_crf.ensemble import refuse_ensemble
 from pybert_crf.options import TrainOptions
-from pybert_crf.tagger import Tagger
+from pybert_crf.taggers.ensemble import refuse_ensemble
+from pybert_crf.taggers.tagger import Tagger
 
 KEPT = 1 << 28
 """Numbers of the teacher's emissions that are kept from epoch to epoch: 1 GiB. Others are computed anew."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pybert_crf.encoders import Base, CheckpointError, Plan, adapt, checksum, read_tensors, resolve
 from pybert_crf.options import TrainOptions
-from pybert_crf.tagger import Tagger
+from pybert_crf.taggers.tagger import Tagger
 
 
 def add_lora(tagger: Tagger, options: TrainOptions) -> tuple[str, ...]:

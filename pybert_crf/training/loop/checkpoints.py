@@ -16,7 +16,7 @@ from pybert_crf.encoders import CheckpointError, read_tensors, write_tensors
 from pybert_crf.files import json_value, write_json
 from pybert_crf.options import RunOptions
 from pybert_crf.reading import ConfigError, quoted, read_object
-from pybert_crf.tagger import ENSEMBLE
+from pybert_crf.taggers.tagger import ENSEMBLE
 from pybert_crf.training.loop.processes import gathered
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from pybert_crf.files import write_text
 from pybert_crf.reading import read_text
 
 if TYPE_CHECKING:
-    from pybert_crf.tagger import Tagger
+    from pybert_crf.taggers.tagger import Tagger
 
 CARD = "README.md"
 """The model card, as hubs show it."""

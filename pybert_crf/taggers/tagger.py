@@ -24,20 +24,20 @@ from pybert_crf.annotation.entities import Entity, Marginals, Reading, Tagging
 from pybert_crf.annotation.examples import Example, by_length
 from pybert_crf.annotation.sentence_reader import Prepared
 from pybert_crf.batches import collate
-from pybert_crf.decoding import EntityDecoder, tempered
 from pybert_crf.encoders import Base, ConfigError, resolve, spread
 from pybert_crf.encoders.int8 import quantise
 from pybert_crf.files import write_text
 from pybert_crf.model import SECTION, BertCRF, read_tagger_config
 from pybert_crf.reading import listed, quoted, shortened
-from pybert_crf.temperature import Scored, Temperature, fit_temperature
+from pybert_crf.taggers.decoding import EntityDecoder, tempered
+from pybert_crf.taggers.temperature import Scored, Temperature, fit_temperature
 from pybert_crf.text.tagging.entity_spans import Span, tags_from_spans
 from pybert_crf.text.tagging.schemes import PLAIN, role, type_name
 from pybert_crf.text.tokenizer import UnitTokenizer
 from pybert_crf.text.units import split_units
 
 ENSEMBLE = "ensemble.json"
-"""The file of a directory with several taggers, which open as one: see `pybert_crf.ensemble`."""
+"""The file of a directory with several taggers, which open as one: see `pybert_crf.taggers.ensemble`."""
 
 
 class Tagger(Annotator):
@@ -107,7 +107,7 @@ class Tagger(Annotator):
             ValueError: `device` cannot be used.
         """
         if (Path(name_or_directory).expanduser() / ENSEMBLE).is_file():
-            from pybert_crf.ensemble import Ensemble
+            from pybert_crf.taggers.ensemble import Ensemble
 
             return Ensemble.from_pretrained(
                 name_or_directory, device=device, dtype=dtype, local_files_only=local_files_only
@@ -201,7 +201,7 @@ class Tagger(Annotator):
             ImportError: ModelScope's package is not installed.
             OSError: the hub refuses, or cannot be reached; says why.
         """
-        from pybert_crf.publishing import publish
+        from pybert_crf.taggers.publishing import publish
 
         return publish(self, name, card=card, private=private, token=token, message=message)
 

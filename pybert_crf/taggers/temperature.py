@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from pybert_crf.crf import CRF
-from pybert_crf.decoding import tempered
+from pybert_crf.taggers.decoding import tempered
 
 WIDEST = 16.0
 """The temperature is looked for from 1 / WIDEST to WIDEST."""

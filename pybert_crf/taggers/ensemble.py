@@ -22,13 +22,13 @@ from pybert_crf.annotation.entities import Entity, Marginals, Reading, Tagging
 from pybert_crf.annotation.examples import Example, make_example
 from pybert_crf.annotation.sentence_reader import Offsets, Prepared, SentenceReader
 from pybert_crf.crf import CRF
-from pybert_crf.decoding import EntityDecoder, tempered
 from pybert_crf.encoders import Base, ConfigError
 from pybert_crf.files import write_json
 from pybert_crf.reading import one_of, quoted, read_object
-from pybert_crf.tagger import ENSEMBLE, Tagger
+from pybert_crf.taggers.decoding import EntityDecoder, tempered
+from pybert_crf.taggers.tagger import ENSEMBLE, Tagger
+from pybert_crf.taggers.temperature import Temperature
 from pybert_crf.tagging_constraints import tag_constraints
-from pybert_crf.temperature import Temperature
 from pybert_crf.text.tagging.schemes import OUTSIDE, PLAIN
 from pybert_crf.text.units import split_units
 

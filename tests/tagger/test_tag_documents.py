@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pybert_crf.batches import collate
 from pybert_crf.encoders import ConfigError
-from pybert_crf.tagger import Tagger
+from pybert_crf.taggers.tagger import Tagger
 
 Make = Callable[..., Tagger]
 

@@ -26,7 +26,7 @@ def open_tagger(model: str, options: ComputeOptions, *, threads: int = 0) -> Ann
     kind = _exported(Path(model))
     if kind is None:
         from pybert_crf.model import DTYPES
-        from pybert_crf.tagger import Tagger
+        from pybert_crf.taggers.tagger import Tagger
 
         dtype = None if options.dtype is None else DTYPES[options.dtype]
         limit_threads(threads)
@@ -42,7 +42,7 @@ def open_tagger(model: str, options: ComputeOptions, *, threads: int = 0) -> Ann
         from pybert_crf.onnx_tagger import OnnxTagger
 
         return OnnxTagger(model, threads=threads)
-    from pybert_crf.archive_tagger import ArchiveTagger
+    from pybert_crf.taggers.archive_tagger import ArchiveTagger
 
     limit_threads(threads)
     return ArchiveTagger(model)
