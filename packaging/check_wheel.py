@@ -25,6 +25,7 @@ from pathlib import Path
 # What may be in a wheel, and what must be.
 ALLOWED = [
     r"pybert_crf/([a-z_0-9]+/)*[a-z_0-9]+\.py",
+    r"pybert_crf/serve/static/\w+\.(html|css|js)",
     r"pybert_crf/py\.typed",
     r"pybert_crf/_native\.pyi",
     r"pybert_crf/_native\.[\w-]+\.(so|pyd)",
