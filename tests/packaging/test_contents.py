@@ -80,6 +80,7 @@ def test_the_source_distribution_holds_what_builds_the_package(built: Path) -> N
         r"cmake/\w+\.cmake",
         r"csrc/([a-z]+/)*\w+\.(hpp|cpp|cu|cuh|md)",
         r"pybert_crf/([a-z_0-9]+/)*[a-z_0-9]+\.(py|pyi)|pybert_crf/py\.typed",
+        r"pybert_crf/serve/static/\w+\.(html|css|js)",
         r"tests/cpp/([a-z]+/)*\w+(\.zh-CN)?\.(hpp|cpp|txt|py|sh|md)",
     ]
     assert [name for name in files if not any(re.fullmatch(each, name) for each in allowed)] == []
