@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import MISSING, dataclass
 from typing import ClassVar
 
-from pybert_crf.options.corpus import CorpusOptions
-from pybert_crf.options.run import RunOptions
 from pybert_crf.options.schema.base import Files
 from pybert_crf.options.schema.option import (
     ABOVE_0,
@@ -17,6 +15,8 @@ from pybert_crf.options.schema.option import (
     option,
     with_default,
 )
+from pybert_crf.options.shared.corpus import CorpusOptions
+from pybert_crf.options.shared.run import RunOptions
 
 
 @documented

@@ -5,12 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from pybert_crf.options.corpus import CorpusOptions
-from pybert_crf.options.distillation import DistillationOptions
-from pybert_crf.options.documents import DocumentOptions
-from pybert_crf.options.levers import LeverOptions
-from pybert_crf.options.report import ReportOptions
-from pybert_crf.options.run import RunOptions
 from pybert_crf.options.schema.base import Files
 from pybert_crf.options.schema.option import (
     ABOVE_0,
@@ -23,6 +17,12 @@ from pybert_crf.options.schema.option import (
     option,
     with_default,
 )
+from pybert_crf.options.shared.corpus import CorpusOptions
+from pybert_crf.options.shared.distillation import DistillationOptions
+from pybert_crf.options.shared.documents import DocumentOptions
+from pybert_crf.options.shared.levers import LeverOptions
+from pybert_crf.options.shared.report import ReportOptions
+from pybert_crf.options.shared.run import RunOptions
 
 
 @documented

@@ -1,0 +1,1 @@
+"""Groups of options that several verbs have, or that make up one verb's."""
