@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import MISSING, dataclass
 
+from pybert_crf.options.groups.corpus import CorpusOptions
 from pybert_crf.options.schema.base import Files
 from pybert_crf.options.schema.option import documented, option
-from pybert_crf.options.shared.corpus import CorpusOptions
 
 
 @documented

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import MISSING, dataclass
 from typing import ClassVar
 
+from pybert_crf.options.groups.cluster import ClusterOptions
+from pybert_crf.options.groups.corpus import CorpusOptions
+from pybert_crf.options.groups.documents import DocumentOptions
+from pybert_crf.options.groups.report import ReportOptions
 from pybert_crf.options.schema.base import Files, Options
 from pybert_crf.options.schema.option import AT_LEAST_1, DTYPES, NOT_NEGATIVE, SHARE, documented, option
-from pybert_crf.options.shared.cluster import ClusterOptions
-from pybert_crf.options.shared.corpus import CorpusOptions
-from pybert_crf.options.shared.documents import DocumentOptions
-from pybert_crf.options.shared.report import ReportOptions
 
 
 @documented

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import MISSING, dataclass
 from typing import ClassVar
 
+from pybert_crf.options.groups.corpus import CorpusOptions
+from pybert_crf.options.groups.run import RunOptions
 from pybert_crf.options.schema.base import Files
 from pybert_crf.options.schema.option import (
     ABOVE_0,
@@ -15,8 +17,6 @@ from pybert_crf.options.schema.option import (
     option,
     with_default,
 )
-from pybert_crf.options.shared.corpus import CorpusOptions
-from pybert_crf.options.shared.run import RunOptions
 
 
 @documented

@@ -5,6 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from pybert_crf.options.groups.corpus import CorpusOptions
+from pybert_crf.options.groups.distillation import DistillationOptions
+from pybert_crf.options.groups.documents import DocumentOptions
+from pybert_crf.options.groups.levers import LeverOptions
+from pybert_crf.options.groups.report import ReportOptions
+from pybert_crf.options.groups.run import RunOptions
 from pybert_crf.options.schema.base import Files
 from pybert_crf.options.schema.option import (
     ABOVE_0,
@@ -17,12 +23,6 @@ from pybert_crf.options.schema.option import (
     option,
     with_default,
 )
-from pybert_crf.options.shared.corpus import CorpusOptions
-from pybert_crf.options.shared.distillation import DistillationOptions
-from pybert_crf.options.shared.documents import DocumentOptions
-from pybert_crf.options.shared.levers import LeverOptions
-from pybert_crf.options.shared.report import ReportOptions
-from pybert_crf.options.shared.run import RunOptions
 
 
 @documented

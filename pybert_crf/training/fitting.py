@@ -39,7 +39,9 @@ def fitting_factor(steps: float, width: int) -> float:
     return max(1.0, min(SHORT / max(1.0, steps), HIGHEST, 2 * 768 / width))
 
 
-def fitted(options: TrainOptions, lengths: Sequence[int], encoder: AnyEncoder) -> TrainOptions:
+def fitted(
+    options: TrainOptions, lengths: Sequence[int], encoder: AnyEncoder, *, trained: bool = False
+) -> TrainOptions:
     """The options with a batch and learning rates that fit, where they were not given.
 
     They depend neither on how many processes there are, so that a run may go on with another number of them,
@@ -49,11 +51,12 @@ def fitted(options: TrainOptions, lengths: Sequence[int], encoder: AnyEncoder) -
         options: as they were given.
         lengths: encoder positions of each training example.
         encoder: to be trained.
+        trained: whether it is that of a tagger which goes on; high rates would undo what it has learnt.
     """
     positions = sum(lengths)
     batch = options.batch_tokens or fitting_batch(positions, options.epochs)
     rate, head_rate = options.rates()
-    if not options.from_scratch and not options.lora_rank:
+    if not (options.from_scratch or options.lora_rank or trained):
         factor = fitting_factor(positions * options.epochs / batch, encoder.config.hidden_size)
         rate = options.learning_rate or _rounded(rate * factor)
         head_rate = options.head_learning_rate or _rounded(head_rate * factor)

@@ -158,7 +158,10 @@ class TaggingTask(TrainingLoop[Batch, Report]):
         tagged = encode_corpus(corpora.train, tagger)
         examples = tagged + encode_untagged(corpora, tagger)
         lengths = [example.positions for example in examples]
-        options = in_first(lambda: fitted(given, lengths, tagger.model.encoder))
+        scratch = options.from_scratch
+        self._head = None if scratch else read_head(resolve(options.model, revision=options.revision))
+        goes_on = self._head is not None
+        options = in_first(lambda: fitted(given, lengths, tagger.model.encoder, trained=goes_on))
         self.facts = in_first(lambda: examine(corpora, examples, tagger, given))
         self.share = share_out(corpora, examples, taught=teacher is not None)
         self.examples = self.share.examples
@@ -208,9 +211,7 @@ class TaggingTask(TrainingLoop[Batch, Report]):
         return batch, int(batch.mask.sum())
 
     def _head_note(self) -> tuple[str, ...]:
-        if self.options.from_scratch:
-            return ()
-        head = read_head(resolve(self.options.model, revision=self.options.revision))
+        head = self._head
         return () if head is None else (head.note(self.options.model, self.tagger.model.labels),)
 
     def content(self) -> str:

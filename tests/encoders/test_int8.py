@@ -31,7 +31,7 @@ def test_extreme_weights_do_not_overflow() -> None:
     torch.nn.init.ones_(linear.weight)
     x = torch.ones(4, 256)
     with torch.inference_mode():
-        torch.testing.assert_close(Int8Linear(linear)(x), linear(x), rtol=0.01, atol=0.01)
+        torch.testing.assert_close(Int8Linear(linear.weight, linear.bias)(x), linear(x), rtol=0.01, atol=0.01)
 
 
 def test_what_uses_its_weights_itself_is_refused() -> None:

@@ -51,7 +51,7 @@ def tagger() -> Tagger:
 def results(directory: Path) -> None:
     figures = SimpleNamespace(to_dict=lambda: {"f1": 0.5, "per type": list(range(200))})
     finished = SimpleNamespace(
-        dev=figures, epoch=1, ended="finished", history=[], seconds=1.0, out=str(directory)
+        dev=figures, epoch=1, ended="finished", history=[], seconds=1.0, out=str(directory), warnings=()
     )
     write_results(finished, "# a card\n" * 50, TrainOptions("a", "b", "c"))
 

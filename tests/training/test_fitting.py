@@ -52,6 +52,7 @@ def test_rates_are_higher_in_a_short_run_of_a_narrow_pretrained_encoder(encoder:
     options = TrainOptions("a", "b", "c", model="bert", epochs=1)
     chosen = [fitted(options, lengths, encoder).rates() for lengths in (short, long)]
     assert chosen == [(1e-4, 2e-3), (5e-5, 1e-3)]
+    assert fitted(options, short, encoder, trained=True).rates() == (5e-5, 1e-3)
     for other in ({"model": "small"}, {"lora_rank": 4}):
         fixed = dataclasses.replace(options, **other)  # type: ignore[arg-type]
         assert fitted(fixed, short, encoder).rates() == fixed.rates()
