@@ -45,7 +45,7 @@ def tests(session: nox.Session) -> None:
 def slow(session: nox.Session) -> None:
     """Run the tests that take longest."""
     install(session, ".[test]")
-    session.run("pytest", "-m", "slow", *session.posargs)
+    session.run("pytest", "-m", "slow", "-n", "2", "--dist", "worksteal", *session.posargs)
 
 
 @nox.session

@@ -56,7 +56,7 @@ def predict(model: Path, given: Iterator[bytes], *options: str) -> tuple[int, in
     return int(told[-1]) * UNIT, lines, last.decode()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("options", [(), ("--split-sentences",)])
 def test_a_line_of_a_million_characters_takes_bounded_memory(model: Path, options: tuple[str, ...]) -> None:
     draw = random.Random(2)

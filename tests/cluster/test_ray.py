@@ -24,7 +24,7 @@ from pybert_crf import Tagger
 from pybert_crf.cluster.manifest import NAME
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds workers in /proc"),
 ]
 

@@ -18,7 +18,7 @@ from pybert_crf.text.tokenizer import UnitTokenizer
 
 PAGE = "docs/cluster.md"
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from pybert_crf.demo.grammar import make_corpus
 
 PAGE = "docs/several-machines.md"
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 
 def lines() -> list[str]:

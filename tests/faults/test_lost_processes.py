@@ -61,7 +61,7 @@ def check_end(found: list[tuple[int, str, str]], lost: int) -> None:
             assert lines[0].endswith(GO_ON)
 
 
-@pytest.mark.parametrize("victim", [1, pytest.param(0, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("victim", [1, pytest.param(0, marks=pytest.mark.long)])
 def test_a_killed_process_ends_all_and_one_process_goes_on(options: Make, victim: int) -> None:
     chosen = options(epochs=40, patience=0)
     run = start(command(chosen), 3)
@@ -83,7 +83,7 @@ def test_a_killed_process_ends_all_and_one_process_goes_on(options: Make, victim
     assert not [path for path in out.iterdir() if path.is_dir() or path.name.startswith(".")]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_one_process_is_resumed_by_three(options: Make) -> None:
     chosen = options(epochs=6, patience=0)
 
@@ -100,7 +100,7 @@ def test_one_process_is_resumed_by_three(options: Make) -> None:
     assert [row["epoch"] for row in metrics["history"]] == [1, 2, 3, 4, 5, 6]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_process_that_hangs_is_noticed_after_the_timeout(options: Make) -> None:
     chosen = options(epochs=1000)
     run = start(command(chosen, "--timeout", "10"), 3)
@@ -113,7 +113,7 @@ def test_a_process_that_hangs_is_noticed_after_the_timeout(options: Make) -> Non
         run[2].communicate()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_to_all_saves_and_ends_them(options: Make, kind: signal.Signals) -> None:
     chosen = options(epochs=1000)
@@ -158,7 +158,7 @@ def hosts() -> Iterator[list[str]]:
     clear()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_three_hosts_of_which_one_falls_off_the_network(
     options: Make, hosts: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

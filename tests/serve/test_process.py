@@ -54,7 +54,7 @@ def workers_of(process: subprocess.Popen[str]) -> set[int]:
     }
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the workers in /proc")
 def test_a_killed_worker_loses_only_its_own_requests(saved: Path) -> None:
     with as_process(saved, "--workers", 2) as running:
