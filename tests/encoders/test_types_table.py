@@ -14,8 +14,13 @@ SOME = ("distilbert", "gpt2", "GPT-3", "t5", "camembert", "qwen3")
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
+def _mark(name: str) -> pytest.MarkDecorator:
+    """Longformer's row needs a process in which nothing was exported before: it is run by itself."""
+    return pytest.mark.long if name == "longformer" else pytest.mark.slow
+
+
 @pytest.mark.parametrize(
-    "name", [name if name in SOME else pytest.param(name, marks=pytest.mark.slow) for name in TYPES]
+    "name", [name if name in SOME else pytest.param(name, marks=_mark(name)) for name in TYPES]
 )
 def test_the_row_of(name: str) -> None:
     for package in ("peft", "onnxscript", "onnxruntime"):
