@@ -19,6 +19,7 @@ from transformers import BertModel, get_linear_schedule_with_warmup
 
 from pybert_crf import TrainOptions
 from pybert_crf.annotation.examples import Example
+from pybert_crf.crf.constraints import Constraints
 from pybert_crf.text.tokenizer import UnitTokenizer
 
 
@@ -31,6 +32,14 @@ class Peer(nn.Module):
         self.dropout = nn.Dropout(0.1)
         self.linear = nn.Linear(bert.config.hidden_size, tags)
         self.crf = CRF(tags, batch_first=True)
+
+    @torch.no_grad()
+    def forbid(self, legal: Constraints) -> None:
+        """Start from scores of -10,000 for what is not legal, as a script can without a change of the CRF."""
+        parameters = self.crf.start_transitions, self.crf.transitions, self.crf.end_transitions
+        for parameter, allowed in zip(parameters, (legal.start, legal.transitions, legal.end), strict=True):
+            if allowed is not None:
+                parameter[~allowed] = -10_000.0
 
     def emissions(self, ids: Tensor, attention: Tensor, first: Tensor) -> Tensor:
         """Scores (batch, units, tags) from pieces (batch, length) and each unit's first piece."""

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -14,8 +15,11 @@ from xml.etree import ElementTree
 import pytest
 import torch
 from torch import Tensor
+from transformers import BertConfig, BertModel
 
 from pybert_crf.encoders.families import FAMILIES
+from pybert_crf.tagging_constraints import tag_constraints
+from pybert_crf.text.tagging.schemes import is_legal
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 
@@ -24,6 +28,7 @@ import bench_encoders
 import bench_gpu
 import compare_training
 import machine
+import peer
 from crf_speed import equality
 from crf_speed.contenders import Contender, Native, Reference
 from crf_speed.equality import DisagreementError, Exam, answer
@@ -284,6 +289,17 @@ def test_sides_are_measured_once_each(
     assert told[2].split(" | ")[5:7] == [f"{other:.3f} ", f"{other - base:+.3f}"]
 
 
+def test_a_peer_that_knows_the_scheme_tags_legally() -> None:
+    labels = ["O", "B-PER", "I-PER", "E-PER", "S-PER"]
+    bert = BertModel(BertConfig(vocab_size=30, hidden_size=8, num_hidden_layers=1, num_attention_heads=2))
+    model = peer.Peer(bert, len(labels))
+    model.forbid(tag_constraints(labels, "BIOES"))
+    drawn = 10 * torch.randn(20, 12, len(labels), generator=torch.Generator().manual_seed(0))
+    for path in model.crf.decode(drawn, mask=torch.ones(20, 12, dtype=torch.bool)):
+        tags = [labels[tag] for tag in path]
+        assert all(is_legal(a, b, scheme="BIOES") for a, b in pairwise(["O", *tags, "O"]))
+
+
 def test_the_peer_learns(corpora: Path) -> None:
     """Its rates differ by group, rise and fall to 0, and it finds every entity of the small corpus."""
     task = compare_training.TASKS["resume"]
@@ -299,7 +315,7 @@ def test_the_peer_learns(corpora: Path) -> None:
         patch.setattr(compare_training, "PeerRun", Followed)
         patch.setattr(compare_training, "BATCH", 4)
         options = compare_training.options_of(task, corpora, out=str(corpora / "out"), epochs=12)
-        assert compare_training.train_peer(options, usual=True)["dev"] == 1.0
+        assert compare_training.train_peer(options, compare_training.USUAL)["dev"] == 1.0
     assert [len(both) for both in rates] == [2] * 11 + [1]
     assert [max(both) for both in rates[1:]] == sorted((max(both) for both in rates[1:]), reverse=True)
     assert rates[-1] == {0.0}
