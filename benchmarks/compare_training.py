@@ -7,7 +7,7 @@
 Each finished run is one line of the file, and is not run again: a broken measurement goes on where it was.
 All sides have the same corpus, pieces, encoder sizes or checkpoint, epochs, entity metric, and linear warm-up
 and decay; the peer has 16 sentences a batch, and our learning rates or the usual ones. With "legal tags" its
-CRF starts from transitions of -10,000 where the tag scheme forbids them, which few scripts do. F1 is that of the
+CRF starts from transitions of -10,000 where the tag scheme forbids them, as few scripts do. F1 is that of the
 weights of the best dev epoch. Times are processor time of the training steps, which other work on the machine
 changes little; use one thread. First a run is repeated: its weights must be the same, or differences would
 not be those of the sides.
