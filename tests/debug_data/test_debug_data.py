@@ -11,6 +11,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from adapter_cases import their_model, write_their, write_tokenizer
 
 from pybert_crf.debug_data import examine
 from pybert_crf.debug_data.findings import findings
@@ -22,10 +23,6 @@ from pybert_crf.reading import ConfigError
 from pybert_crf.text.corpora import CorpusError, Habits, Sentence, read_corpus, write_columns
 from pybert_crf.text.corpora.reading import joined
 from pybert_crf.text.tokenizer import UnitTokenizer
-
-sys.path.append(str(Path(__file__).parents[1] / "encoders"))
-
-from adapter_cases import their_model, write_their, write_tokenizer
 
 GOOD = "Mara B-PER\nlives O\nin O\nnew O\nOslo B-LOC\n\n"
 

@@ -15,6 +15,7 @@ import sysconfig
 from pathlib import Path
 
 import pytest
+from adapter_cases import their_model, write_their, write_tokenizer
 from pages import ROOT, blocks
 
 from pybert_crf import Tagger
@@ -22,10 +23,6 @@ from pybert_crf.demo.grammar import make_corpus
 from pybert_crf.encoders import Encoder
 from pybert_crf.text.corpora import read_corpus
 from pybert_crf.text.tokenizer import UnitTokenizer
-
-sys.path.append(str(ROOT / "tests" / "encoders"))
-
-from adapter_cases import their_model, write_their, write_tokenizer
 
 README = "README.md"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

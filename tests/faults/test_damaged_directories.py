@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 import torch
+from adapter_cases import kind_of, their_model, write_their, write_tokenizer
 from damages import Damage, field_damages, file_damages, weight_damages
 from safetensors.torch import load_file, save_file
 
 from pybert_crf import BertCRF, CheckpointError, ConfigError, Encoder, EncoderConfig, Tagger
 from pybert_crf.encoders import open_encoder
 from pybert_crf.text.tokenizer import UnitTokenizer
-
-sys.path.append(str(Path(__file__).parents[1] / "encoders"))
-
-from adapter_cases import kind_of, their_model, write_their, write_tokenizer
 
 TEXT = "张三在北京"
 

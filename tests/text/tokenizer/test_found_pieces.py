@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
+from adapter_cases import write_tokenizer
 
 from pybert_crf.annotation.examples import WindowLayout, make_example
 from pybert_crf.batches import collate
 from pybert_crf.reading import ConfigError
 from pybert_crf.text.tokenizer import UnitTokenizer
-
-sys.path.append(str(Path(__file__).parents[2] / "encoders"))
-
-from adapter_cases import write_tokenizer
 
 TEXTS = ["王甲在京。", "the cat sat on the mat", "的陈丁津"] * 3
 UNITS = ["王", "\u200e", "", "甲", "𓀀", "<|end|>", "</s>", " "]

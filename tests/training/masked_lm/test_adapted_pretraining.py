@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -10,15 +9,12 @@ from typing import Any
 
 import pytest
 import torch
+from adapter_cases import ENCODERS, their_masked_lm, their_model, write_their, write_tokenizer
 from safetensors.torch import load_file, save_file
 
 from pybert_crf import PretrainOptions, pretrain
 from pybert_crf.encoders import AdaptedMaskedLM, CheckpointError, open_encoder, open_masked_lm
 from pybert_crf.text.tokenizer import UnitTokenizer
-
-sys.path.append(str(Path(__file__).parents[2] / "encoders"))
-
-from adapter_cases import ENCODERS, their_masked_lm, their_model, write_their, write_tokenizer
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # raised by this import

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from encoder_cases import their_config
 
 from pybert_crf import Encoder, MaskedLM, PretrainOptions, pretrain
 from pybert_crf.encoders import config_from_json
 from pybert_crf.encoders.families import FAMILIES
 from pybert_crf.text.tokenizer import UnitTokenizer
-
-sys.path.append(str(Path(__file__).parents[2] / "encoders"))
-
-from encoder_cases import their_config
 
 
 @pytest.mark.parametrize("family", [name for name, table in FAMILIES.items() if table.mlm_head is not None])

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from types_table import write_checkpoint
 
 from pybert_crf import Tagger, TrainOptions, train
 from pybert_crf.encoders import open_encoder
 from pybert_crf.text.corpora import read_corpus
-
-sys.path.append(str(Path(__file__).parents[1] / "encoders"))
-
-from types_table import write_checkpoint
 
 
 class Kind(NamedTuple):

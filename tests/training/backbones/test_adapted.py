@@ -11,16 +11,13 @@ from typing import Any
 
 import pytest
 import torch
+from adapter_cases import CASES, DECODERS, OURS, kind_of, their_model, write_their, write_tokenizer
 from safetensors.torch import load_file, save_file
 
 from pybert_crf import BertCRF, Tagger, TrainOptions, train
 from pybert_crf.encoders import CheckpointError, open_encoder
 from pybert_crf.text.corpora import read_corpus
 from pybert_crf.text.tokenizer import UnitTokenizer
-
-sys.path.append(str(Path(__file__).parents[1] / "encoders"))
-
-from adapter_cases import CASES, DECODERS, OURS, kind_of, their_model, write_their, write_tokenizer
 
 Make = Callable[..., TrainOptions]
 

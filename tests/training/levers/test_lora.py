@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from adapter_cases import kind_of, their_model, write_their, write_tokenizer
 from safetensors.torch import load_file, save_file
 
 from pybert_crf import Tagger, TrainOptions, train
@@ -22,9 +23,6 @@ from pybert_crf.text.tokenizer import UnitTokenizer
 from pybert_crf.training import Stepped, tagging
 
 pytest.importorskip("peft")
-sys.path.append(str(Path(__file__).parents[1] / "encoders"))
-
-from adapter_cases import kind_of, their_model, write_their, write_tokenizer
 
 Make = Callable[..., TrainOptions]
 RATES = {"lora_rank": 4, "learning_rate": 5e-3, "batch_tokens": 256}

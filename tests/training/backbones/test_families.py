@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from encoder_cases import each_family, their_config
 
 from pybert_crf import BertCRF, Tagger, TrainOptions, train
 from pybert_crf.encoders import Encoder, config_from_json
 from pybert_crf.text.corpora import read_corpus
 from pybert_crf.text.tokenizer import UnitTokenizer
-
-sys.path.append(str(Path(__file__).parents[1] / "encoders"))
-
-from encoder_cases import each_family, their_config
 
 Make = Callable[..., TrainOptions]
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from adapter_cases import their_model, write_their, write_tokenizer
 from safetensors.torch import load_file
 
 from pybert_crf import Tagger, TrainOptions, train
@@ -16,10 +16,6 @@ from pybert_crf.encoders import AdaptedEncoder, ConfigError, open_encoder, sprea
 from pybert_crf.encoders.checkpoint import tensors as module
 from pybert_crf.text.corpora import read_corpus
 from pybert_crf.text.tokenizer import UnitTokenizer
-
-sys.path.append(str(Path(__file__).parents[1] / "encoders"))
-
-from adapter_cases import their_model, write_their, write_tokenizer
 
 Make = Callable[..., TrainOptions]
 Start = Callable[..., str]

@@ -268,6 +268,6 @@ def test_reduced_precision_and_recomputed_layers(name: str, tmp_path: Path) -> N
 
 
 def test_cases_cover_what_the_page_lists() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "encoders.md").read_text("utf-8")
+    page = (Path(__file__).parents[3] / "docs" / "encoders.md").read_text("utf-8")
     section = page[page.index("## Other types") : page.index("## What is refused")]
     assert [name for name in (*DECODERS, *ENCODERS, *ENCODER_DECODERS) if f"`{name}`" not in section] == []

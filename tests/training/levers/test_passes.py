@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -10,15 +9,12 @@ from typing import Any
 
 import pytest
 import torch
+from adapter_cases import each_type, kind_of, their_model, write_their, write_tokenizer
 
 from pybert_crf import PretrainOptions, TrainOptions, pretrain, train
 from pybert_crf.encoders import Encoder, read_tensors
 from pybert_crf.text.corpora import read_corpus
 from pybert_crf.text.tokenizer import UnitTokenizer
-
-sys.path.append(str(Path(__file__).parents[1] / "encoders"))
-
-from adapter_cases import each_type, kind_of, their_model, write_their, write_tokenizer
 
 Make = Callable[..., TrainOptions]
 
