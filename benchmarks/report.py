@@ -11,7 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-BASES = ("pytorch-crf", "cross-entropy", "transformers")  # the others of a group are compared with these
+BASES = (
+    "pytorch-crf",
+    "cross-entropy",
+    "transformers",
+    "padded",
+)  # the others of a group are compared with these
 
 
 def report(figures: dict[str, Any]) -> str:

@@ -40,6 +40,8 @@ def test_dry_run(tmp_path: Path) -> None:
         ("loss_backward", "native"),
         ("training step of BERT-tiny", "cross-entropy"),
         ("tagging by BERT-tiny", "bfloat16"),
+        ("forward of ModernBERT-tiny", "packed"),
+        ("training step of ModernBERT-tiny", "padded"),
     } <= timed
     assert run.stdout.rstrip().endswith(f"All figures are in {written.name}.")
 

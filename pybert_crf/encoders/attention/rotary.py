@@ -4,8 +4,9 @@ A query at position i and a key at position j are turned by the angles i·ω and
 depends on i - j only; ω are d / 2 frequencies, powers of theta. Most layers see a window only, as in
 ModernBERT (Warner et al., 2024), and their frequencies are others.
 
-On the CPU padding is left out (`packing`) and windows are computed in blocks (`windows`). Elsewhere, and in
-compiled or exported graphs, masks hide the padding and what is out of sight.
+Padding is left out (`packing`) on the CPU, where windows are computed in blocks (`windows`), and on a GPU in
+half precision (`varlen`). Elsewhere, and in compiled or exported graphs, masks hide the padding and what is
+out of sight.
 Shapes: B rows of L positions, T pieces that are not padding, D = ``hidden_size``, H heads of d = D / H.
 """
 
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 from pybert_crf.encoders.attention.dense import attend, broadcastable_mask
 from pybert_crf.encoders.attention.heads import Angles, Heads, Room, angles_of, turn, turned_heads
 from pybert_crf.encoders.attention.packing import Packing, packing_of
+from pybert_crf.encoders.attention.varlen import Rows, attend_varlen, computing_dtype, kernel_for, rows_of
 from pybert_crf.encoders.attention.windows import Windows, attend_windows, windows_of
 from pybert_crf.encoders.config import EncoderConfig
 from pybert_crf.encoders.linear import Linear
@@ -28,8 +30,9 @@ class Sight(NamedTuple):
     """The context of a kind of layers: how queries and keys are turned, and what they see."""
 
     angles: Angles
-    mask: Tensor | None  # of `attend`, if padding is not left out
-    windows: Windows | None  # if it is; None: each piece sees its whole row
+    mask: Tensor | None = None  # of `attend`, if padding is not left out
+    windows: Windows | None = None  # on the CPU, if it is; None: each piece sees its whole row
+    rows: Rows | None = None  # on a GPU, if it is
 
 
 class Rotary(NamedTuple):
@@ -48,21 +51,34 @@ class RotaryPositions(nn.Module):
         self.head_size = config.head_size
         self.theta, self.local_theta = config.rotary.theta, config.rotary.local_theta
         self.reach = config.rotary.window // 2
+        self.attention_dropout = config.attention.dropout
 
     def forward(self, embedded: Tensor, attention_mask: Tensor | None) -> Rotary:
-        B, L, _ = embedded.shape
-        if embedded.device.type == "cpu" and not torch.compiler.is_compiling():
-            packing = packing_of((B, L), attention_mask)
-            columns = packing.columns(embedded.device)
+        if torch.compiler.is_compiling():
+            return self.masked(embedded, attention_mask)
+        (B, L, _), device = embedded.shape, embedded.device
+        probability = self.attention_dropout if self.training else 0.0
+        kernel = kernel_for(device, computing_dtype(embedded), self.head_size, probability)
+        if kernel is None and device.type != "cpu":
+            return self.masked(embedded, attention_mask)
+        packing = packing_of((B, L), attention_mask)
+        whole, local = self._angles(packing.columns(device), embedded.dtype)
+        if kernel is None:
             windows = windows_of(packing, self.reach, embedded) if self.reach + 1 < L else None
-            whole, local = self._angles(columns, embedded.dtype)
-            return Rotary(packing, Sight(whole, None, None), Sight(local, None, windows))
+            return Rotary(packing, Sight(whole), Sight(local, windows=windows))
+        rows = rows_of(packing, kernel, device)
+        if rows is None:
+            return self.masked(embedded, attention_mask)
+        return Rotary(packing, Sight(whole, rows=rows), Sight(local, rows=rows.within(self.reach)))
+
+    def masked(self, embedded: Tensor, attention_mask: Tensor | None) -> Rotary:
+        """Return the context of layers that compute padding, too, and hide it by masks."""
         mask = broadcastable_mask(attention_mask)
-        columns = torch.arange(L, device=embedded.device)
+        columns = torch.arange(embedded.shape[1], device=embedded.device)
         near = ((columns[:, None] - columns).abs() <= self.reach)[None, None]  # (1, 1, L, L)
         whole, local = self._angles(columns, embedded.dtype)
         seen = near if mask is None else near & mask
-        return Rotary(None, Sight(whole, mask, None), Sight(local, seen, None))
+        return Rotary(None, Sight(whole, mask), Sight(local, seen))
 
     def _angles(self, columns: Tensor, dtype: torch.dtype) -> tuple[Angles, Angles]:
         whole = angles_of(columns, self.head_size, self.theta, dtype)
@@ -89,6 +105,8 @@ class RotaryAttention(nn.Module):
             query, key = turned.transpose(2, 3).unbind(1)  # each (B, H, L, d)
             value = qkv[:, :, 2].transpose(1, 2)
             attended = attend(query, key, value, sight.mask, probability).transpose(1, 2).flatten(2)
+        elif sight.rows is not None:
+            attended = attend_varlen(self._project(x), sight.angles, sight.rows)
         elif sight.windows is not None:
             heads = turned_heads(self._project(x), sight.angles, sight.windows.room)
             attended = attend_windows(heads, sight.windows, probability)[: x.shape[0]]
