@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pybert_crf
 from pybert_crf.options import PredictOptions
 from pybert_crf.taggers.opening import given_rules, prepared_tagger, tagger_place
+from pybert_crf.text.context import neighbourhood
 
 if TYPE_CHECKING:
     from pybert_crf.annotation.annotator import Annotator
@@ -101,7 +102,7 @@ def _laid_out(options: PredictOptions) -> tuple[Any, Any]:
 def _opened(options: PredictOptions, rules: Rules | None) -> Annotator:
     tagger = prepared_tagger(options, rules)
     if tagger.context:
-        told = f"the tagger reads up to {tagger.context} pieces of a document's neighbouring sentences"
+        told = f"the tagger reads {neighbourhood(tagger.context)}"
         raise ValueError(f"{told}, which --ray does not give it: --context 0 reads each sentence alone")
     return tagger
 

@@ -8,10 +8,10 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pybert_crf
 from pybert_crf.encoders import upload
 from pybert_crf.files import write_text
 from pybert_crf.reading import read_text
+from pybert_crf.taggers.model_card import description_of, facts_of, model_card
 
 if TYPE_CHECKING:
     from pybert_crf.taggers.tagger import Tagger
@@ -36,7 +36,9 @@ def _card(tagger: Tagger, saved: Path, name: str) -> str:
     """The card beside the files that the tagger was opened from; without one, a card of what it is."""
     there = tagger.source
     if there is None or not (there / CARD).is_file():
-        return _plain(tagger, name)
+        unknown = "What it was trained on, and how well it does, is not recorded."
+        kind = tagger.model.encoder.config.model_type
+        return model_card(name, kind, description_of(tagger, "saved"), [*facts_of(tagger), unknown])
     names = sorted(each.name for each in saved.iterdir())
     same, *_ = filecmp.cmpfiles(saved, there, names, shallow=False)
     changed = [name for name in names if name not in same]
@@ -47,29 +49,3 @@ def _card(tagger: Tagger, saved: Path, name: str) -> str:
         )
     use = re.compile(r"Tagger\.from_pretrained\(\"[^\"\n]*\"")
     return use.sub(lambda _: f'Tagger.from_pretrained("{name}"', read_text(there / CARD))
-
-
-def _plain(tagger: Tagger, name: str) -> str:
-    config = tagger.model.encoder.config
-    return f"""---
-library_name: pybert-crf
-pipeline_tag: token-classification
-tags: [{config.model_type}, crf, token-classification]
----
-
-# {name.rpartition("/")[2]}
-
-A sequence labeller: {config.num_layers}-layer, {config.hidden_size}-wide encoder, linear layer and
-linear-chain CRF, saved by [pybert-crf](https://pypi.org/project/pybert-crf/) {pybert_crf.__version__}.
-
-```python
-from pybert_crf import Tagger
-
-tagger = Tagger.from_pretrained("{name}")
-for entity in tagger("…"):
-    print(entity.start, entity.end, entity.label, entity.text, entity.score)
-```
-
-- Labels ({tagger.scheme}, one for each {tagger.unit}): {", ".join(tagger.labels)}
-- What it was trained on, and how well it does, is not recorded.
-"""

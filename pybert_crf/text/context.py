@@ -25,6 +25,11 @@ NO_CONTEXT = Context(Encoded([], []), Encoded([], []))
 """That of a sentence of no document, or the only one of its document."""
 
 
+def neighbourhood(width: int) -> str:
+    """What is read around a sentence, on either side, in words."""
+    return f"up to {width:,} pieces of a document's neighbouring sentences"
+
+
 Placed: TypeAlias = tuple[Item, Encoded, Context]
 """An item of a stream, the pieces of its sentence, and those around it."""
 

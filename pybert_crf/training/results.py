@@ -12,6 +12,7 @@ import pybert_crf
 from pybert_crf.encoders import AdaptedConfig, EncoderConfig
 from pybert_crf.files import write_json, write_text
 from pybert_crf.options import PretrainOptions, RunOptions, TrainOptions
+from pybert_crf.taggers.model_card import PACKAGE, description_of, facts_of, model_card
 from pybert_crf.taggers.tagger import Tagger
 from pybert_crf.text.tagging.metrics import Report
 from pybert_crf.text.tagging.schemes import PLAIN
@@ -43,96 +44,40 @@ def write_results(result: Finished[Any], card: str, options: RunOptions, **more:
 def tagger_card(
     result: Finished[Report], tagger: Tagger, options: TrainOptions, notes: Sequence[str] = ()
 ) -> str:
-    """The model card of a tagger: front matter, use, data, `notes` (a line each), figures."""
-    more = "".join(f"\n- {note[:1].upper()}{note[1:]}" for note in (*_reading(tagger), *notes))
-    config = tagger.model.encoder.config
-    encoder = tagger.model.encoder.description
-    test = _table(result.test) if result.test else "No test file was given."
-    return f"""---
-library_name: pybert-crf
-pipeline_tag: token-classification
-tags: [bert, crf, token-classification]
----
-
-# {_name(result.out)}
-
-A sequence labeller: {config.num_layers}-layer, {config.hidden_size}-wide encoder, linear layer and
-linear-chain CRF, trained by [pybert-crf](https://pypi.org/project/pybert-crf/) {pybert_crf.__version__}.
-
-```python
-from pybert_crf import Tagger
-
-tagger = Tagger.from_pretrained("{_name(result.out)}")
-for entity in tagger("…"):
-    print(entity.start, entity.end, entity.label, entity.text, entity.score)
-```
-
-- Starts from: {_origin(options)}
-- {encoder[:1].upper()}{encoder[1:]}
-- Labels ({tagger.scheme}, one for each {tagger.unit}): {", ".join(tagger.model.labels)}
-- Trained on {_learnt_from(options)}, best of {len(result.history)} epochs: {result.epoch}{more}
-
-## Figures on dev ({_files(options.files("dev")) or _drawn(options)})
-
-{_table(result.dev)}
-
-## Figures on test
-
-{test}
-"""
+    """The model card of a tagger: use, data, `notes` (a line each), figures."""
+    facts = [
+        f"Starts from: {_origin(options)}",
+        *facts_of(tagger),
+        f"Trained on {_learnt_from(options)}, best of {len(result.history)} epochs: {result.epoch}",
+        *notes,
+    ]
+    kind = tagger.model.encoder.config.model_type
+    card = model_card(_name(result.out), kind, description_of(tagger, "trained"), facts)
+    return f"{card}\n{_figures(result, options)}"
 
 
 def ensemble_card(result: Finished[Report], options: TrainOptions, compared: Compared[Report]) -> str:
-    """The model card of an ensemble: front matter, use, data, figures."""
-    test = _table(result.test) if result.test else "No test file was given."
-    own = "" if options.dev else ", each member on its own, which the others have learnt from"
+    """The model card of an ensemble: use, data, members, figures."""
+    description = (
+        f"{len(compared.runs)} sequence labellers, trained by {PACKAGE},\n"
+        "as one: the probabilities that they give to each tag are averaged."
+    )
+    facts = [f"Starts from: {_origin(options)}", f"Trained on {_learnt_from(options)}"]
     rows = [
         f"| `{name}` | {run.epoch} | {run.dev.f1:.4f} |"
         for name, run in zip(compared.names, compared.runs, strict=True)
     ]
     members = "\n".join(["| member | epoch | F1 on dev |", "| --- | --- | --- |", *rows])
-    return f"""---
-library_name: pybert-crf
-pipeline_tag: token-classification
-tags: [bert, crf, token-classification]
----
-
-# {_name(result.out)}
-
-{len(compared.runs)} sequence labellers, trained by [pybert-crf](https://pypi.org/project/pybert-crf/)
-{pybert_crf.__version__}, as one: the probabilities that they give to each tag are averaged.
-
-```python
-from pybert_crf import Tagger
-
-tagger = Tagger.from_pretrained("{_name(result.out)}")
-for entity in tagger("…"):
-    print(entity.start, entity.end, entity.label, entity.text, entity.score)
-```
-
-- Starts from: {_origin(options)}
-- Trained on {_learnt_from(options)}
-
-{members}
-
-## Figures on dev ({_files(options.files("dev")) or _drawn(options)}{own})
-
-{_table(result.dev)}
-
-## Figures on test
-
-{test}
-"""
+    own = "" if options.dev else ", each member on its own, which the others have learnt from"
+    card = model_card(_name(result.out), "ensemble", description, facts)
+    return f"{card}\n{members}\n\n{_figures(result, options, own)}"
 
 
-def _reading(tagger: Tagger) -> tuple[str, ...]:
-    """How sentences are to be read, if not each alone."""
-    if not tagger.context:
-        return ()
-    told = (
-        f"reads up to {tagger.context} pieces of a document's neighbouring sentences on either side of each"
-    )
-    return (f"{told}: `tagger.tag_documents`",)
+def _figures(result: Finished[Report], options: TrainOptions, own: str = "") -> str:
+    """The tables of dev, of which `own` says more, and of test."""
+    test = _table(result.test) if result.test else "No test file was given."
+    dev = f"{_files(options.files('dev')) or _drawn(options)}{own}"
+    return f"## Figures on dev ({dev})\n\n{_table(result.dev)}\n\n## Figures on test\n\n{test}\n"
 
 
 def masked_lm_card(
@@ -156,7 +101,7 @@ tags: [{config.model_type}, fill-mask]
 # {_name(result.out)}
 
 A masked language model: {config.num_layers}-layer, {config.hidden_size}-wide encoder, pretrained by
-[pybert-crf](https://pypi.org/project/pybert-crf/) {pybert_crf.__version__}. To train a tagger from it:
+{PACKAGE}. To train a tagger from it:
 
 ```sh
 pybert-crf train train.txt --dev dev.txt --model {_name(result.out)} --out my-tagger

@@ -22,6 +22,7 @@ from pybert_crf.model import DTYPES, SECTION, BertCRF
 from pybert_crf.options import RunOptions, TrainOptions
 from pybert_crf.reading import listed
 from pybert_crf.taggers.tagger import Tagger
+from pybert_crf.text.context import neighbourhood
 from pybert_crf.text.corpora import Corpus, converted
 from pybert_crf.text.tagging.schemes import OUTSIDE, PLAIN, role
 from pybert_crf.text.tokenizer import UnitTokenizer
@@ -92,7 +93,7 @@ def context_notes(corpora: Corpora, context: int, options: TrainOptions) -> tupl
     if not context:
         off = "train: no borders of documents, so that document context is off: see --documents"
         return (off,) if wanted_context(options) else ()
-    told = f"train: up to {context} pieces of a document's neighbouring sentences on either side of each"
+    told = f"train: {neighbourhood(context)} on either side of each"
     without = [name for name, corpus in corpora.parts.items() if not corpus.has_documents]
     if corpora.untagged.texts:
         without.append("text")

@@ -12,6 +12,7 @@ from pybert_crf.cli.answers import Answers
 from pybert_crf.cli.arriving import Arriving
 from pybert_crf.cli.prediction.waiting import Prediction
 from pybert_crf.options import PredictOptions
+from pybert_crf.text.context import neighbourhood
 from pybert_crf.text.corpora import CorpusError, Habits
 from pybert_crf.text.corpora.corpus import CUT_ALIKE
 from pybert_crf.text.corpora.lines import BOM, whole_text
@@ -115,7 +116,7 @@ class LinePrediction(Prediction):
 
     def _note_lone(self) -> None:
         self.lone_due = False
-        told = f"the tagger reads up to {self.tagger.context} pieces of a document's neighbouring sentences"
+        told = f"the tagger reads {neighbourhood(self.tagger.context)}"
         print(f"note: {told}, but a sentence of no document is read alone: see --documents", file=sys.stderr)
 
     def _note_columns(self) -> None:

@@ -44,6 +44,7 @@ def _show_model(model: str) -> None:
 
     from pybert_crf.encoders import load_encoder, naming, read_config, resolve
     from pybert_crf.model import SECTION, read_tagger_config
+    from pybert_crf.text.context import neighbourhood
 
     directory = resolve(model)
     with naming(directory):
@@ -61,8 +62,7 @@ def _show_model(model: str) -> None:
         told = own["scheme"] or "plain tags"
         rows.append(("tagger", f"{told}, one tag for each {own.get('unit', 'unit')}"))
         if own.get("context", 0):
-            told = f"up to {own['context']:,} pieces of a document's neighbouring sentences on either side"
-            rows.append(("context", told))
+            rows.append(("context", f"{neighbourhood(own['context'])} on either side"))
         rows.append(("labels", ", ".join(own["labels"])))
     console = Console(soft_wrap=True)
     for name, told in rows:
