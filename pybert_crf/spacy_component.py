@@ -22,6 +22,7 @@ from spacy.language import Language
 from spacy.tokens import Doc, Span
 from srsly import msgpack_dumps, msgpack_loads
 
+from pybert_crf.annotation.annotator import BATCH_TOKENS
 from pybert_crf.annotation.entities import Entity
 from pybert_crf.annotation.rules import Rules
 from pybert_crf.files import write_text
@@ -70,7 +71,7 @@ class EntityComponent:
         overwrite_ents: bool = False,
         min_score: float = 0.0,
         rules: str | None = None,
-        batch_tokens: int = 4096,
+        batch_tokens: int = BATCH_TOKENS,
         score: str = "score",
     ) -> None:
         self.name, self.alignment, self.overwrite_ents = name, alignment, overwrite_ents
@@ -276,7 +277,7 @@ Language.factory(
         "overwrite_ents": False,
         "min_score": 0.0,
         "rules": None,
-        "batch_tokens": 4096,
+        "batch_tokens": BATCH_TOKENS,
         "score": "score",
     },
     func=create,

@@ -29,6 +29,9 @@ BATCH_TOKENS = 4096
 LOOK_AHEAD = 512
 """Texts read ahead, so that those of similar length are encoded together."""
 
+MOST_CHARACTERS = 1 << 20
+"""Characters read ahead at the most, whatever the number of texts, but for one text that has more."""
+
 WORDS = "words.txt"
 """The file of a saved word segmenter that holds the words it was trained on, one a line."""
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from pybert_crf.annotation.annotator import LOOK_AHEAD
+from pybert_crf.annotation.annotator import LOOK_AHEAD, MOST_CHARACTERS
 from pybert_crf.cluster.job import Job, Piece
 from pybert_crf.cluster.places import Place
 from pybert_crf.reading import quoted
@@ -14,9 +14,6 @@ from pybert_crf.text.corpora import CorpusError
 from pybert_crf.text.corpora.formats.json_files import parsed, text_of
 from pybert_crf.text.corpora.lines import DAMAGED, numbered_lines, packing, unpacked
 from pybert_crf.text.corpora.texts import Text
-
-MOST_CHARACTERS = 1 << 20
-"""Characters of a chunk at the most, but for one text that has more."""
 
 _READ = 1 << 16
 

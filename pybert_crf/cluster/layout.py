@@ -7,18 +7,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import pairwise
+from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from pybert_crf.cluster.job import Part, Piece
 from pybert_crf.cluster.places import Place, State
 from pybert_crf.reading import listed, shortened
 from pybert_crf.text.corpora import CorpusError
-from pybert_crf.text.corpora.lines import packing
+from pybert_crf.text.corpora.lines import packing, unpacked_name
 
 ENDINGS = {".parquet": "parquet", ".jsonl": "json", ".ndjson": "json", ".json": "json"}
 """What files with these ends of their names are; others are text."""
 
-_PACKED = (".gz", ".xz", ".zst")
 # Encodings in which the byte of "\n" is always a "\n", and a line can be read without those before it.
 _LINEWISE = (
     "ascii",
@@ -115,10 +115,8 @@ def _is_hidden(name: str) -> bool:
 def _kind_of(files: Mapping[str, State], source: Place) -> str:
     kinds: dict[str, str] = {}
     for name in files:
-        bare = name.lower()
-        for ending in _PACKED:
-            bare = bare.removesuffix(ending)
-        kinds.setdefault(ENDINGS.get(f".{bare.rpartition('.')[2]}", "text"), name)
+        ending = PurePosixPath(unpacked_name(name)).suffix.lower()
+        kinds.setdefault(ENDINGS.get(ending, "text"), name)
     if len(kinds) > 1:
         told = listed([f"{name} ({kind})" for kind, name in kinds.items()])
         raise ValueError(f"{source.shown}: files of several kinds, such as {told}: give a folder of one kind")

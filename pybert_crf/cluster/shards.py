@@ -15,6 +15,7 @@ from pybert_crf.cluster.places import Place
 from pybert_crf.files import json_value
 from pybert_crf.reading import listed
 from pybert_crf.text.corpora import CorpusError
+from pybert_crf.text.text_tables.parquet_table import spans_type
 
 Answer = Annotation | CorpusError
 
@@ -87,7 +88,7 @@ class _Table:
             [] if isinstance(each, CorpusError) else [entity.to_dict() for entity in each.entities]
             for each in answers
         ]
-        columns[self._job.answers] = pyarrow.array(found, _entities())
+        columns[self._job.answers] = pyarrow.array(found, spans_type())
         if self._job.skip:
             told = [str(each) if isinstance(each, CorpusError) else None for each in answers]
             columns["error"] = pyarrow.array(told, pyarrow.string())
@@ -112,21 +113,6 @@ class _Table:
         if self._batches:
             self._flush()
         self._writer.close()
-
-
-def _entities() -> Any:
-    """The type of the entities' column: the fields of `Entity`."""
-    import pyarrow
-
-    text, number = pyarrow.string(), pyarrow.int64()
-    fields = [
-        ("start", number),
-        ("end", number),
-        ("label", text),
-        ("text", text),
-        ("score", pyarrow.float64()),
-    ]
-    return pyarrow.list_(pyarrow.struct(fields))
 
 
 def adds_text(schema: Any, job: Job) -> bool:

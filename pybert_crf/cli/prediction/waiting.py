@@ -13,9 +13,6 @@ from pybert_crf.text.corpora import CorpusError
 if TYPE_CHECKING:
     from pybert_crf.annotation.annotator import Annotator
 
-_MOST_CHARACTERS = 1 << 20
-"""Characters that wait to be tagged together at the most, whatever the number of texts."""
-
 
 class Prediction(ABC):
     """Reads one source, and answers before it waits for more of it.
@@ -30,10 +27,10 @@ class Prediction(ABC):
     """What became of the errors that were skipped."""
 
     def __init__(self, tagger: Annotator, options: PredictOptions, out: TextIO) -> None:
-        from pybert_crf.annotation.annotator import LOOK_AHEAD
+        from pybert_crf.annotation.annotator import LOOK_AHEAD, MOST_CHARACTERS
 
         self.tagger, self.options, self.out = tagger, options, out
-        self.most = LOOK_AHEAD
+        self.most, self.most_characters = LOOK_AHEAD, MOST_CHARACTERS
         self._texts = self._characters = 0  # since the last answer
         self.skipped = 0
 
@@ -80,7 +77,7 @@ class Prediction(ABC):
     def count(self, texts: int, characters: int) -> None:
         """So much more waits; answer if it is too much."""
         self._texts, self._characters = self._texts + texts, self._characters + characters
-        if self._texts >= self.most or self._characters >= _MOST_CHARACTERS:
+        if self._texts >= self.most or self._characters >= self.most_characters:
             self.answer()
 
     def fault(self, error: CorpusError) -> None:

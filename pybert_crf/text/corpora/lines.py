@@ -7,6 +7,7 @@ import gzip
 import io
 import lzma
 import os
+import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -23,6 +24,7 @@ _CHUNK = 1 << 14  # bytes read at once: what is read is still answered after a s
 DAMAGED = (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error)
 """What the reading of a damaged compressed file raises."""
 
+_PACKED_NAME = re.compile(r"\.(gz|xz|zst)$", re.IGNORECASE)
 _PACKINGS = {b"\x1f\x8b": "gzip", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 
 
@@ -139,6 +141,11 @@ def _opened(path: Path) -> BinaryIO:
     with path.open("rb") as stream:
         packed = packing(stream.read(6))
     return path.open("rb") if packed is None else unpacked(path, packed, str(path))
+
+
+def unpacked_name(name: str) -> str:
+    """A file's name without the ending that says that it is compressed."""
+    return _PACKED_NAME.sub("", name)
 
 
 def packing(start: bytes) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pybert_crf.text.corpora.lines import CorpusError, Source, source_name
+from pybert_crf.text.corpora.lines import CorpusError, Source, source_name, unpacked_name
 from pybert_crf.text.text_tables.base import Columns, TextTable
 from pybert_crf.text.text_tables.csv_table import CsvTable
 from pybert_crf.text.text_tables.json_table import JsonTable
@@ -19,7 +19,6 @@ _ENDINGS = {
     **dict.fromkeys((".jsonl", ".ndjson", ".json"), "json"),
     **dict.fromkeys((".parquet", ".pq"), "datasets"),
 }
-_COMPRESSED = (".gz", ".xz", ".zst")
 
 
 def kind_of(name: str, format: str = "auto") -> str:
@@ -30,12 +29,11 @@ def kind_of(name: str, format: str = "auto") -> str:
     """
     if format in KINDS:
         return format
-    path = Path(name)
-    ending = Path(path.stem).suffix if path.suffix in _COMPRESSED else path.suffix
-    if format != "auto" or ending.lower() not in _ENDINGS:
+    ending = Path(unpacked_name(name)).suffix.lower()
+    if format != "auto" or ending not in _ENDINGS:
         told = f"--format {format} is no table" if format != "auto" else "its name tells no kind of table"
         raise CorpusError(name, None, f"{told}: --format csv (TSV too), json (lines) or datasets (Parquet)")
-    return _ENDINGS[ending.lower()]
+    return _ENDINGS[ending]
 
 
 def open_table(source: Source, columns: Columns, format: str = "auto", **rest: Any) -> TextTable:
