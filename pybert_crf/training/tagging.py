@@ -176,7 +176,10 @@ class TaggingTask(TrainingLoop[Batch, Report]):
         if options.frozen_epochs and accelerator.num_processes > 1:
             raise ValueError("frozen_epochs must be 0 with several processes, which agree on what is trained")
         factors = rate_factors(tagger.model.encoder, options.layer_decay)
-        optimizer = build_optimizer(tagger.model, *options.rates(), options.weight_decay, factors)
+        eight_bit = options.optimizer == "adamw-8bit"
+        optimizer = build_optimizer(
+            tagger.model, *options.rates(), options.weight_decay, factors, eight_bit=eight_bit
+        )
         out, own = Path(options.out), [example.positions for example in self.examples]
         super().__init__(options, out, observer, accelerator, tagger.model, optimizer, own, given)
         table = tagger.model.encoder.piece_embeddings

@@ -18,6 +18,7 @@ from pybert_crf.options.schema.option import (
 
 SCRATCH_SIZES = ("tiny", "small", "base")
 PRECISIONS = ("no", "bf16", "fp16")
+OPTIMIZERS = ("adamw", "adamw-8bit")
 TRACKERS = ("tensorboard", "wandb", "mlflow", "trackio")
 
 
@@ -68,6 +69,14 @@ class RunOptions(Options):
         "学习率峰值。",
         bound=ABOVE_0,
         elsewhere="lr peak-lr learn-rate",
+    )
+    optimizer: str = option(
+        "adamw",
+        "AdamW, or AdamW with moments of 8 bits, which take a quarter of the memory; this needs the package "
+        "bitsandbytes.",
+        "AdamW，或 8 位动量的 AdamW：动量内存只需四分之一，需要软件包 bitsandbytes。",
+        choices=OPTIMIZERS,
+        elsewhere="optim optimiser",
     )
     weight_decay: float = option(
         0.01,

@@ -79,9 +79,10 @@ class TrainingState:
     def save(self, directory: Path, averaging: nn.Module | None) -> dict[str, Any]:
         """Write the tensors into `directory`, in the first process; the numbers."""
         state = self.optimizer.state_dict()
+        values = {f"{i}.{name}": v for i, own in state["state"].items() for name, v in _flat(own).items()}
         random = gathered({"cpu": torch.get_rng_state(), **self._device_random()})
         if self.accelerator.is_main_process:
-            moments = {f"{i}.{name}": v for i, own in state["state"].items() for name, v in own.items()}
+            moments = {name: v for name, v in values.items() if isinstance(v, Tensor)}
             parts = {"weights": self.model.state_dict(), "optimizer": moments}
             parts |= {f"random-{rank}": states for rank, states in enumerate(random)}
             if averaging is not None:
@@ -93,6 +94,7 @@ class TrainingState:
         return {
             "steps": self.schedule.last_epoch,
             "groups": state["param_groups"],
+            "counts": {name: v for name, v in values.items() if not isinstance(v, Tensor)},
             "scaler": scaler.state_dict() if scaler else None,
         }
 
@@ -101,8 +103,8 @@ class TrainingState:
         self.model.load_state_dict(read_tensors(directory / "weights"))
         if averaging is not None:
             averaging.load_state_dict(read_tensors(directory / "averages"))
-        state: dict[int, dict[str, Tensor]] = {}
-        for key, value in read_tensors(directory / "optimizer").items():
+        state: dict[int, dict[str, Any]] = {}
+        for key, value in {**read_tensors(directory / "optimizer"), **numbers.get("counts", {})}.items():
             index, _, name = key.partition(".")
             state.setdefault(int(index), {})[name] = value
         self.optimizer.load_state_dict({"state": state, "param_groups": numbers["groups"]})
@@ -258,3 +260,11 @@ def _damaged(path: Path) -> CheckpointError:
     return CheckpointError(
         f"{path} is damaged, so nothing can be resumed: start again, with --overwrite instead of --resume"
     )
+
+
+def _flat(state: Mapping[str, Any]) -> dict[str, Any]:
+    """What an optimiser keeps of a parameter; bitsandbytes hides its tensors from FSDP in a dictionary."""
+    plain = {name: value for name, value in state.items() if not isinstance(value, dict)}
+    for hidden in state.values():
+        plain |= hidden if isinstance(hidden, dict) else {}
+    return plain

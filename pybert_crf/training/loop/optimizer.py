@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from torch import nn
 from torch.optim import AdamW, Optimizer
@@ -15,13 +16,19 @@ def build_optimizer(
     head_rate: float,
     weight_decay: float,
     factors: Mapping[str, float] | None = None,
-) -> AdamW:
+    *,
+    eight_bit: bool = False,
+) -> Optimizer:
     """AdamW (Loshchilov and Hutter, 2019) over every trainable parameter of `model`.
 
     Parameters outside ``model.encoder`` have `head_rate`: linear layer and CRF need a larger rate than a
     pretrained encoder, at whose rate the transitions barely move. Biases, norms and the CRF's scores, which
     have no reason to be small, do not decay. `factors` multiply the rates of parameters by their names in
-    ``model.encoder``.
+    ``model.encoder``. With `eight_bit` both moments of larger tensors have 8 bits a value (Dettmers et al.,
+    2022, "8-bit optimizers via block-wise quantization").
+
+    Raises:
+        ImportError: `eight_bit` without bitsandbytes.
     """
     factors = factors or {}
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
@@ -32,13 +39,24 @@ def build_optimizer(
         own_rate = rate * factors.get(name.removeprefix("encoder."), 1.0) if inside else head_rate
         decay = weight_decay if parameter.ndim > 1 and not name.startswith("crf.") else 0.0
         groups.setdefault((own_rate, decay), []).append(parameter)
-    return AdamW(
-        [{"params": members, "lr": rate, "weight_decay": decay} for (rate, decay), members in groups.items()],
-        fused=True,
-    )
+    described = [
+        {"params": members, "lr": rate, "weight_decay": decay} for (rate, decay), members in groups.items()
+    ]
+    return _eight_bit(described) if eight_bit else AdamW(described, fused=True)
 
 
-def build_scheduler(optimizer: AdamW, steps: int, warmup: float) -> LambdaLR:
+def _eight_bit(groups: list[dict[str, Any]]) -> Optimizer:
+    try:
+        from bitsandbytes.optim import AdamW8bit
+    except ImportError as error:
+        raise ImportError(
+            "optimizer = adamw-8bit needs the package bitsandbytes: pip install 'pybert-crf[eight-bit]'"
+        ) from error
+    optimizer: Optimizer = AdamW8bit(groups)
+    return optimizer
+
+
+def build_scheduler(optimizer: Optimizer, steps: int, warmup: float) -> LambdaLR:
     """Linear rise over the first `warmup` part of `steps`, then linear fall to 0."""
     rise = max(1, round(steps * warmup))
 
