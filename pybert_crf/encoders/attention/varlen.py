@@ -61,9 +61,8 @@ def _torch_kernel() -> Kernel | None:
 
 
 def computing_dtype(x: Tensor) -> torch.dtype:
-    """Return the dtype of products with ``x``: that of autocast, if it is on, or its own."""
-    device = x.device.type
-    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
+    """Return the dtype of products with ``x``: that of autocast, if it is on for GPUs, or its own."""
+    return torch.get_autocast_dtype("cuda") if x.is_cuda and torch.is_autocast_enabled("cuda") else x.dtype
 
 
 def rows_of(packing: Packing, kernel: Kernel, device: torch.device) -> Rows | None:

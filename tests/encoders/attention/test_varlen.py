@@ -178,6 +178,13 @@ def test_where_the_kernel_serves(monkeypatch: pytest.MonkeyPatch) -> None:
     assert varlen.kernel_for(gpu, half, 64, 0.0) is None
 
 
+def test_a_device_without_values() -> None:
+    """Masks hide what is padding, since nothing there can be read."""
+    encoder, meta = _encoder().to("meta"), torch.device("meta")
+    batch = {name: each.to(meta) for name, each in _batch((3, 5), left=False).items()}
+    assert encoder(**batch).shape == (2, LENGTH, encoder.config.hidden_size)
+
+
 def test_the_kernel_of_torch_takes_these_arguments() -> None:
     """Its shapes, forward and backward, on tensors without values."""
     kernel = varlen._torch_kernel()
