@@ -6,7 +6,8 @@
 Both sides have the same random weights and take turns: a forward without gradients, and a training step
 (forward with dropout, and backward). For each family hidden states and gradients are first proved equal; a
 family that disagrees fails. transformers attends as it does by default. On a machine with other work,
-`--threads 1 --benchmark-timer time.process_time` says most.
+`--threads 1 --benchmark-timer time.process_time` says most. With `--base` the encoders have their published
+sizes: `--base -k modernbert` takes some minutes.
 """
 
 from __future__ import annotations
@@ -31,12 +32,17 @@ with warnings.catch_warnings():
 
 Batch = dict[str, torch.Tensor]
 
-Size = tuple[int, int, int]
+Size = tuple[int, int, int] | None
+Shape = tuple[int, ...]
 
-# Layers, width, heads of the encoders, and of the quick run; batch and length of what they read.
-SIZES: tuple[Size, Size] = (4, 256, 4), (2, 64, 2)
-SHAPES = ((32, 64), (8, 256))
-QUICK_SHAPES = ((2, 8),)
+# Layers, width, heads of the encoders, None as published; rows, pieces of the longest row, and of the
+# shortest if it is not half as long.
+SMALL, TINY, BASE = (4, 256, 4), (2, 64, 2), None
+SHAPES: dict[Size, tuple[Shape, ...]] = {
+    SMALL: ((32, 64), (8, 256)),
+    TINY: ((2, 8),),
+    BASE: ((8, 512, 512), (8, 512, 256)),
+}
 OPERATIONS = ("forward", "step")
 SIDES = ("ours", "transformers")
 VOCAB = 8000
@@ -58,11 +64,15 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 
 
+def size_of(config: pytest.Config) -> Size:
+    """The size that the options name."""
+    return TINY if config.getoption("--quick") else BASE if config.getoption("--base") else SMALL
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Parametrize by family, shape, operation, turn and side; sides change fastest."""
-    shapes = QUICK_SHAPES if metafunc.config.getoption("--quick") else SHAPES
-    names = "family", "shape", "operation", "turn", "side"
-    metafunc.parametrize(names, [*product(FAMILIES, shapes, OPERATIONS, range(TURNS), SIDES)], ids=str)
+    cases = product(FAMILIES, SHAPES[size_of(metafunc.config)], OPERATIONS, range(TURNS), SIDES)
+    metafunc.parametrize(("family", "shape", "operation", "turn", "side"), [*cases], ids=str)
 
 
 @pytest.mark.benchmark(max_time=1.0, min_rounds=2, disable_gc=True)
@@ -70,8 +80,8 @@ def test_speed(
     benchmark: Any, pytestconfig: pytest.Config, family: str, shape: Any, operation: str, turn: int, side: str
 ) -> None:
     """Time a forward or a training step of one side."""
-    size, number = SIZES[pytestconfig.getoption("--quick")], pytestconfig.getoption("--threads")[0]
-    both, batch, error = proved(family, size, shape)
+    number = pytestconfig.getoption("--threads")[0]
+    both, batch, error = proved(family, size_of(pytestconfig), shape)
     benchmark.group = f"{operation}, {number} threads"
     benchmark.extra_info.update(contender=side, shape=(family, *shape), error=error)
     with threads(number):
@@ -123,18 +133,20 @@ def loss(hidden: torch.Tensor) -> torch.Tensor:
 
 
 @functools.lru_cache(maxsize=1)
-def proved(family: str, size: Size, shape: tuple[int, int]) -> tuple[Pair, Batch, float]:
+def proved(family: str, size: Size, shape: Shape) -> tuple[Pair, Batch, float]:
     """A pair that agrees, its batch, and the greatest difference."""
     both, batch = pair(family, size, shape[1]), sentences(*shape)
     return both, batch, prove(both, batch)
 
 
 def pair(family: str, size: Size, length: int) -> Pair:
-    """A random encoder of the family, like its checkpoints but for size and vocabulary."""
+    """A random encoder of the family, like its checkpoints but for the vocabulary and a given size."""
     table = FAMILIES[family]
-    layers, width, heads = size
-    shape = {"vocab_size": VOCAB, "num_layers": layers, "hidden_size": width, "num_heads": heads}
-    shape |= {"intermediate_size": 4 * width, "max_positions": length + 2}
+    shape = {"vocab_size": VOCAB}
+    if size is not None:
+        layers, width, heads = size
+        shape |= {"num_layers": layers, "hidden_size": width, "num_heads": heads}
+        shape |= {"intermediate_size": 4 * width, "max_positions": length + 2}
     settings = {table.their_key(name): value for name, value in shape.items() if name in table.config_keys}
     kind = getattr(transformers, table.architecture)
     torch.manual_seed(0)
@@ -143,10 +155,10 @@ def pair(family: str, size: Size, length: int) -> Pair:
     return Pair(Encoder.from_checkpoint(config_from_json(config.to_dict()), theirs.state_dict()), theirs)
 
 
-def sentences(rows: int, length: int) -> Batch:
-    """Random pieces; the rows are between half of the length and all of it long."""
+def sentences(rows: int, length: int, shortest: int | None = None) -> Batch:
+    """Random pieces; the rows are between `shortest`, or half of the length, and all of it long."""
     generator = torch.Generator().manual_seed(0)
-    lengths = torch.linspace(length // 2, length, rows).long()
+    lengths = torch.linspace(shortest or length // 2, length, rows).long()
     mask = torch.arange(length)[None, :] < lengths[:, None]
     input_ids = torch.randint(5, VOCAB, (rows, length), generator=generator)
     return {"input_ids": torch.where(mask, input_ids, 1), "attention_mask": mask.long()}

@@ -24,6 +24,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--device", default="cpu", help="cpu or cuda")
     group.addoption("--threads", type=int, nargs="+", default=[2, 1], help="on the CPU")
     group.addoption("--quick", action="store_true", help="tiny shapes, to try the benchmarks out")
+    group.addoption("--base", action="store_true", help="encoders of the sizes that were published")
     group.addoption(
         "--limit",
         type=float,

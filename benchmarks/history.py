@@ -1,7 +1,7 @@
 """The history of what was measured: one line of JSON for each ratio, and the page that shows them.
 
     python benchmarks/history.py crf.json --commit 1a2b3c4  # appends the ratios of a benchmark's JSON
-    python benchmarks/history.py                            # writes the page in both languages, and its chart
+    python benchmarks/history.py                            # writes the tables of the page, and its chart
 
 A ratio says how many times faster ours is than the contender beside it in the same run.
 """
@@ -32,34 +32,6 @@ HEADS = {
     "en": ("date", "commit", "machine", "times as fast"),
     "zh": ("日期", "提交", "机器", "快多少倍"),
 }
-COMMANDS = """
-```sh
-python benchmarks/history.py crf.json --commit 1a2b3c4  # appends what a benchmark wrote
-python benchmarks/history.py                            # writes this page and its chart
-```
-"""
-WORDS = {
-    "en": f"""# History of the measurements
-
-[中文](history.zh-CN.md)
-
-How many times faster ours was than the contender beside it, by date, from `benchmarks/results/history.jsonl`. Both ran
-in one process on one machine, in turns, after a proof that they compute the same. Machines differ, so compare the rows
-of one machine; [Benchmarks](../benchmarks/README.md) says how they were measured. The commit is the one that recorded it.
-{COMMANDS}
-![Ratios by date](images/history.svg)
-""",  # noqa: E501
-    "zh": f"""# 测量历史
-
-[English](history.md)
-
-各个日期我们比旁边的对手快多少倍，数据在 `benchmarks/results/history.jsonl`。双方在同一台机器的同一个进程里轮流运行，
-事先证明结果相同。机器各不相同，请只比较同一台机器的各行；怎样测量，见[基准](../benchmarks/README.md)。提交是记录它的那一个。
-{COMMANDS}
-![各日期的比值](images/history.svg)
-""",  # noqa: E501
-}
-
 Row = dict[str, Any]
 
 
@@ -99,10 +71,10 @@ def rows_of(figures: Row, commit: str) -> list[Row]:
 
 
 def page(rows: Sequence[Row], language: str) -> str:
-    """The page: a table for each ratio, the oldest row first."""
-    parts = [WORDS[language]]
+    """The page with its tables anew: one for each ratio, the oldest row first."""
+    parts = [PAGES[language].read_text("utf-8").partition("\n## ")[0]]
     for metric in dict.fromkeys(row["metric"] for row in rows):
-        lines = ["| " + " | ".join(HEADS[language]) + " |", "| --- | --- | --- | --- |"]
+        lines = [f"| {' | '.join(HEADS[language])} |", "| --- | --- | --- | --- |"]
         own = sorted((row for row in rows if row["metric"] == metric), key=lambda row: row["date"])
         lines += [f"| {r['date']} | `{r['commit']}` | {r['machine']} | {r['ratio']:g} |" for r in own]
         parts.append(f"## {metric}\n\n" + "\n".join(lines) + "\n")

@@ -218,7 +218,7 @@ def test_threads_that_wait_soon_sleep(given: str | None) -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_encoder_agrees_with_its_own(family: str) -> None:
-    both, batch = bench_encoders.pair(family, bench_encoders.SIZES[True], 8), bench_encoders.sentences(2, 8)
+    both, batch = bench_encoders.pair(family, bench_encoders.TINY, 8), bench_encoders.sentences(2, 8)
     assert bench_encoders.prove(both, batch) < 1e-5
     for side in bench_encoders.SIDES:
         for operation in bench_encoders.OPERATIONS:
@@ -226,7 +226,7 @@ def test_every_encoder_agrees_with_its_own(family: str) -> None:
 
 
 def test_an_encoder_that_disagrees_is_not_timed() -> None:
-    both = bench_encoders.pair("bert", bench_encoders.SIZES[True], 8)
+    both = bench_encoders.pair("bert", bench_encoders.TINY, 8)
     with torch.no_grad():
         both.ours.layers[1].feed_forward.up.weight.mul_(1.5)
     with pytest.raises(AssertionError, match="bert: ours and theirs differ by"):

@@ -39,12 +39,10 @@ def test_results_differ_by_more_than_rounding() -> None:
 def test_the_calls_of_a_tree_are_run_and_timed() -> None:
     if not backends()["native"].usable:
         pytest.skip("the compiled extension is not built")
-    worker = compare.Worker(Path(pybert_crf.__file__).parents[1])
-    try:
-        for name in worker.calls:
-            first, second = (worker.ask("results", name) for _ in range(2))
-            assert len(first) > 100
-            assert not compare.differ(first, second)
-        assert worker.ask("time", worker.calls[0]) > 0
-    finally:
-        worker.close()
+    tree = Path(pybert_crf.__file__).parents[1]
+    first, second = (compare.measured(tree) for _ in range(2))
+    assert len(first) == 3
+    for name, call in first.items():
+        assert len(call["results"]) > 100
+        assert not compare.differ(call["results"], second[name]["results"])
+        assert call["seconds"] > 0

@@ -53,6 +53,7 @@ def measured(ours: float, theirs: float) -> dict[str, Any]:
 def test_a_benchmark_is_appended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(history, "DATA", tmp_path / "history.jsonl")
     monkeypatch.setattr(history, "PAGES", {"en": tmp_path / "history.md"})
+    (tmp_path / "history.md").write_text("# What is said above\n\n## an old table\n", "utf-8")
     monkeypatch.setattr(history, "CHART", tmp_path / "history.svg")
     result = tmp_path / "crf.json"
     for ours in (0.5, 0.25):
@@ -61,7 +62,10 @@ def test_a_benchmark_is_appended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     rows = history.read()
     assert [row["ratio"] for row in rows] == [100.0, 200.0]
     assert set(rows[0]) == {"date", "commit", "machine", "metric", "ratio"}
-    assert "| 2027-01-02 | `abc1234` | X, 2 cores | 200 |" in (tmp_path / "history.md").read_text("utf-8")
+    written = (tmp_path / "history.md").read_text("utf-8")
+    assert written.startswith("# What is said above\n\n## decode")
+    assert "old" not in written
+    assert "| 2027-01-02 | `abc1234` | X, 2 cores | 200 |" in written
     training = {"task": "resume", "runs": [{"ratio_of_median_seconds": r} for r in (0.2, 0.25, 0.5)]}
     assert list(history.ratios(training)) == [("an epoch of resume: training against the usual stack", 4.0)]
 

@@ -1,7 +1,7 @@
-"""The calls from Python that compare.py times: `python calls.py TREE` times the package of that tree.
+"""The calls from Python that compare.py times: `python calls.py TREE` runs the package of that tree.
 
-Reads lines from its input and answers each by one of JSON: `time NAME` by the seconds of one call (the least
-of some), `results NAME` by numbers that must be the same at both commits.
+Prints one line of JSON: for each call its results, which must be the same at both commits, and its seconds,
+the least of some calls.
 """
 
 from __future__ import annotations
@@ -71,15 +71,7 @@ def least(call: Callable[[], torch.Tensor]) -> float:
     return best
 
 
-def main() -> None:
-    """Answer the lines of the input until it ends."""
-    calls = crf_calls() | encoder_calls()
-    print(json.dumps(list(calls)), flush=True)
-    for line in sys.stdin:
-        kind, _, name = line.strip().partition(" ")
-        answer = calls[name]().tolist() if kind == "results" else least(calls[name])
-        print(json.dumps(answer), flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    every = crf_calls() | encoder_calls()
+    found = {name: {"results": call().tolist(), "seconds": least(call)} for name, call in every.items()}
+    print(json.dumps(found))

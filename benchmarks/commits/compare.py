@@ -1,7 +1,7 @@
 """Compare the speed of two commits in one run; fail if the second has lost.
 
     python benchmarks/commits/compare.py main            # against the commit that is checked out
-    python benchmarks/commits/compare.py v0.1.0 main --seconds 60
+    python benchmarks/commits/compare.py v0.1.0 main --turns 30
 
 Both commits are built in a temporary folder by the same compiler. First their results are compared: commits
 that disagree are not timed. Then
@@ -19,17 +19,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
-import time
-from array import array
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import numpy
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
@@ -96,13 +96,11 @@ def build(commit: str, folder: Path) -> Path:
     return folder
 
 
-def results(folder: Path, instructions: str, case: tuple[str, ...]) -> array[float]:
+def results(folder: Path, instructions: str, case: tuple[str, ...]) -> Any:
     """What an operation computes."""
     out = folder / "results"
     run(folder / "kernels", *case, "1", out, PYBERT_CRF_ISA=instructions)
-    numbers = array("d")
-    numbers.frombytes(out.read_bytes())
-    return numbers
+    return numpy.fromfile(out)
 
 
 def instructions_of(folder: Path, instructions: str, case: tuple[str, ...]) -> int:
@@ -121,13 +119,9 @@ def instructions_of(folder: Path, instructions: str, case: tuple[str, ...]) -> i
     return counts[1] - counts[0]
 
 
-def differ(old: array[float] | list[float], new: array[float] | list[float]) -> bool:
+def differ(old: Sequence[float], new: Sequence[float]) -> bool:
     """Whether results differ by more than rounding; NaN equals NaN."""
-    return len(old) != len(new) or any(
-        not (a == b or (math.isnan(a) and math.isnan(b)))
-        and not math.isclose(a, b, rel_tol=CLOSE, abs_tol=CLOSE)
-        for a, b in zip(old, new, strict=True)
-    )
+    return len(old) != len(new) or not numpy.allclose(old, new, rtol=CLOSE, atol=CLOSE, equal_nan=True)
 
 
 def compare_kernels(old: Path, new: Path, bound: float, quick: bool) -> list[Row]:
@@ -148,52 +142,22 @@ def compare_kernels(old: Path, new: Path, bound: float, quick: bool) -> list[Row
     return rows
 
 
-class Worker:
-    """The process that runs one commit's calls."""
-
-    def __init__(self, tree: Path) -> None:
-        command = [sys.executable, str(HERE / "calls.py"), str(tree)]
-        environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": ""}
-        self.process = subprocess.Popen(
-            command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        self.calls: list[str] = self.read()
-
-    def read(self) -> Any:
-        """Its next answer."""
-        assert self.process.stdout
-        line = self.process.stdout.readline()
-        if not line:
-            raise SystemExit("a commit's calls have failed: see above")
-        return json.loads(line)
-
-    def ask(self, kind: str, name: str) -> Any:
-        """Its answer to a line."""
-        assert self.process.stdin
-        self.process.stdin.write(f"{kind} {name}\n")
-        self.process.stdin.flush()
-        return self.read()
-
-    def close(self) -> None:
-        """End its input, and so the process."""
-        self.process.communicate()
+def measured(tree: Path) -> dict[str, Any]:
+    """The results and the seconds of the calls of a tree's package."""
+    said = run(sys.executable, HERE / "calls.py", tree, OMP_NUM_THREADS="1", PYTHONPATH="")
+    calls: dict[str, Any] = json.loads(said.partition("\n")[0])
+    return calls
 
 
-def compare_calls(old: Path, new: Path, bound: float, seconds: float) -> list[Row]:
-    """The rows of calls from Python: least times, the commits taking turns for so many seconds each."""
-    workers = [Worker(folder / "tree") for folder in (old, new)]
+def compare_calls(old: Path, new: Path, bound: float, turns: int) -> list[Row]:
+    """The rows of calls from Python: the least times of so many turns of both commits."""
+    runs = [[measured(folder / "tree") for folder in (old, new)] for _ in range(turns)]
     rows = []
-    for name in [call for call in workers[0].calls if call in workers[1].calls]:
-        if differ(*(worker.ask("results", name) for worker in workers)):
+    for name in runs[0][0]:
+        if differ(*(one[name]["results"] for one in runs[0])):
             raise SystemExit(f"{name}: the commits disagree, nothing is timed")
-        times: list[list[float]] = [[], []]
-        begun = time.perf_counter()
-        while len(times[1]) < 3 or time.perf_counter() - begun < seconds:
-            for mine, worker in zip(times, workers, strict=True):
-                mine.append(worker.ask("time", name))
-        rows.append(Row(f"{name}, seconds", min(times[0]), min(times[1]), bound))
-    for worker in workers:
-        worker.close()
+        least = (min(each[side][name]["seconds"] for each in runs) for side in (0, 1))
+        rows.append(Row(f"{name}, seconds", *least, bound))
     return rows
 
 
@@ -219,7 +183,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("new", nargs="?", default="HEAD", help="a commit (HEAD)")
     parser.add_argument("--kernels", type=float, default=1.01, help="how many times the instructions may be")
     parser.add_argument("--calls", type=float, default=1.15, help="how many times the seconds may be")
-    parser.add_argument("--seconds", type=float, default=10, help="how long each call is timed")
+    parser.add_argument("--turns", type=int, default=10, help="how often the calls of both are timed")
     parser.add_argument("--quick", action="store_true", help="one shape and two kernels, to try it out")
     given = parser.parse_args(arguments)
     if not shutil.which("valgrind"):
@@ -233,7 +197,7 @@ def main(arguments: list[str] | None = None) -> int:
             build(commit, Path(work) / name) for commit, name in zip(commits, ("old", "new"), strict=True)
         )
         rows = compare_kernels(old, new, given.kernels, given.quick)
-        rows += compare_calls(old, new, given.calls, 1 if given.quick else given.seconds)
+        rows += compare_calls(old, new, given.calls, 1 if given.quick else given.turns)
     return report(rows)
 
 
