@@ -7,26 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from cluster_cases import CHARACTERS
+from cluster_cases import save_tagger
 
 import pybert_crf
-from pybert_crf import Tagger
-from pybert_crf.encoders import Encoder
-from pybert_crf.model import BertCRF
-from pybert_crf.text.tokenizer import UnitTokenizer
 
 
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A saved tagger with random weights."""
     directory = tmp_path_factory.mktemp("tagger")
-    tokenizer = UnitTokenizer.build([list(CHARACTERS)], "char", min_count=1)
-    torch.manual_seed(3)
-    encoder = Encoder.from_size("tiny", vocab_size=tokenizer.vocab_size)
-    built = BertCRF(encoder, ["O", "B-PER", "I-PER", "B-LOC"], "BIO")
-    torch.nn.init.normal_(built.linear.weight, std=1.0)
-    Tagger(built, tokenizer, "char").save_pretrained(directory)
+    save_tagger(directory)
     return directory
 
 

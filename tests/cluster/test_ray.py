@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -15,13 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster_cases import CHARACTERS, assert_same, lines_of
+from cluster_cases import check, state, write_texts
 
 pytest.importorskip("pyarrow")
 pytest.importorskip("ray")
 
 from pybert_crf import Tagger
-from pybert_crf.cluster.manifest import NAME
 
 pytestmark = [
     pytest.mark.long,
@@ -33,11 +30,9 @@ PATIENCE = 600  # seconds that a busy machine may need
 
 @pytest.fixture(scope="module")
 def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file of 1,000 lines, no two of which are alike: what is lost or twice shows."""
-    chance = random.Random(5)
-    lines = [f"{n}{''.join(chance.choices(CHARACTERS, k=chance.randrange(60)))}" for n in range(1000)]
+    """A file of 1,000 lines."""
     path = tmp_path_factory.mktemp("texts") / "in.txt"
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    write_texts(path, 1000, longest=60)
     return path
 
 
@@ -66,12 +61,6 @@ def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
     """Exit status and what was said."""
     _, err = process.communicate(timeout=PATIENCE)  # Ray itself prints what became of a worker
     return process.returncode, err
-
-
-def state(out: Path) -> Any:
-    """The manifest; one without parts before it is there."""
-    path = out / NAME
-    return json.loads(path.read_text("utf-8")) if path.exists() else {"parts_done": 0}
 
 
 def wait_for(condition: Callable[[], Any], process: subprocess.Popen[str]) -> Any:
@@ -103,15 +92,6 @@ def worker_of(process: subprocess.Popen[str]) -> int | None:
         if above == process.pid:
             return worker
     return None
-
-
-def check(out: Path, expected: list[Any]) -> None:
-    """Nothing is lost or twice, and the answers are those of one process."""
-    found = state(out)
-    assert (found["complete"], found["rows"]) == (True, len(expected))
-    shards = sorted(path.name for path in out.iterdir() if path.name != NAME)
-    assert shards == [done["shard"] for done in found["done"]]
-    assert_same([row for shard in shards for row in lines_of(out / shard)], json.loads(json.dumps(expected)))
 
 
 def test_a_run_that_is_killed_goes_on(texts: Path, model: Path, expected: list[Any], tmp_path: Path) -> None:
