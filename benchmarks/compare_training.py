@@ -1,7 +1,7 @@
-"""Train by our defaults, by the usual stack (`peer.py`), and with each lever, on real corpora: F1 and time.
+"""Train by our defaults, by the usual stack (`peer.py`), and by other options, on real corpora: F1, time.
 
     python benchmarks/compare_training.py runs.jsonl --tasks resume --sentences 250 0 --epochs 3 10
-    python benchmarks/compare_training.py runs.jsonl --sides ours fgm batch_tokens=128,clip=5 --seeds 0 1
+    python benchmarks/compare_training.py runs.jsonl --sides ours adversarial=fgm batch_tokens=128,clip=5
     python benchmarks/compare_training.py runs.jsonl --table
 
 Each finished run is one line of the file, and is not run again: a broken measurement goes on where it was.
@@ -16,6 +16,7 @@ not be those of the sides.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import copy
 import json
 import os
@@ -34,7 +35,7 @@ from typing import Any
 import torch
 from machine import provenance, threads
 from peer import PeerRun
-from report import markdown, unique
+from report import markdown
 from transformers import BertConfig, BertModel
 
 from pybert_crf import TrainOptions, train
@@ -68,25 +69,6 @@ TASKS = {
 OURS, PEER, USUAL, LEGAL = "ours", "peer", "peer, usual rates", "peer, legal tags"
 PEERS = PEER, USUAL, LEGAL
 BATCH = 16  # sentences, of the peer
-LEVERS: dict[str, dict[str, Any]] = {
-    "transitions counts": {"transitions": "counts"},
-    "transitions frozen": {"transitions": "frozen"},
-    "layer decay 0.9": {"layer_decay": 0.9},
-    "average 0.99": {"average": 0.99},
-    "average 0.999": {"average": 0.999},
-    "class weight inverse": {"class_weight": "inverse"},
-    "label smoothing 0.1": {"label_smoothing": 0.1},
-    "focal 1": {"focal": 1.0},
-    "rdrop 1": {"rdrop": 1.0},
-    "fgm": {"adversarial": "fgm"},
-    "fgm 1": {"adversarial": "fgm", "adversarial_radius": 1.0},
-    "pgd": {"adversarial": "pgd"},
-    "freeze embeddings": {"freeze": "embeddings"},
-    "freeze encoder for 1 epoch": {"freeze": "encoder", "frozen_epochs": 1},
-    "lora 8": {"lora_rank": 8},
-}
-PRETRAINED = ("freeze embeddings", "freeze encoder for 1 epoch", "lora 8", USUAL)
-"""Sides that make sense for an encoder that knows something already."""
 
 
 def options_of(task: Task, data: Path, sentences: int = 0, **more: Any) -> TrainOptions:
@@ -110,15 +92,16 @@ def _cut(path: Path, sentences: int) -> Path:
 
 
 def overrides(side: str) -> dict[str, Any]:
-    """The options of a side: of a lever, or as written in JSON, ``batch_tokens=128,learning_rate=1e-4``."""
+    """The options of a side, ``batch_tokens=128,adversarial=fgm``; values are of JSON, or else words."""
     if side in (OURS, *PEERS):
         return {}
-    if side in LEVERS:
-        return LEVERS[side]
-    pairs = [entry.partition("=") for entry in side.split(",")]
-    if not all(mark for _, mark, _ in pairs):
-        raise ValueError(f"no such side: {side}; there are {', '.join(LEVERS)}")
-    return {name: json.loads(value) for name, _, value in pairs}
+    if not re.fullmatch(r"\w+=[^,]+(,\w+=[^,]+)*", side):
+        raise ValueError(f"no such side: {side}: {', '.join((OURS, *PEERS))}, or options as batch_tokens=128")
+    options: dict[str, Any] = dict(entry.split("=") for entry in side.split(","))
+    for name, value in options.items():
+        with contextlib.suppress(json.JSONDecodeError):
+            options[name] = json.loads(value)
+    return options
 
 
 def train_ours(options: TrainOptions) -> dict[str, Any]:
@@ -198,14 +181,9 @@ def run(task: str, sentences: int, epochs: int, side: str, seed: int, data: Path
 
 def finished(path: Path) -> list[dict[str, Any]]:
     """The runs in a file; a last line that a killed run left half-written is cut off."""
-    if not path.exists():
-        return []
-    lines = path.read_bytes().splitlines(keepends=True)
-    if lines and not lines[-1].endswith(b"\n"):
-        with path.open("rb+") as stream:
-            stream.truncate(sum(map(len, lines[:-1])))
-        lines.pop()
-    return [json.loads(line) for line in lines]
+    whole, end, _ = path.read_text("utf-8").rpartition("\n") if path.exists() else ("", "", "")
+    path.write_text(whole + end, "utf-8")
+    return [json.loads(line) for line in whole.splitlines()]
 
 
 def key_of(row: dict[str, Any]) -> tuple[Any, ...]:
@@ -218,19 +196,16 @@ def table(rows: Sequence[dict[str, Any]], base: str) -> str:
 
     The time is the median of the ratios to the base's time of the same seed.
     """
-    known = {key_of(row): row for row in rows}
     head = ["corpus", "sentences", "epochs", "side", "seeds", "dev F1", "Δ dev", "test F1", "Δ test", "time"]
     lines = []
-    for cell in unique([{"cell": key_of(row)[:4]} for row in rows], "cell"):
-        own = [row for row in rows if key_of(row)[:4] == cell]
-        pairs = [
-            (row, known[other])
-            for row in own
-            if (other := (*cell[:3], base, row["seed"])) in known and cell[3] != base
-        ]
+    for cell in dict.fromkeys(key_of(row)[:4] for row in rows):
+        own, others = (
+            {row["seed"]: row for row in rows if key_of(row)[:4] == key} for key in (cell, (*cell[:3], base))
+        )
+        pairs = [(own[seed], others[seed]) for seed in own if seed in others and cell[3] != base]
         cells = [cell[0], str(cell[1] or "all"), str(cell[2]), cell[3], str(len(own))]
         for part in ("dev", "test"):
-            cells.append(_spread([row[part] for row in own if row[part] is not None], "{:.3f}"))
+            cells.append(_spread([row[part] for row in own.values() if row[part] is not None], "{:.3f}"))
             gains = [row[part] - other[part] for row, other in pairs if row[part] is not None]
             cells.append(_spread(gains, "{:+.3f}"))
         times = [row["seconds"] / other["seconds"] for row, other in pairs]
@@ -252,12 +227,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
     parser.add_argument("--sentences", nargs="+", type=int, default=[0], help="of train; 0 for all")
     parser.add_argument("--epochs", nargs="+", type=int, default=[3])
-    parser.add_argument(
-        "--sides",
-        nargs="+",
-        default=[OURS, PEER],
-        help=f"ours, {', '.join(map(repr, PEERS))}, levers, options",
-    )
+    parser.add_argument("--sides", nargs="+", default=[OURS, PEER], help=f"{(OURS, *PEERS)}, or options")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--threads", type=int, default=1)
     corpora = Path(os.environ.get("PYBERT_CRF_DATA", "../shared/data"))
@@ -275,8 +245,7 @@ def main(words: Sequence[str] | None = None) -> None:
         if not given.table:
             prove_repeatable(TASKS[given.tasks[0]], given.data)
         for seed, task, sentences, epochs, side in () if given.table else cells:
-            scratch = TASKS[task].model != MINILM
-            if (task, sentences, epochs, side, seed) in done or (scratch and side in PRETRAINED):
+            if (task, sentences, epochs, side, seed) in done:
                 continue
             rows.append(run(task, sentences, epochs, side, seed, given.data))
             with given.runs.open("a", encoding="utf-8") as stream:

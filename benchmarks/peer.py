@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 from torchcrf import CRF
 from transformers import BertModel, get_linear_schedule_with_warmup
 
@@ -117,22 +118,17 @@ class PeerRun:
 
     def _batch(self, examples: Sequence[Example]) -> tuple[Tensor, ...]:
         """Piece ids, attention mask, first pieces, mask and tags, padded."""
-        kept = [[piece for piece in e.encoded.first if piece < self.limit] for e in examples]
-        length = max(min(len(e.encoded.ids), self.limit) for e in examples) + 2
-        shape = len(examples), max(map(len, kept))
-        ids = torch.full((len(examples), length), self.tokenizer.pad_id)
-        attention = torch.zeros_like(ids)
-        first, tags = torch.zeros(shape, dtype=torch.long), torch.zeros(shape, dtype=torch.long)
-        mask = torch.zeros(shape, dtype=torch.bool)
-        for row, (example, units) in enumerate(zip(examples, kept, strict=True)):
-            pieces = [self.tokenizer.cls_id, *example.encoded.ids[: self.limit], self.tokenizer.sep_id]
-            ids[row, : len(pieces)] = torch.tensor(pieces)
-            attention[row, : len(pieces)] = 1
-            first[row, : len(units)] = torch.tensor(units) + 1
-            mask[row, : len(units)] = True
-            if example.tags is not None:
-                tags[row, : len(units)] = torch.tensor(example.tags[: len(units)])
-        return ids, attention, first, mask, tags
+        ids, first, tags = [], [], []
+        for example in examples:
+            ids.append([self.tokenizer.cls_id, *example.encoded.ids[: self.limit], self.tokenizer.sep_id])
+            first.append([piece + 1 for piece in example.encoded.first if piece < self.limit])
+            tags.append((example.tags or [0] * len(first[-1]))[: len(first[-1])])
+        attention, mask = ([[True] * len(row) for row in rows] for rows in (ids, first))
+        return _padded(ids, self.tokenizer.pad_id), *map(_padded, (attention, first, mask, tags))
+
+
+def _padded(rows: Sequence[Sequence[int]], value: int = 0) -> Tensor:
+    return pad_sequence([torch.tensor(row) for row in rows], batch_first=True, padding_value=value)
 
 
 def _groups(model: Peer, rates: tuple[float, float], weight_decay: float) -> list[dict[str, Any]]:

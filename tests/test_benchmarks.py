@@ -265,26 +265,20 @@ def test_sides_are_measured_once_each(
 ) -> None:
     runs = corpora / "runs.jsonl"
     words = [str(runs), "--data", str(corpora), "--tasks", "resume", "--sentences", "8", "--epochs", "1"]
-    names = [
-        "ours",
-        "peer",
-        "transitions counts",
-        "batch_tokens=64,clip=2.0",
-        "lora 8",
-    ]  # the last is for pretrained encoders
+    names = ["ours", "peer", "transitions=counts", "batch_tokens=64,clip=2.0"]
     compare_training.main([*words, "--sides", *names[:2]])
     with runs.open("a") as stream:
         stream.write('{"task": "resume", "sid')  # of a run that was killed while it wrote
     monkeypatch.delattr(compare_training, "train_peer")  # it is not to run again
     compare_training.main([*words, "--sides", *names, "--base", "ours"])
     rows = [json.loads(line) for line in runs.read_text().splitlines()]
-    assert [row["side"] for row in rows] == names[:4]
+    assert [row["side"] for row in rows] == names
     assert all(0 <= row["dev"] <= 1 and 0 <= row["test"] <= 1 and row["seconds"] > 0 for row in rows)
     assert {row["learning_rate"] for row in rows} == {5e-4}
     assert [row.get("batch_tokens") for row in rows] == [256, None, 256, 64]
     assert rows[1]["steps"] == 1  # 8 sentences are one batch of the peer
     told = capsys.readouterr().out.splitlines()[-4:]
-    assert [line.split(" | ")[3].strip() for line in told] == names[:4]
+    assert [line.split(" | ")[3].strip() for line in told] == names
     base, other = rows[0]["dev"], rows[2]["dev"]
     assert told[2].split(" | ")[5:7] == [f"{other:.3f} ", f"{other - base:+.3f}"]
 
