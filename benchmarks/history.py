@@ -11,8 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -35,32 +34,20 @@ HEADS = {
 Row = dict[str, Any]
 
 
-def ratios(figures: Row) -> Iterator[tuple[str, float]]:
+def ratios(figures: Row) -> list[tuple[str, float]]:
     """What is followed of a benchmark's JSON: the name of each ratio, and the ratio.
 
     Raises ValueError if there is nothing.
     """
-    medians = {
-        (r["group"], tuple(r["shape"]), r["contender"]): r["median"] for r in figures.get("benchmarks", [])
-    }
-    found = [
-        (
-            f"{group} ({', '.join(map(str, shape))}): {ours} against {other}",
-            medians[group, shape, other] / median,
-        )
-        for (group, shape, ours), other in FOLLOWED.items()
-        if (median := medians.get((group, shape, ours))) and (group, shape, other) in medians
-    ]
-    times = [
-        run["ratio_of_median_seconds"] for run in figures.get("runs", []) if "ratio_of_median_seconds" in run
-    ]
-    if times:
-        found.append(
-            (f"an epoch of {figures['task']}: training against the usual stack", 1 / statistics.median(times))
-        )
+    medians = {(r["group"], tuple(r["shape"]), r["contender"]): r["median"] for r in figures["benchmarks"]}
+    found = []
+    for (group, shape, ours), other in FOLLOWED.items():
+        theirs, own = (medians.get((group, shape, name)) for name in (other, ours))
+        if theirs and own:
+            found.append((f"{group} ({', '.join(map(str, shape))}): {ours} against {other}", theirs / own))
     if not found:
         raise ValueError("this JSON has none of the ratios that are followed")
-    yield from found
+    return found
 
 
 def rows_of(figures: Row, commit: str) -> list[Row]:

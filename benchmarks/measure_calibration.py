@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 
 from pybert_crf import Tagger
@@ -70,23 +71,20 @@ def main() -> None:
     )
     parser.add_argument("model")
     parser.add_argument("--fit", required=True)
-    parser.add_argument("--test")
-    parser.add_argument("--sentences", type=int, help="read no more of each file")
+    parser.add_argument("--test", nargs="*", default=[])
     given = parser.parse_args()
     tagger = Tagger.from_pretrained(given.model)
-    most = given.sentences
-    fit = converted(read_corpus(given.fit), tagger.scheme).sentences[:most]
-    if given.test is None:
+    files = given.fit, *given.test
+    fit, *tests = [converted(read_corpus(path), tagger.scheme).sentences for path in files]
+    pairs = [("on test", fit, each) for each in tests]
+    if not tests:
         pairs = [("on odd sentences", fit[::2], fit[1::2]), ("on even sentences", fit[1::2], fit[::2])]
-    else:
-        test = converted(read_corpus(given.test), tagger.scheme).sentences[:most]
-        pairs = [("on test", fit, test)]
     for name, one, other in pairs:
         temperature, before, after, f1 = calibration(tagger, one, other)
         errors = f"calibration error {before:.4f} before, {after:.4f} after"
         print(f"{name}: temperature {temperature:.3f}, {errors}, F1 {f1:.4f}", flush=True)
-    for size in (10, 50) if given.test is not None else ():
-        whole, split = documents(tagger, test, size)
+    for size, sentences in product((10, 50), tests):
+        whole, split = documents(tagger, sentences, size)
         print(f"documents of {size}: F1 {whole:.4f} as they are, {split:.4f} by sentence", flush=True)
 
 

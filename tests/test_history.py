@@ -36,8 +36,8 @@ def test_the_newest_results_are_in_the_history() -> None:
     for path in (ROOT / "benchmarks" / "results").glob("*.json"):
         figures = json.loads(path.read_text("utf-8"))
         try:
-            found = list(history.ratios(figures))
-        except ValueError:
+            found = history.ratios(figures)
+        except (KeyError, ValueError):  # of another benchmark
             continue
         assert {(figures["date"], name, float(f"{ratio:.3g}")) for name, ratio in found} <= kept, path.name
 
@@ -66,12 +66,10 @@ def test_a_benchmark_is_appended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert written.startswith("# What is said above\n\n## decode")
     assert "old" not in written
     assert "| 2027-01-02 | `abc1234` | X, 2 cores | 200 |" in written
-    training = {"task": "resume", "runs": [{"ratio_of_median_seconds": r} for r in (0.2, 0.25, 0.5)]}
-    assert list(history.ratios(training)) == [("an epoch of resume: training against the usual stack", 4.0)]
 
 
 def test_what_cannot_be_entered_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="none of the ratios"):
-        list(history.ratios({"benchmarks": []}))
+        history.ratios({"benchmarks": []})
     with pytest.raises(SystemExit):
         history.main([str(tmp_path / "crf.json")])

@@ -7,9 +7,9 @@ Both commits are built in a temporary folder by the same compiler. First their r
 that disagree are not timed. Then
 
 - each kernel's instructions are counted under callgrind, in one thread, for the instruction sets that
-  valgrind knows. Every run counts the same, so the bound is narrow: a kernel may take 1 % more (`--kernels`);
-- calls from Python are timed, both commits taking turns, and the ratio of the least times is bounded by 1.15
-  (`--calls`), as machines are noisy.
+  valgrind knows. Every run counts the same, so the bound is narrow: a kernel may take 1 % more;
+- calls from Python are timed, both commits taking turns, and the ratio of the least times is bounded by 1.15,
+  as machines are noisy.
 
 Needs valgrind, a C++ compiler, and the packages of pybert-crf. The driver, benchmarks/commits/kernels.cpp, is
 that of the tree in which this stands: it cannot compare a commit whose operations have other arguments.
@@ -26,6 +26,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,6 +38,7 @@ OPERATIONS = ("log_partition", "value_and_gradient", "viterbi", "k_best", "log_a
 SHAPES = ((8, 64, 7), (4, 64, 29), (2, 32, 128))
 SETS = ("baseline", "avx2")  # valgrind knows no AVX-512
 CLOSE = 1e-5
+MOST_INSTRUCTIONS, MOST_SECONDS = 1.01, 1.15  # how many times the old figure the new one may be
 
 
 class Row(NamedTuple):
@@ -124,21 +126,17 @@ def differ(old: Sequence[float], new: Sequence[float]) -> bool:
     return len(old) != len(new) or not numpy.allclose(old, new, rtol=CLOSE, atol=CLOSE, equal_nan=True)
 
 
-def compare_kernels(old: Path, new: Path, bound: float, quick: bool) -> list[Row]:
+def compare_kernels(old: Path, new: Path) -> list[Row]:
     """The rows of all kernels, after their results have been found equal."""
     rows = []
     known = Path("/proc/cpuinfo")
     has_avx2 = known.exists() and "avx2" in known.read_text()
-    for shape in SHAPES[:1] if quick else SHAPES:
-        for name in OPERATIONS[:2] if quick else OPERATIONS:
-            case = (name, *map(str, shape))
-            for each in SETS if has_avx2 else SETS[:1]:
-                if differ(results(old, each, case), results(new, each, case)):
-                    raise SystemExit(
-                        f"{name} of {shape} on {each}: the commits disagree, nothing is measured"
-                    )
-                counts = [instructions_of(folder, each, case) for folder in (old, new)]
-                rows.append(Row(f"{name} {shape} {each}, instructions", *counts, bound))
+    for shape, name, each in product(SHAPES, OPERATIONS, SETS if has_avx2 else SETS[:1]):
+        case = (name, *map(str, shape))
+        if differ(results(old, each, case), results(new, each, case)):
+            raise SystemExit(f"{name} of {shape} on {each}: the commits disagree, nothing is measured")
+        counts = (instructions_of(folder, each, case) for folder in (old, new))
+        rows.append(Row(f"{name} {shape} {each}, instructions", *counts, MOST_INSTRUCTIONS))
     return rows
 
 
@@ -149,7 +147,7 @@ def measured(tree: Path) -> dict[str, Any]:
     return calls
 
 
-def compare_calls(old: Path, new: Path, bound: float, turns: int) -> list[Row]:
+def compare_calls(old: Path, new: Path, turns: int) -> list[Row]:
     """The rows of calls from Python: the least times of so many turns of both commits."""
     runs = [[measured(folder / "tree") for folder in (old, new)] for _ in range(turns)]
     rows = []
@@ -157,7 +155,7 @@ def compare_calls(old: Path, new: Path, bound: float, turns: int) -> list[Row]:
         if differ(*(one[name]["results"] for one in runs[0])):
             raise SystemExit(f"{name}: the commits disagree, nothing is timed")
         least = (min(each[side][name]["seconds"] for each in runs) for side in (0, 1))
-        rows.append(Row(f"{name}, seconds", *least, bound))
+        rows.append(Row(f"{name}, seconds", *least, MOST_SECONDS))
     return rows
 
 
@@ -181,10 +179,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("old", help="a commit")
     parser.add_argument("new", nargs="?", default="HEAD", help="a commit (HEAD)")
-    parser.add_argument("--kernels", type=float, default=1.01, help="how many times the instructions may be")
-    parser.add_argument("--calls", type=float, default=1.15, help="how many times the seconds may be")
     parser.add_argument("--turns", type=int, default=10, help="how often the calls of both are timed")
-    parser.add_argument("--quick", action="store_true", help="one shape and two kernels, to try it out")
     given = parser.parse_args(arguments)
     if not shutil.which("valgrind"):
         raise SystemExit("valgrind is not here: apt-get install valgrind")
@@ -196,8 +191,7 @@ def main(arguments: list[str] | None = None) -> int:
         old, new = (
             build(commit, Path(work) / name) for commit, name in zip(commits, ("old", "new"), strict=True)
         )
-        rows = compare_kernels(old, new, given.kernels, given.quick)
-        rows += compare_calls(old, new, given.calls, 1 if given.quick else given.turns)
+        rows = compare_kernels(old, new) + compare_calls(old, new, given.turns)
     return report(rows)
 
 
