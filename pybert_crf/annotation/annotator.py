@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -17,6 +17,7 @@ from pybert_crf.annotation.entities import Annotation, Entity, Tagging
 from pybert_crf.annotation.examples import Example, WindowLayout, by_length, make_example
 from pybert_crf.annotation.frames import tag_frame
 from pybert_crf.annotation.least_certain import LeastCertain
+from pybert_crf.annotation.rows import each_document, each_sequence, each_text, kind_of
 from pybert_crf.annotation.rules import Rules
 from pybert_crf.annotation.sentence_reader import Prepared, SentenceReader
 from pybert_crf.reading import read_text
@@ -134,7 +135,7 @@ class Annotator(ABC):
         """
         if not isinstance(text, str):
             raise TypeError(
-                f"tagger(text) takes one str, got {_told(text)}; for several texts call tagger.tag(texts)"
+                f"tagger(text) takes one str, got {kind_of(text)}; for several texts call tagger.tag(texts)"
             )
         return next(self.tag([text]))
 
@@ -162,7 +163,7 @@ class Annotator(ABC):
                 missing value; the message names its row.
             ValueError: `batch_tokens` or `look_ahead` is not positive.
         """
-        prepared = self.reader().read(_each_text(texts))
+        prepared = self.reader().read(each_text(texts))
         return self.annotate_prepared(prepared, batch_tokens, look_ahead, probability=probability)
 
     def least_certain(
@@ -205,7 +206,7 @@ class Annotator(ABC):
         self, sequences: Iterable[Sequence[str]], batch_tokens: int = BATCH_TOKENS
     ) -> Iterator[Annotation]:
         """As `annotate`, for sequences already cut into units, such as a column file's tokens."""
-        return self.annotate_prepared(self.reader().read(_each_sequence(sequences)), batch_tokens)
+        return self.annotate_prepared(self.reader().read(each_sequence(sequences)), batch_tokens)
 
     def tag_documents(
         self, documents: Iterable[Iterable[str | Sequence[str]]], batch_tokens: int = BATCH_TOKENS
@@ -229,7 +230,7 @@ class Annotator(ABC):
             ValueError: `batch_tokens` is not positive.
         """
         sizes: deque[int] = deque()  # of the documents that are read and not answered yet
-        prepared = self.reader().read_documents(_each_document(documents, sizes.append))
+        prepared = self.reader().read_documents(each_document(documents, sizes.append))
         group: list[Annotation] = []
         for annotation in self.annotate_prepared(prepared, batch_tokens):
             while not sizes[0]:
@@ -300,7 +301,7 @@ class Annotator(ABC):
             TypeError: a sequence is no sequence of str; by its row and unit.
             ValueError: `batch_tokens` or `look_ahead` is not positive.
         """
-        prepared = self.reader().read(_each_sequence(sequences), documents)
+        prepared = self.reader().read(each_sequence(sequences), documents)
         for chunk in _chunks(prepared, batch_tokens, look_ahead):
             yield from self._tag_chunk(chunk, batch_tokens, scores)
 
@@ -355,68 +356,6 @@ def _chunks(items: Iterable[_Item], batch_tokens: int, look_ahead: int) -> Itera
     iterator = iter(items)
     while chunk := list(islice(iterator, look_ahead)):
         yield chunk
-
-
-def _each_text(texts: Iterable[str]) -> Iterator[str]:
-    _check_rows(texts, "several texts are expected", "for one text call tagger(text) or give [text]")
-    return (_checked_text(row, text) for row, text in enumerate(texts))
-
-
-def _checked_text(row: int, text: str) -> str:
-    if isinstance(text, str):
-        return text
-    if isinstance(text, list | tuple):
-        cure = "for texts cut into units call tagger.tag_units or tagger.annotate_units"
-    else:
-        cure = 'fill or drop missing values first, as by fillna("") of a data frame\'s column'
-    raise TypeError(f"row {row} of the texts is {_told(text)} instead of a str: {cure}")
-
-
-def _each_sequence(sequences: Iterable[Sequence[str]]) -> Iterator[Sequence[str]]:
-    uncut = "for uncut texts call tagger.tag or tagger.annotate"
-    _check_rows(sequences, "several lists of units are expected", uncut)
-    for row, units in enumerate(sequences):
-        if isinstance(units, str) or not isinstance(units, Sequence):
-            raise TypeError(f"row {row} is {_told(units)} instead of a list of units, each a str; {uncut}")
-        for place, unit in enumerate(units):
-            if not isinstance(unit, str):
-                raise TypeError(f"row {row}: unit {place} is {_told(unit)} instead of a str")
-        yield units
-
-
-def _each_document(
-    documents: Iterable[Iterable[str | Sequence[str]]], read: Callable[[int], None]
-) -> Iterator[list[str | Sequence[str]]]:
-    """The sentences of each document; `read` is told their number first."""
-    _check_rows(documents, "several documents are expected", "give [sentences] for one document")
-    for number, document in enumerate(documents):
-        told = f"document {number}: several sentences are expected"
-        _check_rows(document, told, "give a list of its sentences")
-        sentences = list(document)
-        for row, sentence in enumerate(sentences):
-            units = [] if isinstance(sentence, str) else sentence
-            if not (isinstance(units, Sequence) and all(isinstance(unit, str) for unit in units)):
-                told = f"document {number}: sentence {row} is {_told(sentence)}"
-                raise TypeError(f"{told} instead of a str or a list of units, each a str")
-        read(len(sentences))
-        yield sentences
-
-
-def _check_rows(rows: object, expected: str, cure: str) -> None:
-    """Refuse what is no iterable of rows, and what iterates over its names instead of its rows."""
-    if isinstance(rows, str | bytes) or not isinstance(rows, Iterable):
-        raise TypeError(f"{expected}, got {_told(rows)}; {cure}")
-    if isinstance(rows, Mapping) or hasattr(rows, "columns"):
-        raise TypeError(f"{expected}, got {_told(rows)}; give one column of it, such as table['text']")
-
-
-def _told(value: object) -> str:
-    """A value's type, and the value itself if it is short."""
-    if value is None:
-        return "None"
-    name = type(value).__name__
-    kind = f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
-    return f"{value} ({kind})" if isinstance(value, int | float) else kind
 
 
 def entities_of(text: str, offsets: list[tuple[int, int]], tagging: Tagging) -> list[Entity]:

@@ -21,6 +21,7 @@ from pybert_crf.annotation.annotator import BATCH_TOKENS, Annotator
 from pybert_crf.annotation.entities import Entity, Marginals, Reading, Tagging
 from pybert_crf.annotation.examples import Example, make_example
 from pybert_crf.annotation.sentence_reader import Offsets, Prepared, SentenceReader
+from pybert_crf.annotation.tags_of_entities import tags_of_entities
 from pybert_crf.crf import CRF
 from pybert_crf.encoders import Base, ConfigError
 from pybert_crf.files import write_json
@@ -248,8 +249,7 @@ class Ensemble(Tagger):
     def score(self, text: str, entities: Iterable[Entity | tuple[int, int, str]]) -> float:
         """As `Tagger.score`: the mean of the members' probabilities; 0 of one that lacks a tag."""
         offsets = split_units(text, self.unit)
-        given = [each if isinstance(each, tuple) else (each.start, each.end, each.label) for each in entities]
-        tags = self._tags_of(text, offsets, given)
+        tags = tags_of_entities(entities, text, offsets, self.unit, self.labels, self.scheme)
         if not offsets:
             return 1.0
         total = 0.0

@@ -23,6 +23,7 @@ from pybert_crf.annotation.annotator import (
 from pybert_crf.annotation.entities import Entity, Marginals, Reading, Tagging
 from pybert_crf.annotation.examples import Example, by_length
 from pybert_crf.annotation.sentence_reader import Prepared
+from pybert_crf.annotation.tags_of_entities import tags_of_entities
 from pybert_crf.batches import collate
 from pybert_crf.encoders import Base, ConfigError, resolve, spread
 from pybert_crf.encoders.int8 import quantise
@@ -31,7 +32,6 @@ from pybert_crf.model import SECTION, BertCRF, read_tagger_config
 from pybert_crf.reading import listed, quoted, shortened
 from pybert_crf.taggers.decoding import EntityDecoder, tempered
 from pybert_crf.taggers.temperature import Scored, Temperature, fit_temperature
-from pybert_crf.text.tagging.entity_spans import Span, tags_from_spans
 from pybert_crf.text.tagging.schemes import PLAIN, role, type_name
 from pybert_crf.text.tokenizer import UnitTokenizer
 from pybert_crf.text.units import split_units
@@ -347,39 +347,13 @@ class Tagger(Annotator):
                 that the tagger does not have; names it.
         """
         offsets = split_units(text, self.unit)
-        given = [each if isinstance(each, tuple) else (each.start, each.end, each.label) for each in entities]
-        tags = self._tags_of(text, offsets, given)
+        tags = tags_of_entities(entities, text, offsets, self.unit, self.labels, self.scheme)
         if not offsets:
             return 1.0
         emissions, mask = self._emissions([self.example(text, offsets)])
         numbers = torch.tensor([[self.labels.index(tag) for tag in tags]], device=emissions.device)
         crf, emissions = tempered(self.model.crf, emissions, self.temperature)
         return float(crf(emissions, numbers, mask).exp())
-
-    def _tags_of(
-        self, text: str, offsets: list[tuple[int, int]], entities: list[tuple[int, int, str]]
-    ) -> list[str]:
-        begins = {begin: unit for unit, (begin, _) in enumerate(offsets)}
-        ends = {end: unit + 1 for unit, (_, end) in enumerate(offsets)}
-        kinds = {type_name(kind): kind for tag in self.labels if (kind := role(tag, self.scheme)[1])}
-        spans = []
-        for begin, end, label in entities:
-            told = f"{label} at {begin}:{end} ({quoted(text[begin:end])})"
-            if begin not in begins or end not in ends or begin >= end:
-                raise ValueError(f"{told} does not begin and end with {self.unit}s of the text")
-            if label not in kinds:
-                raise ValueError(f"{told}: the tagger has no such type, but {listed(sorted(kinds))}")
-            spans.append(Span(begins[begin], ends[end], kinds[label]))
-        if self.scheme != PLAIN:
-            tags = tags_from_spans(spans, len(offsets), self.scheme)
-        else:
-            tags = [label for start, end, label in sorted(spans) for _ in range(start, end)]
-            if len(tags) != len(offsets):
-                raise ValueError(f"{len(tags)} plain tags are given for {len(offsets)} {self.unit}s")
-        missing = sorted(set(tags) - set(self.labels))
-        if missing:
-            raise ValueError(f"the tagger has no tag {listed(missing)}, which these entities take")
-        return tags
 
     def render(self, text: str) -> str:
         """The text as HTML, with its entities marked; in a notebook, ``IPython.display.HTML`` shows it."""
