@@ -36,8 +36,15 @@ def main() -> None:
     except (ValueError, OSError, RuntimeError, ImportError, FloatingPointError) as error:
         if os.environ.get("PYBERT_CRF_TRACEBACK"):
             raise
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {_told(error)}", file=sys.stderr)
         sys.exit(1)
+
+
+def _told(error: Exception) -> str:
+    """Return what an error says; one of the system without its number, the file first."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
 
 
 def _show_usage_error(error: Any) -> int:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import Field, fields
 from difflib import get_close_matches
+from typing import Any
 
 from pybert_crf.options.schema.base import Options
 from pybert_crf.options.schema.option import option_of
@@ -13,6 +14,11 @@ from pybert_crf.reading import shortened
 def flag(name: str) -> str:
     """The spelling of a field on the command line: ``--batch-tokens``."""
     return f"--{name.replace('_', '-')}"
+
+
+def spelling(known: Field[Any]) -> str:
+    """How the command line takes a field: ``the argument TEXT`` or ``--batch-tokens``."""
+    return f"the argument {known.name.upper()}" if option_of(known).argument else flag(known.name)
 
 
 def explain_unknown(name: str, kind: type[Options]) -> str:
@@ -29,7 +35,6 @@ def explain_unknown(name: str, kind: type[Options]) -> str:
     for known in fields(kind):
         option = option_of(known)
         if bare == known.name.replace("_", "-") or bare in option.elsewhere:
-            here = f"the argument {known.name.upper()}" if option.argument else flag(known.name)
-            return f"{told}; it is {here} here: {option.help}"
+            return f"{told}; it is {spelling(known)} here: {option.help}"
     close = get_close_matches(bare, [known.name.replace("_", "-") for known in fields(kind)])
     return f"{told}; did you mean {' or '.join(map(flag, close))}?" if close else told

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pybert_crf.options.schema.base import Options
-from pybert_crf.options.schema.elsewhere import explain_unknown
+from pybert_crf.options.schema.elsewhere import explain_unknown, spelling
 from pybert_crf.options.schema.option import default_words
 from pybert_crf.reading import read_text
 
@@ -76,8 +76,8 @@ def merge_options(file: Mapping[str, Any], flags: Mapping[str, Any], kind: type[
         ValueError: a required option stands in neither, or a value is out of range.
     """
     merged = {**file, **{name: value for name, value in flags.items() if value is not None}}
-    needed = [field.name for field in fields(kind) if field.init and default_words(field) == "required"]
-    missing = [name for name in needed if name not in merged]
+    needed = [field for field in fields(kind) if field.init and default_words(field) == "required"]
+    missing = [spelling(field) for field in needed if field.name not in merged]
     if missing:
-        raise ValueError(f"missing: {', '.join(missing)} (give them as arguments or in the option file)")
+        raise ValueError(f"missing: {', '.join(missing)} (on the command line or in the option file)")
     return kind(**merged)
