@@ -79,6 +79,7 @@ def _encoder(model: BertCRF) -> onnx.ModelProto:
                 dynamo=True,
                 opset_version=OPSET,
                 verbose=False,
+                optimize=True,  # the default since torch 2.7
                 input_names=names,
                 output_names=[OUTPUTS[0], "emissions"],
                 dynamic_shapes=DYNAMIC,

@@ -37,6 +37,11 @@ def state_error(ours: Encoder, theirs: Any, batch: Batch) -> float:
     return max(float((a - b).abs().max() / b.square().mean().sqrt().clip(min=1.0)) for a, b in pairs)
 
 
+def rounding_error(theirs: Any, batch: Batch) -> float:
+    """The error of transformers in float32, as `state_error` measures it."""
+    return state_error(as_ours(theirs).double(), theirs, batch)
+
+
 class Batches(NamedTuple):
     """Inputs of an encoder: all of them, without segments and languages, and without a mask."""
 

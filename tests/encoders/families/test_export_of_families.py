@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 from adapter_cases import CASES, write_their
 from adapter_cases import their_model as adapted_model
 from encoder_cases import FAMILIES, our_config
@@ -31,6 +32,8 @@ def check(encoder: AnyEncoder) -> None:
     [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in FAMILIES],
 )
 def test_families_in_onnx(family: str) -> None:
+    if torch.__version__ < (2, 7) and family == "deberta-v2":
+        pytest.skip("torch 2.6 exports one of its indices wrongly; exporting it is refused")
     config = our_config(family)
     check(Encoder(config.with_fields({"num_layers": config.sharing.num_groups or 1})))
 
