@@ -47,7 +47,7 @@ FORMAT = 1
 
 # Encoded at once: bounds the memory that a long text takes. In training the bound is on a sentence that makes
 # a batch of its own; batches of several have the size that the caller chose.
-_INFERENCE_POSITIONS = 16384
+_INFERENCE_POSITIONS = 4096
 _TRAINING_POSITIONS = 4096
 
 
@@ -96,7 +96,10 @@ class BertCRF(nn.Module):
         elif self.training:  # activations of one slice at a time, computed again in the backward pass
             hidden = torch.cat([checkpoint(self.encoder, *each, use_reentrant=False) for each in slices])
         else:  # of many windows no hidden states are kept, only the scores of their pieces
-            pieces = torch.cat([self.linear(self.encoder(*each).to(dtype)) for each in slices])
+            # In one block from the start: many small ones between the large would fragment the heap.
+            pieces = torch.empty(*ids.shape, len(self.labels), dtype=dtype, device=ids.device)
+            for start, each in zip(range(0, len(ids), rows), slices, strict=True):
+                pieces[start : start + rows] = self.linear(self.encoder(*each).to(dtype))
             return pieces.flatten(0, 1)[batch.first]
         units = hidden.flatten(0, 1)[batch.first].to(dtype)  # (batch, time, hidden)
         scores: Tensor = self.linear(self.dropout(units))

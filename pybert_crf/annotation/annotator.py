@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -267,14 +267,19 @@ class Annotator(ABC):
         self, chunk: Sequence[Prepared], batch_tokens: int, scores: bool, probability: bool
     ) -> list[Tagging]:
         """As `_tag_chunk`, each text as a document of its sentences."""
-        reader, sizes, sentences = self.reader(), [], []
-        for number, (text, offsets, _) in enumerate(chunk, 1):
-            of_text = by_sentence.cut(text, offsets)
-            sizes.append(len(of_text))
-            for sentence in of_text:
-                sentences += reader.add_cut(*sentence, number)
-        sentences += reader.end()
-        taggings = iter(self._tag_chunk(sentences, batch_tokens, scores, probability))
+        sizes = [0] * len(chunk)
+
+        def sentences() -> Iterator[Prepared]:
+            reader = self.reader()
+            for number, (text, offsets, _) in enumerate(chunk):
+                for sentence in by_sentence.cut(text, offsets):
+                    sizes[number] += 1
+                    yield from reader.add_cut(*sentence, number + 1)
+            yield from reader.end()
+
+        parts = _chunks(sentences(), batch_tokens, LOOK_AHEAD)  # a huge text has very many sentences
+        tagged = [self._tag_chunk(part, batch_tokens, scores, probability) for part in parts]
+        taggings = chain.from_iterable(tagged)
         nothing = Tagging([], [], [], 0.0 if probability else None)
         return [by_sentence.joined(list(islice(taggings, n)) or [nothing], self.scheme) for n in sizes]
 
@@ -321,7 +326,7 @@ class Annotator(ABC):
 
     def example(self, text: str, offsets: list[tuple[int, int]]) -> Example:
         """The units of a text, which are at these characters, as the encoder reads them, with the rules."""
-        example = make_example(self.tokenizer.encode([text[a:b] for a, b in offsets]), self.layout)
+        example = make_example(self.tokenizer.encode(text[a:b] for a, b in offsets), self.layout)
         return example._replace(allowed=self._allowed(text, offsets))
 
     def _allowed(self, text: str, offsets: list[tuple[int, int]]) -> NDArray[np.bool_] | None:
@@ -360,7 +365,7 @@ def _chunks(items: Iterable[_Item], batch_tokens: int, look_ahead: int) -> Itera
 
 def entities_of(text: str, offsets: list[tuple[int, int]], tagging: Tagging) -> list[Entity]:
     """The entities of a tagged text, whose units are at these characters."""
-    places = [(offsets[start][0], offsets[end - 1][1], label) for start, end, label in tagging.spans]
+    places = ((offsets[start][0], offsets[end - 1][1], label) for start, end, label in tagging.spans)
     return [
         Entity(start, end, type_name(label), text[start:end], score)
         for (start, end, label), score in zip(places, tagging.scores, strict=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from pybert_crf.annotation.entities import Tagging
 from pybert_crf.annotation.sentence_reader import Offsets
@@ -12,18 +12,17 @@ from pybert_crf.text.tagging.entity_spans import Span, tags_from_spans
 from pybert_crf.text.tagging.schemes import PLAIN
 
 
-def cut(text: str, offsets: Offsets) -> list[tuple[str, Offsets]]:
+def cut(text: str, offsets: Offsets) -> Iterator[tuple[str, Offsets]]:
     """The sentences of a text that have units, each with the characters of its units in itself."""
     starts = [start for start, _ in offsets]
-    sentences, first = [], 0
+    first = 0
     for end in sentence_ends(text):
         after = bisect_left(starts, end, lo=first)
         if after > first:
             begin = offsets[first][0]
             own = [(a - begin, b - begin) for a, b in offsets[first:after]]
-            sentences.append((text[begin : offsets[after - 1][1]], own))
+            yield text[begin : offsets[after - 1][1]], own
             first = after
-    return sentences
 
 
 def joined(taggings: Sequence[Tagging], scheme: str) -> Tagging:

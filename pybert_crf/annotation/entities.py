@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +13,7 @@ from pybert_crf.annotation import rendering
 from pybert_crf.text.tagging.entity_spans import Span
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entity:
     """An entity found in a text.
 
@@ -32,7 +32,10 @@ class Entity:
 
     def to_dict(self) -> dict[str, Any]:
         """A plain dictionary, for JSON."""
-        return asdict(self)
+        return {name: getattr(self, name) for name in _FIELDS}
+
+
+_FIELDS = tuple(field.name for field in fields(Entity))
 
 
 @dataclass(frozen=True)

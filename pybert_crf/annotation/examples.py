@@ -9,7 +9,7 @@ may be its neighbours in the document, of which the CRF sees nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -136,9 +136,10 @@ def _pad_mask(rows: Sequence[Sequence[int]]) -> NDArray[np.bool_]:
 
 def pad(rows: Sequence[Sequence[int]], value: int) -> NDArray[np.int64]:
     """The rows as one int64 array, the shorter ones followed by `value`."""
-    length = max((len(row) for row in rows), default=0)
-    padded: Any = [[*row, *[value] * (length - len(row))] for row in rows]
-    return np.array(padded, dtype=np.int64).reshape(len(rows), length)
+    padded = np.full((len(rows), max(map(len, rows), default=0)), value, dtype=np.int64)
+    for line, row in zip(padded, rows, strict=True):
+        line[: len(row)] = row
+    return padded
 
 
 def cut(lengths: Sequence[int], order: Sequence[int], budget: int) -> Iterator[list[int]]:

@@ -64,7 +64,7 @@ class SentenceReader:
 
     def add_cut(self, text: str, offsets: Offsets, document: int = 0) -> list[Prepared]:
         """As `add`, for a text whose units are at these characters."""
-        encoded = self.tokenizer.encode([text[a:b] for a, b in offsets])
+        encoded = self.tokenizer.encode(text[a:b] for a, b in offsets)
         return list(map(self._prepared, self._neighbours.add((text, offsets), encoded, document)))
 
     def end(self) -> list[Prepared]:

@@ -18,6 +18,7 @@ _ANSWERS = Html("<!-- answers -->")  # where they stand in the page
 _PAGE = page("pybert-crf", [_ANSWERS], style=rendering.RULES).rstrip("\n").partition(_ANSWERS)
 _HEADS = {"html": _PAGE[0], "label-studio": "["}
 _TAILS = {"html": _PAGE[2], "label-studio": "]"}
+_json_of = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class Answers:
@@ -53,8 +54,9 @@ class Answers:
         return forms.get(self._form, f"# {told}" + "\n" * (self._form in ("columns", "conllu")))
 
     def _jsonl(self, answer: Annotation) -> str:
-        entities = [entity.to_dict() for entity in answer.entities]
-        return _json(text=answer.text, entities=entities, **_probability(answer))
+        entities = ", ".join(_json_of(entity.to_dict()) for entity in answer.entities)
+        before, after = _json(text=answer.text, entities=[], **_probability(answer)).rsplit("[]", 1)
+        return f"{before}[{entities}]{after}"
 
     def _columns(self, answer: Annotation) -> str:
         return "".join(f"{unit}\t{tag}\n" for unit, tag in zip(answer.units, answer.tags, strict=True))
@@ -101,4 +103,4 @@ def _probability(answer: Annotation) -> dict[str, float]:
 
 
 def _json(**record: Any) -> str:
-    return json.dumps(record, ensure_ascii=False)
+    return _json_of(record)

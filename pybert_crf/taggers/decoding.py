@@ -8,8 +8,10 @@ from itertools import accumulate
 
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 
 from pybert_crf.annotation.entities import Tagging
+from pybert_crf.annotation.examples import Example
 from pybert_crf.crf import CRF
 from pybert_crf.text.tagging.entity_spans import Span
 from pybert_crf.text.tagging.schemes import continues, role
@@ -23,11 +25,20 @@ def tempered(crf: CRF, emissions: Tensor, temperature: float) -> tuple[CRF, Tens
     """
     if temperature == 1.0:
         return crf, emissions
-    crf = copy.deepcopy(crf)
-    with torch.no_grad():
-        for parameter in crf.parameters():
-            parameter.div_(temperature)
-    return crf, emissions / temperature
+    scaled = copy.copy(crf)  # of the module alone: it shares all but the parameters
+    scaled._parameters = {
+        name: None if score is None else Parameter(score.detach() / temperature, requires_grad=False)
+        for name, score in crf._parameters.items()
+    }
+    return scaled, emissions / temperature
+
+
+def forbid(emissions: Tensor, examples: Sequence[Example]) -> None:
+    """Set the emissions (B, T, K) of tags that the rules do not allow to -inf."""
+    for row, example in enumerate(examples):
+        if example.allowed is not None:
+            allowed = torch.from_numpy(example.allowed).to(emissions.device)
+            emissions[row, : len(allowed)].masked_fill_(~allowed, -torch.inf)
 
 
 class EntityDecoder:

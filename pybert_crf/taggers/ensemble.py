@@ -26,7 +26,7 @@ from pybert_crf.crf import CRF
 from pybert_crf.encoders import Base, ConfigError
 from pybert_crf.files import write_json
 from pybert_crf.reading import one_of, quoted, read_object
-from pybert_crf.taggers.decoding import EntityDecoder, tempered
+from pybert_crf.taggers.decoding import EntityDecoder, forbid, tempered
 from pybert_crf.taggers.tagger import ENSEMBLE, Tagger
 from pybert_crf.taggers.temperature import Temperature
 from pybert_crf.tagging_constraints import tag_constraints
@@ -220,7 +220,7 @@ class Ensemble(Tagger):
         averages = self._average(given)
         # A probability that is too small for a float must not forbid the only legal path.
         emissions = averages.clamp(min=torch.finfo(averages.dtype).tiny).log()
-        _forbid(emissions, examples)
+        forbid(emissions, examples)
         tags, best = crf.viterbi(emissions, mask)
         if not bool(best.isfinite().all()):
             crf.decode(emissions, mask)  # raises, and names the row and the fault
@@ -387,11 +387,3 @@ def _check(members: Sequence[Tagger]) -> None:
         found = [getattr(member, name) for member in members]
         if len(set(found)) > 1:
             raise ValueError(f"the members of an ensemble must be of one {name}, got {', '.join(found)}")
-
-
-def _forbid(emissions: Tensor, examples: Sequence[Example]) -> None:
-    """Set the emissions (B, T, K) of tags that the rules do not allow to -inf."""
-    for row, example in enumerate(examples):
-        if example.allowed is not None:
-            allowed = torch.from_numpy(example.allowed).to(emissions.device)
-            emissions[row, : len(allowed)].masked_fill_(~allowed, -torch.inf)

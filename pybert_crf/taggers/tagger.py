@@ -24,13 +24,13 @@ from pybert_crf.annotation.entities import Entity, Marginals, Reading, Tagging
 from pybert_crf.annotation.examples import Example, by_length
 from pybert_crf.annotation.sentence_reader import Prepared
 from pybert_crf.annotation.tags_of_entities import tags_of_entities
-from pybert_crf.batches import collate
+from pybert_crf.batches import Batch, collate
 from pybert_crf.encoders import Base, ConfigError, resolve, spread
 from pybert_crf.encoders.int8 import quantise
 from pybert_crf.files import write_text
 from pybert_crf.model import SECTION, BertCRF, read_tagger_config
 from pybert_crf.reading import listed, quoted, shortened
-from pybert_crf.taggers.decoding import EntityDecoder, tempered
+from pybert_crf.taggers.decoding import EntityDecoder, forbid, tempered
 from pybert_crf.taggers.temperature import Scored, Temperature, fit_temperature
 from pybert_crf.text.tagging.schemes import PLAIN, role, type_name
 from pybert_crf.text.tokenizer import UnitTokenizer
@@ -251,7 +251,6 @@ class Tagger(Annotator):
         self, prepared: Iterable[Prepared], tags: Iterable[Sequence[str]], batch_tokens: int
     ) -> Iterator[Scored]:
         """The emissions and right tags of sentences whose tags are all known, batch by batch."""
-        self.model.eval()
         number = {label: i for i, label in enumerate(self.labels)}
         pairs = zip(prepared, tags, strict=True)
         while chunk := list(islice(pairs, LOOK_AHEAD)):
@@ -261,10 +260,8 @@ class Tagger(Annotator):
                 if each.offsets and all(tag in number for tag in right)
             ]
             for rows in by_length([example.positions for example in examples], batch_tokens):
-                batch = collate([examples[row] for row in rows], self.layout)
-                batch = batch.to(self.model.linear.weight.device)
+                batch, emissions = self._encoded([examples[row] for row in rows])
                 assert batch.tags is not None
-                emissions = self.model(batch).to(self.model.crf.transitions.dtype)
                 yield Scored(emissions, batch.tags, batch.mask)
 
     @torch.inference_mode()
@@ -284,15 +281,16 @@ class Tagger(Annotator):
 
     def _emissions(self, examples: Sequence[Example]) -> tuple[Tensor, Tensor]:
         """Emissions (B, T, K), -inf for tags that are not allowed, and the mask (B, T)."""
+        batch, emissions = self._encoded(examples)
+        forbid(emissions, examples)
+        return emissions, batch.mask
+
+    def _encoded(self, examples: Sequence[Example]) -> tuple[Batch, Tensor]:
+        """The examples as a batch, and their emissions (B, T, K)."""
         if self.model.training or self.model.encoder.training:
             self.model.eval()
         batch = collate(examples, self.layout).to(self.model.linear.weight.device)
-        emissions: Tensor = self.model(batch).to(self.model.crf.transitions.dtype)
-        for row, example in enumerate(examples):
-            if example.allowed is not None:
-                allowed = torch.from_numpy(example.allowed).to(emissions.device)
-                emissions[row, : len(allowed)].masked_fill_(~allowed, -torch.inf)
-        return emissions, batch.mask
+        return batch, self.model(batch).to(self.model.crf.transitions.dtype)
 
     @torch.inference_mode()
     def marginals(self, text: str) -> Marginals:

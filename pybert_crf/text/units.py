@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import cache
-from itertools import chain, groupby
+from itertools import chain, groupby, pairwise
 
 from pybert_crf.reading import quoted
 
@@ -48,7 +48,8 @@ def split_units(text: str, unit: str) -> list[tuple[int, int]]:
         ValueError: `unit` is neither.
     """
     if unit == "char":
-        return [(i, i + 1) for i, character in enumerate(text) if not character.isspace()]
+        places = zip(pairwise(range(len(text) + 1)), text, strict=True)  # neighbours share their number
+        return [place for place, character in places if not character.isspace()]
     if unit == "word":
         return [match.span() for match in _word_pattern().finditer(text)]
     raise ValueError(f"unit must be one of {', '.join(UNITS)}; got {quoted(unit)}")

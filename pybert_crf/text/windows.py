@@ -7,7 +7,7 @@ the most context around it, and one CRF pass decodes the whole text. For pretrai
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 Window = tuple[int, int]
 
@@ -79,7 +79,7 @@ def _cut(start: int, target: int, limit: int, boundaries: Sequence[int]) -> int:
     return boundaries[after] if after < len(boundaries) and boundaries[after] <= limit else target
 
 
-def place(first: Sequence[int], windows: Sequence[Window]) -> list[tuple[int, int]]:
+def place(first: Sequence[int], windows: Sequence[Window]) -> Iterator[tuple[int, int]]:
     """The window from which to take each unit's emissions, and the unit's position inside it.
 
     It is the window with the most context on the side where there is less, i.e. that maximises
@@ -97,7 +97,6 @@ def place(first: Sequence[int], windows: Sequence[Window]) -> list[tuple[int, in
         start, stop = windows[window]
         return min(piece - start, stop - 1 - piece)
 
-    placed = []
     window = 0
     for piece in first:
         # Along the windows the context first increases, then decreases, and its maximum moves forward only.
@@ -105,5 +104,4 @@ def place(first: Sequence[int], windows: Sequence[Window]) -> list[tuple[int, in
             window += 1
         if not windows or context(piece, window) < 0:
             raise ValueError(f"piece {piece} is in none of the {len(windows)} windows")
-        placed.append((window, piece - windows[window][0]))
-    return placed
+        yield window, piece - windows[window][0]

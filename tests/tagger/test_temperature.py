@@ -150,3 +150,16 @@ def test_a_large_corpus_is_not_held_whole(make_tagger: Make, monkeypatch: pytest
 
     fitted = fit_temperature(crf, batches())  # type: ignore[arg-type]
     assert (fitted.units, len(given)) == (200, 5)
+
+
+def test_scores_at_a_temperature_leave_those_of_the_tagger_as_they_are(make_tagger: Make) -> None:
+    crf = make_tagger().model.crf
+    before = {name: score.clone() for name, score in crf.state_dict().items()}
+    emissions = torch.randn(2, 5, crf.num_tags)
+    scaled, divided = tempered(crf, emissions, 2.0)
+    assert torch.equal(divided, emissions / 2.0)
+    for name, score in crf.state_dict().items():
+        assert torch.equal(score, before[name])
+        assert torch.equal(scaled.state_dict()[name], score / 2.0)
+    assert not any(score.requires_grad for score in scaled.parameters())
+    assert all(score.requires_grad for score in crf.parameters())

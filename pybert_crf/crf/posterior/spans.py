@@ -41,8 +41,6 @@ def span_probabilities(
     """
     wide = problem.widened()
     rows, transitions = packing(wide.chain.mask), wide.chain.transitions
-    alphas, marginals = rows.pack(autograd.log_alphas(*wide)), rows.pack(autograd.marginals(*wide))
-    tags = rows.pack(tags)
     batch, begin, last = spans[:, 0], spans[:, 1], spans[:, 2] - 1
 
     # Every position but the last of every span, flat: the span it belongs to, its row and its position.
@@ -50,42 +48,41 @@ def span_probabilities(
     of_span = torch.repeat_interleave(torch.arange(len(spans), device=spans.device), inner)
     offset = torch.arange(len(of_span), device=spans.device) - (inner.cumsum(0) - inner)[of_span]
     row, position = batch[of_span], begin[of_span] + offset
-    arriving = transitions[:, tags[row, position + 1]].T  # (positions, K): from every tag to the next one's
-    given_next = log_softmax(alphas[row, position] + arriving, dim=1)
-    steps = given_next.gather(1, tags[row, position][:, None])[:, 0]
+    after = (last + 1).clamp(max=tags.shape[1] - 1)  # past the row's end its probabilities are not used
+    here, arrival, end, after = (
+        rows.source[each] for each in ((row, position), (row, position + 1), (batch, last), (batch, after))
+    )
+    # Of a long row the alphas and the marginals take most of the memory: one, then the other.
+    alphas = autograd.log_alphas(*wide)
+    inner_alphas, last_alphas = alphas[row, here], alphas[batch, end]
+    del alphas
+    arriving = transitions[:, tags[row, arrival]].T  # (positions, K): from every tag to the next one's
+    given_next = log_softmax(inner_alphas + arriving, dim=1)
+    steps = given_next.gather(1, tags[row, here][:, None])[:, 0]
     log_inner = steps.new_zeros(len(spans)).index_add(0, of_span, steps)
 
-    last_tag = tags[batch, last]
-    ending = marginals[batch, last, last_tag]
+    marginals = autograd.marginals(*wide)
+    last_tag = tags[batch, end]
+    ending = marginals[batch, end, last_tag]
     if continuing is not None and len(spans):
         followed = last + 1 < rows.lengths[batch]
-        closing = torch.cat(
-            [
-                _closing(alphas, marginals, transitions, continuing, *block)
-                for block in zip(
-                    *(
-                        torch.split(part, max(1, _BLOCK // transitions.numel()))
-                        for part in (batch, last, last_tag)
-                    ),
-                    strict=True,
-                )
-            ]
-        )
+        size = max(1, _BLOCK // transitions.numel())
+        parts = (torch.split(part, size) for part in (last_alphas, marginals[batch, after], last_tag))
+        blocks = zip(*parts, strict=True)
+        closing = torch.cat([_closing(transitions, continuing, *block) for block in blocks])
         ending = torch.where(followed, closing, ending)
     return (ending * log_inner.exp()).to(problem.chain.emissions.dtype)
 
 
 def _closing(
-    alphas: Tensor,
-    marginals: Tensor,
-    transitions: Tensor,
-    continuing: Tensor,
-    batch: Tensor,
-    last: Tensor,
-    last_tag: Tensor,
+    transitions: Tensor, continuing: Tensor, alphas: Tensor, following: Tensor, last_tag: Tensor
 ) -> Tensor:
-    """(spans,): P(y_last = last_tag and y_{last+1} does not continue it), a sum over what may follow."""
-    after = (last + 1).clamp(max=alphas.shape[1] - 1)  # past the row's end the caller drops the result
-    given_next = log_softmax(alphas[batch, last][:, :, None] + transitions, dim=1)  # (spans, from K, to K)
-    chosen = given_next[torch.arange(len(batch), device=batch.device), last_tag].exp()
-    return (chosen * marginals[batch, after]).masked_fill(continuing[last_tag], 0.0).sum(dim=1)
+    """(spans,): P(y_last = last_tag and y_{last+1} does not continue it), a sum over what may follow.
+
+    Args:
+        alphas: (spans, K) of the last position.
+        following: (spans, K), the marginals of the position after it.
+    """
+    given_next = log_softmax(alphas[:, :, None] + transitions, dim=1)  # (spans, from K, to K)
+    chosen = given_next[torch.arange(len(alphas), device=alphas.device), last_tag].exp()
+    return (chosen * following).masked_fill(continuing[last_tag], 0.0).sum(dim=1)

@@ -138,20 +138,18 @@ class UnitTokenizer:
         vocab = {piece: index for index, piece in enumerate(pieces)}
         return cls(WordPieces(build_wordpiece(vocab, BRACKETED, config)), BRACKETED)
 
-    def encode(self, units: Sequence[str]) -> Encoded:
+    def encode(self, units: Iterable[str]) -> Encoded:
         """The concatenated pieces of all units; U units give U entries in `first`, all distinct.
 
         Raises:
             ConfigError: the tokenizer's files have rules that fail on a unit.
         """
-        memo = self._memo
-        if not all(map(memo.__contains__, units)):
-            memo = self._remember(set(units))
+        pieces_of = self._memo.get
         ids: list[int] = []
         first: list[int] = []
         for unit in units:
             first.append(len(ids))
-            ids += memo[unit]
+            ids += pieces_of(unit) or self._remember(unit)
         return Encoded(ids, first)
 
     def save(self, directory: str | os.PathLike[str]) -> None:
@@ -165,16 +163,15 @@ class UnitTokenizer:
         config: dict[str, Any] = {f"{name}_token": spelling for name, spelling in self._names.items()}
         write_json(directory / "tokenizer_config.json", config | self._pieces.save(directory))
 
-    def _remember(self, units: set[str]) -> dict[str, list[int]]:
-        """The cache, extended by the pieces of `units`."""
-        if len(self._memo) + len(units) > _MEMO_LIMIT:
-            self._memo = {}  # not clear(): another thread may be reading the old one
-        memo = self._memo
-        for unit in units.difference(memo):
-            # One by one: encode_batch would start the library's threads, after which forked data loaders
-            # could not use the library.
-            memo[unit] = self._pieces.ids(unit) or [self.unk_id]
-        return memo
+    def _remember(self, unit: str) -> list[int]:
+        """The pieces of a unit, which are cached from now on."""
+        # One by one: encode_batch would start the library's threads, after which forked data loaders could
+        # not use the library.
+        pieces = self._pieces.ids(unit) or [self.unk_id]
+        if len(self._memo) >= _MEMO_LIMIT:
+            self._memo.clear()
+        self._memo[unit] = pieces
+        return pieces
 
 
 def _check_unit(unit: str) -> None:
