@@ -13,7 +13,11 @@ from torch import Tensor, nn
 
 from pybert_crf.crf import CRF
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning",
+    "ignore::torch.jit.TracerWarning",
+    "ignore:`torch.jit:FutureWarning",  # of torch 2.15, whose torch.func calls it too
+)
 
 CASE = problem(3, 5, 4, ragged=False)
 
