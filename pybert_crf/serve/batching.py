@@ -14,8 +14,10 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from pybert_crf.annotation.annotator import LOOK_AHEAD, Annotator
 from pybert_crf.annotation.entities import Entity
 from pybert_crf.serve.refusals import Refusal
+from pybert_crf.taggers.heap import return_memory
 
 _LONGEST_RETRY = 60  # seconds
+_TIDY = 5.0  # seconds after which memory that is not in use goes back to the system
 _MEMORY = 10.0  # busy seconds after which a measured speed counts by 1/e
 _LOG = logging.getLogger("pybert_crf.serve")
 _Answer = TypeVar("_Answer")
@@ -136,6 +138,7 @@ class Batcher:
 
     def _run(self) -> None:
         self._begin()
+        tidied = time.monotonic()
         while jobs := self._take():
             running = [job for job in jobs if job.future.set_running_or_notify_cancel()]
             if not running:
@@ -152,6 +155,9 @@ class Batcher:
                     job.future.set_exception(outcome)
                 else:
                     job.future.set_result(outcome)
+            if time.monotonic() - tidied > _TIDY:
+                return_memory()
+                tidied = time.monotonic()
 
     def _take(self) -> list[_Job[Any]]:
         """The next jobs, which are computed together: one that has its own work, or several without.

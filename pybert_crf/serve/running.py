@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import logging
 import math
 import multiprocessing
 import os
-import platform
 import signal
 import socket
 import tempfile
@@ -25,7 +23,6 @@ from pybert_crf.options.serve import ServeOptions
 from pybert_crf.taggers.opening import open_tagger
 
 _OPTIONS = "PYBERT_CRF_SERVE_OPTIONS"  # the environment variable by which workers get them, as JSON
-_M_MMAP_THRESHOLD, _LARGE = -3, 4 << 20  # of malloc.h, and in bytes
 _BACKLOG = 2048  # connections that wait to be taken
 _HEALTHY = 60  # seconds in which a worker must answer its supervisor: loading a model may take all processors
 
@@ -85,7 +82,6 @@ def _end_with(sentinel: int) -> None:
 
 
 def _application(options: ServeOptions, say: Callable[[str], None]) -> Any:
-    _return_memory()
     from pybert_crf.serve.app import create_app
     from pybert_crf.serve.models import about, named
 
@@ -104,17 +100,6 @@ def _shared_out(options: ServeOptions) -> ServeOptions:
     if options.threads is not None or options.workers == 1:
         return options
     return replace(options, threads=max(1, (os.cpu_count() or 1) // options.workers))
-
-
-def _return_memory() -> None:
-    """Let glibc give large blocks back to the system at once.
-
-    It raises the size from which it does so to that of the largest block given back so far; then tensors of
-    ever new sizes fragment its heap, and the memory of a process that tags for long grows.
-    """
-    if platform.libc_ver()[0] == "glibc":
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(_M_MMAP_THRESHOLD, _LARGE)  # setting it stops it from rising
 
 
 def _settings(options: ServeOptions) -> dict[str, Any]:

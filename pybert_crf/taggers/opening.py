@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pybert_crf.options.inference import ComputeOptions, PredictOptions
+from pybert_crf.taggers.heap import keep_memory
 
 if TYPE_CHECKING:
     from pybert_crf.annotation.annotator import Annotator
@@ -23,6 +24,7 @@ def open_tagger(model: str, options: ComputeOptions, *, threads: int = 0) -> Ann
         ValueError: an exported tagger in another dtype than its own, or on another device than the CPU.
         FileNotFoundError, ConfigError, CheckpointError: as `Tagger.from_pretrained`.
     """
+    keep_memory()
     kind = _exported(Path(model))
     if kind is None:
         from pybert_crf.model import DTYPES
