@@ -11,12 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-BASES = (
-    "pytorch-crf",
-    "cross-entropy",
-    "transformers",
-    "padded",
-)  # the others of a group are compared with these
+# The others of a group are compared with these.
+BASES = ("pytorch-crf", "cross-entropy", "transformers", "padded")
 
 
 def report(figures: dict[str, Any]) -> str:
