@@ -24,7 +24,7 @@ from pybert_crf.reading import read_text
 from pybert_crf.text.tagging.schemes import OUTSIDE, PLAIN, convert, type_name
 from pybert_crf.text.tokenizer import UnitTokenizer
 
-BATCH_TOKENS = 4096
+BATCH_TOKENS = 2048
 """Positions encoded at once in prediction, padding counted."""
 
 LOOK_AHEAD = 512

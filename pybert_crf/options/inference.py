@@ -40,7 +40,7 @@ class ComputeOptions(Options):
         elsewhere="quantize quantization quantized",
     )
     batch_tokens: int = option(
-        4096,
+        2048,
         "Encoder positions computed at once, padding counted.",
         "一次计算的编码器位置数（含填充）。",
         bound=AT_LEAST_1,
