@@ -11,6 +11,14 @@ from pybert_crf.encoders.linear import Linear
 from pybert_crf.encoders.norms import norm
 
 
+class Embedding(nn.Embedding):
+    """``nn.Embedding`` that draws nothing on the meta device, where torch imports its compiler for that."""
+
+    def reset_parameters(self) -> None:
+        if not self.weight.is_meta:
+            super().reset_parameters()
+
+
 class Embeddings(nn.Module):
     """The sum of all embeddings, normalised, and projected if the layers have another width.
 
@@ -24,14 +32,14 @@ class Embeddings(nn.Module):
         self.segments_are_words = options.segments_are_words
         self.pad_id = -1 if config.pad_id is None else config.pad_id  # no id is -1
         fixed = None if options.train_padding else config.pad_id
-        self.word = nn.Embedding(config.vocab_size, width, padding_idx=fixed)
+        self.word = Embedding(config.vocab_size, width, padding_idx=fixed)
         if options.positions != "none":
             skipped = config.pad_id if options.positions == "after_padding" else None
-            self.position = nn.Embedding(config.max_positions, width, padding_idx=skipped)
+            self.position = Embedding(config.max_positions, width, padding_idx=skipped)
             self.position.weight.requires_grad_(options.positions != "sinusoidal")
-        self.task = nn.Embedding(options.num_tasks, width) if options.tasks else None
-        self.segment = nn.Embedding(options.num_segments, width) if options.num_segments else None
-        self.language = nn.Embedding(options.num_languages, width) if options.has_languages else None
+        self.task = Embedding(options.num_tasks, width) if options.tasks else None
+        self.segment = Embedding(options.num_segments, width) if options.num_segments else None
+        self.language = Embedding(options.num_languages, width) if options.has_languages else None
         self.project_first = options.project_first
         self.drop_first = options.drop_first
         self.scale = width**0.5 if options.scale_words else 1.0

@@ -72,6 +72,8 @@ class Transformer(nn.Module):
     @torch.no_grad()
     def _initialise(self, module: nn.Module) -> None:
         """Draw weights from N(0, init_std²), set biases to 0, as BERT; LayerNorm is initialised already."""
+        if isinstance(module, nn.Embedding | nn.Linear) and module.weight.is_meta:
+            return  # without numbers; torch would import its compiler for drawing them
         if isinstance(module, nn.Embedding):
             std = self.config.embeddings.init_std
             module.weight.normal_(0.0, self.config.init_std if std is None else std)
