@@ -142,9 +142,9 @@ class TrainOptions(
     )
     calibrate: str = option(
         "dev",
-        "Sentences on which a temperature is fitted at the end: dev, or none. All scores are divided by it "
-        "before they become probabilities; no best path changes.",
-        "训练结束时在哪些句子上拟合一个温度：dev 为开发集，none 为不拟合。"
+        "Sentences on which a temperature is fitted at the end, and kept if it makes scores truer: dev, or "
+        "none. All scores are divided by it before they become probabilities; no best path changes.",
+        "训练结束时在哪些句子上拟合一个温度（使分数更准才保留）：dev 为开发集，none 为不拟合。"
         "所有分数先除以它再变成概率，最优路径不变。",
         choices=("dev", "none"),
         elsewhere="calibration temperature temperature-scaling",

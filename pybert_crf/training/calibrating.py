@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pybert_crf.evaluation import TaggedCorpus, tag_corpus
@@ -15,10 +15,25 @@ from pybert_crf.text.corpora import Corpus, converted
 
 @dataclass(frozen=True)
 class Calibration:
-    """A fitted temperature, and for each part the bins of the entities' scores at temperature 1."""
+    """The temperature that fits dev, and whether it is kept.
+
+    Attributes:
+        fitted: as of `Tagger.calibrate`.
+        uncalibrated: for each part the bins of the entities' scores at temperature 1.
+        held_out: the expected calibration error on dev if each half has the temperature that fits the other
+            one; None if a half has no sentence to fit to, or no entity was found.
+    """
 
     fitted: Temperature
     uncalibrated: Mapping[str, list[Bin]]
+    held_out: float | None
+
+    @property
+    def temperature(self) -> float:
+        """That of the tagger: the fitted one if that of a half makes the scores of the other half truer."""
+        before = calibration_error(self.uncalibrated["dev"])
+        kept = before is not None and self.held_out is not None and self.held_out < before
+        return self.fitted.temperature if kept else 1.0
 
     def errors(self, tagged: Mapping[str, TaggedCorpus]) -> dict[str, dict[str, float | None]]:
         """The expected calibration error of each part, before and after; `tagged` are the parts after."""
@@ -33,7 +48,9 @@ class Calibration:
     def to_dict(self, tagged: Mapping[str, TaggedCorpus]) -> dict[str, Any]:
         """A plain dictionary, for ``metrics.json``."""
         return {
-            "temperature": self.fitted.temperature,
+            "temperature": self.temperature,
+            "fitted_temperature": self.fitted.temperature,
+            "held_out_error": self.held_out,
             "dev_loss": {"before": self.fitted.before, "after": self.fitted.after},
             "expected_calibration_error": self.errors(tagged),
         }
@@ -49,25 +66,56 @@ def calibration_note(calibrated: Mapping[str, Any] | None) -> list[str]:
         if error["before"] is not None
     ]
     told = f"temperature {calibrated['temperature']:.3f}, fitted on dev"
+    fitted = calibrated.get("fitted_temperature", calibrated["temperature"])
+    if fitted != calibrated["temperature"]:
+        told = (
+            f"temperature 1: {fitted:.3f} fits dev, but half of dev so fitted does not make the other half's "
+        )
+        told += "scores truer"
     if not errors:
         return [told]
     return [f"{told}; expected calibration error of the entities' scores: {', '.join(errors)}"]
 
 
 def calibrate(tagger: Tagger, parts: Mapping[str, Corpus]) -> Calibration | None:
-    """Give `tagger` the temperature that is best on the part ``dev``; None if no sentence there can be used.
+    """Give `tagger` the temperature that fits the part ``dev``, if it makes scores truer (`Calibration`).
 
-    The parts are in the tagger's scheme, or are converted to it.
+    The parts are in the tagger's scheme, or are converted to it. None if no sentence of dev can be used.
     """
     tagger.temperature = 1.0
     before = {name: bins_of(tag_corpus(tagger, part, scores=True)) for name, part in parts.items()}
-    dev = converted(parts["dev"], tagger.scheme).sentences
+    dev = converted(parts["dev"], tagger.scheme)
     try:
-        fitted = tagger.calibrate(
-            (each.tokens for each in dev),
-            (each.tags for each in dev),
-            documents=(each.document for each in dev),
-        )
+        fitted = _fit(tagger, dev)
     except CalibrationError:  # every sentence of dev has a tag that the training data do not have
         return None
-    return Calibration(fitted, before)
+    calibration = Calibration(fitted, before, held_out_error(tagger, dev))
+    tagger.temperature = calibration.temperature
+    return calibration
+
+
+def held_out_error(tagger: Tagger, dev: Corpus) -> float | None:
+    """The expected calibration error on `dev`, each half with the temperature that fits the other one.
+
+    The halves are the first sentences and the last ones, so that documents stay whole but for one. The tagger
+    is left with the temperature of a half. None as in `Calibration.held_out`.
+    """
+    middle = len(dev.sentences) // 2
+    first, last = dev.sentences[:middle], dev.sentences[middle:]
+    taggings = []
+    try:
+        for scored, fitted in (first, last), (last, first):
+            _fit(tagger, replace(dev, sentences=fitted))
+            taggings += tag_corpus(tagger, replace(dev, sentences=scored), scores=True).taggings
+    except CalibrationError:
+        return None
+    return calibration_error(bins_of(TaggedCorpus(dev, taggings)))
+
+
+def _fit(tagger: Tagger, corpus: Corpus) -> Temperature:
+    sentences = corpus.sentences
+    return tagger.calibrate(
+        (each.tokens for each in sentences),
+        (each.tags for each in sentences),
+        documents=(each.document for each in sentences),
+    )

@@ -287,6 +287,7 @@ class TaggingTask(TrainingLoop[Batch, Report]):
         test = result.test.to_dict() if result.test is not None else None
         calibration = self._calibration
         calibrated = None if calibration is None else calibration.to_dict(self._tagged)
+        divided = calibration is not None and calibration.temperature != 1.0
         notes = calibration_note(calibrated)
         card = tagger_card(result, self.tagger, self.options, notes)
         write_results(result, card, self.options, test=test, calibration=calibrated)
@@ -300,6 +301,6 @@ class TaggingTask(TrainingLoop[Batch, Report]):
             rate_factors=[self.scheduler.lr_lambdas[0](step) for step in range(self.scheduler.last_epoch)],
             tagger=self._saved,
             tagged=self._tagged,
-            uncalibrated={} if calibration is None else calibration.uncalibrated,
+            uncalibrated=calibration.uncalibrated if calibration and divided else {},
             notes=notes,
         )
