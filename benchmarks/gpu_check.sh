@@ -121,8 +121,12 @@ reduced() {
 }
 
 benchmark() {
-  local options=(--device "$device" --benchmark-json "$work/benchmark.json" --limit 85)
-  [ "$dry" ] && options+=(--quick --benchmark-max-time 0.001 -k 'step or tagging or packing or loss_backward and native')
+  local options=(--device "$device" --benchmark-json "$work/benchmark.json")
+  if [ "$dry" ]; then
+    options+=(--quick --benchmark-max-time 0.001 -k 'step or tagging or packing or loss_backward and native')
+  else
+    options+=(--limit 85)
+  fi
   run_tests benchmark -- "$repo"/benchmarks/bench_{gpu,packing,crf}.py "${options[@]}"
 }
 export -f packages build run_tests one_file suite reduced benchmark
