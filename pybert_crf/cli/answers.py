@@ -54,6 +54,7 @@ class Answers:
         return forms.get(self._form, f"# {told}" + "\n" * (self._form in ("columns", "conllu")))
 
     def _jsonl(self, answer: Annotation) -> str:
+        # One at a time: the dictionaries of all entities of a huge text take more memory than its line.
         entities = ", ".join(_json_of(entity.to_dict()) for entity in answer.entities)
         before, after = _json(text=answer.text, entities=[], **_probability(answer)).rsplit("[]", 1)
         return f"{before}[{entities}]{after}"

@@ -35,6 +35,11 @@ class Calibration:
         kept = before is not None and self.held_out is not None and self.held_out < before
         return self.fitted.temperature if kept else 1.0
 
+    @property
+    def replaced(self) -> Mapping[str, list[Bin]]:
+        """The bins at temperature 1 if the tagger has another one, else none."""
+        return {} if self.temperature == 1.0 else self.uncalibrated
+
     def errors(self, tagged: Mapping[str, TaggedCorpus]) -> dict[str, dict[str, float | None]]:
         """The expected calibration error of each part, before and after; `tagged` are the parts after."""
         return {
@@ -60,21 +65,22 @@ def calibration_note(calibrated: Mapping[str, Any] | None) -> list[str]:
     """The temperature and the errors of `Calibration.to_dict` in one line; none without a calibration."""
     if calibrated is None:
         return []
-    errors = [
-        f"{error['before']:.4f} before and {error['after']:.4f} after on {name}"
-        for name, error in calibrated["expected_calibration_error"].items()
-        if error["before"] is not None
-    ]
-    told = f"temperature {calibrated['temperature']:.3f}, fitted on dev"
-    fitted = calibrated.get("fitted_temperature", calibrated["temperature"])
-    if fitted != calibrated["temperature"]:
-        told = (
-            f"temperature 1: {fitted:.3f} fits dev, but half of dev so fitted does not make the other half's "
-        )
-        told += "scores truer"
-    if not errors:
+    errors = calibrated["expected_calibration_error"]
+    measured = {name: error for name, error in errors.items() if error["before"] is not None}
+    temperature = calibrated["temperature"]
+    fitted = calibrated.get("fitted_temperature", temperature)  # runs of earlier versions have the one alone
+    if fitted == temperature:
+        told = f"temperature {temperature:.3f}, fitted on dev"
+        shown = [
+            f"{e['before']:.4f} before and {e['after']:.4f} after on {name}" for name, e in measured.items()
+        ]
+    else:
+        why = "fitted to one half of dev it does not lower the calibration error of the other"
+        told = f"temperature 1: {fitted:.3f} fits dev best, but {why}"
+        shown = [f"{e['before']:.4f} on {name}" for name, e in measured.items()]
+    if not shown:
         return [told]
-    return [f"{told}; expected calibration error of the entities' scores: {', '.join(errors)}"]
+    return [f"{told}; expected calibration error of the entities' scores: {', '.join(shown)}"]
 
 
 def calibrate(tagger: Tagger, parts: Mapping[str, Corpus]) -> Calibration | None:

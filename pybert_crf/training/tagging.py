@@ -176,9 +176,8 @@ class TaggingTask(TrainingLoop[Batch, Report]):
         if options.frozen_epochs and accelerator.num_processes > 1:
             raise ValueError("frozen_epochs must be 0 with several processes, which agree on what is trained")
         factors = rate_factors(tagger.model.encoder, options.layer_decay)
-        eight_bit = options.optimizer == "adamw-8bit"
         optimizer = build_optimizer(
-            tagger.model, *options.rates(), options.weight_decay, factors, eight_bit=eight_bit
+            tagger.model, *options.rates(), options.weight_decay, factors, kind=options.optimizer
         )
         out, own = Path(options.out), [example.positions for example in self.examples]
         super().__init__(options, out, observer, accelerator, tagger.model, optimizer, own, given)
@@ -287,7 +286,6 @@ class TaggingTask(TrainingLoop[Batch, Report]):
         test = result.test.to_dict() if result.test is not None else None
         calibration = self._calibration
         calibrated = None if calibration is None else calibration.to_dict(self._tagged)
-        divided = calibration is not None and calibration.temperature != 1.0
         notes = calibration_note(calibrated)
         card = tagger_card(result, self.tagger, self.options, notes)
         write_results(result, card, self.options, test=test, calibration=calibrated)
@@ -301,6 +299,6 @@ class TaggingTask(TrainingLoop[Batch, Report]):
             rate_factors=[self.scheduler.lr_lambdas[0](step) for step in range(self.scheduler.last_epoch)],
             tagger=self._saved,
             tagged=self._tagged,
-            uncalibrated=calibration.uncalibrated if calibration and divided else {},
+            uncalibrated={} if calibration is None else calibration.replaced,
             notes=notes,
         )

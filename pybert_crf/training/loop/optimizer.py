@@ -17,18 +17,18 @@ def build_optimizer(
     weight_decay: float,
     factors: Mapping[str, float] | None = None,
     *,
-    eight_bit: bool = False,
+    kind: str = "adamw",
 ) -> Optimizer:
     """AdamW (Loshchilov and Hutter, 2019) over every trainable parameter of `model`.
 
     Parameters outside ``model.encoder`` have `head_rate`: linear layer and CRF need a larger rate than a
     pretrained encoder, at whose rate the transitions barely move. Biases, norms and the CRF's scores, which
     have no reason to be small, do not decay. `factors` multiply the rates of parameters by their names in
-    ``model.encoder``. With `eight_bit` both moments of larger tensors have 8 bits a value (Dettmers et al.,
-    2022, "8-bit optimizers via block-wise quantization").
+    ``model.encoder``. With the `kind` ``adamw-8bit`` both moments of larger tensors have 8 bits a value
+    (Dettmers et al., 2022, "8-bit optimizers via block-wise quantization").
 
     Raises:
-        ImportError: `eight_bit` without bitsandbytes.
+        ImportError: bitsandbytes, which that needs, is not installed.
     """
     factors = factors or {}
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
@@ -42,7 +42,7 @@ def build_optimizer(
     described = [
         {"params": members, "lr": rate, "weight_decay": decay} for (rate, decay), members in groups.items()
     ]
-    return _eight_bit(described) if eight_bit else AdamW(described, fused=True)
+    return _eight_bit(described) if kind == "adamw-8bit" else AdamW(described, fused=True)
 
 
 def _eight_bit(groups: list[dict[str, Any]]) -> Optimizer:

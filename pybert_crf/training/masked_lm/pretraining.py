@@ -73,8 +73,7 @@ class PretrainingTask(TrainingLoop[MaskedBatch, MaskedReport]):
         options, out = source.options, Path(source.options.out)
         self.keeps_last = options.keep == "last"
         rate = options.rate()
-        eight_bit = options.optimizer == "adamw-8bit"
-        optimizer = build_optimizer(learner.model, rate, rate, options.weight_decay, eight_bit=eight_bit)
+        optimizer = build_optimizer(learner.model, rate, rate, options.weight_decay, kind=options.optimizer)
         lengths = learner.train.lengths
         super().__init__(options, out, observer, accelerator, learner.model, optimizer, lengths)
 

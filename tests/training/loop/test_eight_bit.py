@@ -29,7 +29,7 @@ def test_the_package_is_named_if_it_is_missing(options: Make, monkeypatch: pytes
 def test_moments_of_large_tensors_have_a_byte_a_value() -> None:
     pytest.importorskip("bitsandbytes")
     model = nn.Sequential(nn.Linear(128, 64), nn.Linear(64, 3))
-    optimizer = build_optimizer(model, 1e-3, 1e-3, 0.01, eight_bit=True)
+    optimizer = build_optimizer(model, 1e-3, 1e-3, 0.01, kind="adamw-8bit")
     model(torch.ones(2, 128)).sum().backward()
     optimizer.step()
     kept = [optimizer.state[layer.weight] for layer in (model[0], model[1])]
