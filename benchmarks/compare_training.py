@@ -181,8 +181,9 @@ def run(task: str, sentences: int, epochs: int, side: str, seed: int, data: Path
 
 def finished(path: Path) -> list[dict[str, Any]]:
     """The runs in a file; a last line that a killed run left half-written is cut off."""
-    whole, end, _ = path.read_text("utf-8").rpartition("\n") if path.exists() else ("", "", "")
-    path.write_text(whole + end, "utf-8")
+    whole, end, half = path.read_bytes().rpartition(b"\n") if path.exists() else (b"", b"", b"")
+    if half:
+        os.truncate(path, len(whole + end))
     return [json.loads(line) for line in whole.splitlines()]
 
 
