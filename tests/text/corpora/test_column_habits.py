@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from corpus_entities import entities
 
 from pybert_crf.text.corpora import Corpus, CorpusError, Habits, read_columns, read_corpus
-from pybert_crf.text.tagging.entity_spans import spans
 
 Write = Callable[[str | bytes], Path]
 
@@ -23,14 +23,6 @@ def write(tmp_path: Path) -> Write:
         return path
 
     return one
-
-
-def entities(corpus: Corpus, glue: str = "") -> list[tuple[str, str]]:
-    return [
-        (span.label, glue.join(sentence.tokens[span.start : span.end]))
-        for sentence in corpus.sentences
-        for span in spans(sentence.tags, corpus.scheme)
-    ]
 
 
 def told(corpus: Corpus) -> str:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from corpus_entities import entities
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pybert_crf.text.corpora import Corpus, CorpusError, Habits, read_corpus
-from pybert_crf.text.tagging.entity_spans import spans
+from pybert_crf.text.corpora import CorpusError, Habits, read_corpus
 
 Write = Callable[..., Path]
 TEXT = "林小雨在青河市工作。"
@@ -28,14 +28,6 @@ def write(tmp_path: Path) -> Write:
         return path
 
     return one
-
-
-def entities(corpus: Corpus, glue: str = "") -> list[tuple[str, str]]:
-    return [
-        (span.label, glue.join(sentence.tokens[span.start : span.end]))
-        for sentence in corpus.sentences
-        for span in spans(sentence.tags, corpus.scheme)
-    ]
 
 
 def studio(**more: Any) -> dict[str, Any]:
