@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from pybert_crf.annotation.annotator import BATCH_TOKENS
 from pybert_crf.options import (
     Options,
     PredictOptions,
@@ -167,3 +168,11 @@ def test_the_docstring_lists_every_option(kind: type[RunOptions]) -> None:
 )
 def test_names_that_are_no_option_are_answered(name: str, kind: type[Options], answer: str) -> None:
     assert explain_unknown(name, kind).startswith(answer)
+
+
+def test_batches_of_the_command_line_are_those_of_the_library() -> None:
+    """Options import no tagger, so the number stands twice."""
+    default = next(
+        field.default for field in dataclasses.fields(PredictOptions) if field.name == "batch_tokens"
+    )
+    assert default == BATCH_TOKENS
