@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -56,12 +57,13 @@ class UnitTokenizer:
         `around` are the pieces before and after a text, by default cls and sep.
 
         Raises:
-            ConfigError: the vocabulary lacks one of the special pieces named as unk, cls, sep and pad, is
-                empty, has an id of `MAX_PIECES` or more, or gives two pieces one id.
+            ConfigError: the vocabulary lacks one of the special pieces named as unk, cls, sep and pad or of
+                those around a text, is empty, has an id of `MAX_PIECES` or more, or gives two pieces one id.
         """
         vocab = pieces.vocab()
         needed = [names[name] for name in ("unk", "cls", "sep", "pad") if name in names]
-        missing = [piece for piece in needed if piece not in vocab]
+        needed += chain.from_iterable(around or ())
+        missing = [piece for piece in dict.fromkeys(needed) if piece not in vocab]
         if not vocab:
             raise ConfigError(f"the vocabulary{origin and f' of {origin}'} is empty")
         if missing:

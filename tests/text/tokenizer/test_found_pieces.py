@@ -67,3 +67,13 @@ def test_pieces_that_a_file_states_must_be_there(tmp_path: Path) -> None:
     (tmp_path / "tokenizer_config.json").write_text(json.dumps({"sep_token": "[SEP]", "pad_token": "<none>"}))
     with pytest.raises(ConfigError, match=r"lacks \[SEP\], <none>"):
         UnitTokenizer.from_directory(tmp_path)
+
+
+def test_pieces_of_the_template_must_be_there(tmp_path: Path) -> None:
+    write_tokenizer(tmp_path, "first", TEXTS)
+    path = tmp_path / "tokenizer.json"
+    stored = json.loads(path.read_text("utf-8"))
+    stored["post_processor"]["special_tokens"]["<|begin|>"]["tokens"] = ["<nowhere>"]
+    path.write_text(json.dumps(stored), "utf-8")
+    with pytest.raises(ConfigError, match="lacks <nowhere>"):
+        UnitTokenizer.from_directory(tmp_path)
