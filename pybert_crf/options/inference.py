@@ -9,7 +9,8 @@ from pybert_crf.options.groups.cluster import ClusterOptions
 from pybert_crf.options.groups.corpus import CorpusOptions
 from pybert_crf.options.groups.documents import DocumentOptions
 from pybert_crf.options.groups.report import ReportOptions
-from pybert_crf.options.schema.base import Files, Options
+from pybert_crf.options.groups.rules import RuleOptions
+from pybert_crf.options.schema.base import Options
 from pybert_crf.options.schema.option import AT_LEAST_1, DTYPES, NOT_NEGATIVE, SHARE, documented, option
 
 
@@ -101,7 +102,7 @@ class EvaluateOptions(InferenceOptions, DocumentOptions, CorpusOptions, ReportOp
 
 @documented
 @dataclass(frozen=True)
-class PredictOptions(InferenceOptions, DocumentOptions, CorpusOptions, ClusterOptions):
+class PredictOptions(InferenceOptions, DocumentOptions, CorpusOptions, RuleOptions, ClusterOptions):
     """The options of ``pybert-crf predict``."""
 
     absent: ClassVar[dict[str, str]] = {"columns": "a column file is given by --format columns"}
@@ -180,18 +181,6 @@ class PredictOptions(InferenceOptions, DocumentOptions, CorpusOptions, ClusterOp
         bound=SHARE,
         elsewhere="threshold min-confidence score-threshold confidence",
     )
-    types: Files = option(
-        (),
-        "A type to find (repeatable); others are not found. Default: all.",
-        "要找的类型（可重复给出）；其他类型不找。默认全部。",
-        elsewhere="type label entity-type entity-types allowed-labels",
-    )
-    rules: str | None = option(
-        None,
-        "JSON file of surfaces that must be, or never are, entities of a type; they act inside the CRF.",
-        "JSON 文件，列出必须是（或不得是）某类实体的词语；在 CRF 内部起作用。",
-        elsewhere="dictionary gazetteer lexicon constraints patterns",
-    )
     errors: str = option(
         "stop",
         "A line that cannot be read: stop, after all answers before it; skip, with an error for its answer, "
@@ -210,7 +199,6 @@ class PredictOptions(InferenceOptions, DocumentOptions, CorpusOptions, ClusterOp
     )
 
     def __post_init__(self) -> None:
-        self._as_tuples("types")
         super().__post_init__()
         if self.to == "table":
             self._check("to", self.text_column is not None, "not be table without TEXT-COLUMN")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import MISSING, dataclass
 
+from pybert_crf.options.groups.rules import RuleOptions
 from pybert_crf.options.inference import ComputeOptions
 from pybert_crf.options.schema.base import Files
 from pybert_crf.options.schema.option import (
@@ -21,7 +22,7 @@ _PORT = Bound("be in 0 .. 65535", lambda value: 0 <= value <= 65535)
 
 @documented
 @dataclass(frozen=True)
-class ServeOptions(ComputeOptions):
+class ServeOptions(ComputeOptions, RuleOptions):
     """The options of ``pybert-crf serve``."""
 
     models: Files = option(

@@ -86,6 +86,9 @@ def describe(name: str, tagger: Annotator, *, default: bool) -> ModelInfo:
     """What the API tells of a tagger."""
     kinds = [role(tag, tagger.scheme)[1] for tag in tagger.labels]
     types = [type_name(kind) if kind else "" for kind in kinds]
+    found = set(types) - {""}
+    if tagger.rules is not None and tagger.rules.labels is not None:
+        found &= tagger.rules.labels
     abilities: list[Ability] = ["entities"]
     if hasattr(tagger, "marginals"):
         abilities += ["marginals", "k-best"]
@@ -96,7 +99,7 @@ def describe(name: str, tagger: Annotator, *, default: bool) -> ModelInfo:
         scheme=tagger.scheme,
         labels=list(tagger.labels),
         label_types=types,
-        types=sorted({kind for kind in types if kind}),
+        types=sorted(found),
         max_length=tagger.layout.max_positions,
         can=abilities,
         about=about(tagger),

@@ -20,7 +20,7 @@ from types import FrameType
 from typing import Any
 
 from pybert_crf.options.serve import ServeOptions
-from pybert_crf.taggers.opening import open_tagger
+from pybert_crf.taggers.opening import given_rules, open_tagger
 
 _OPTIONS = "PYBERT_CRF_SERVE_OPTIONS"  # the environment variable by which workers get them, as JSON
 _BACKLOG = 2048  # connections that wait to be taken
@@ -37,7 +37,8 @@ def serve(options: ServeOptions, say: Callable[[str], None]) -> None:
     Raises:
         ImportError: a package of the extra ``serve`` is missing.
         OSError: the address cannot be used.
-        ValueError, FileNotFoundError, ConfigError, CheckpointError: a model or a file of keys cannot be used.
+        ValueError, FileNotFoundError, ConfigError, CheckpointError: a model, rules or a file of keys cannot
+            be used.
     """
     try:
         import fastapi  # noqa: F401
@@ -85,9 +86,14 @@ def _application(options: ServeOptions, say: Callable[[str], None]) -> Any:
     from pybert_crf.serve.app import create_app
     from pybert_crf.serve.models import about, named
 
+    rules = given_rules(options)
     taggers = {}
     for name, place in named(options.files("models")).items():
         taggers[name] = open_tagger(place, options, threads=options.threads or 0)
+        try:
+            taggers[name].rules = rules
+        except ValueError as error:
+            raise ValueError(f"{name}: {error} (--types, --rules)") from error
         say(f"{name}: {about(taggers[name])}")
         if taggers[name].context:
             say(f"{name}: reads each text alone, without the neighbouring sentences that it was trained with")

@@ -127,7 +127,7 @@ class ModelInfo(BaseModel):
     scheme: str
     labels: list[str]
     label_types: list[str] = Field(description="The entity type of each label; empty for what is outside.")
-    types: list[str] = Field(description="Labels of entities.")
+    types: list[str] = Field(description="Labels that entities may have here.")
     max_length: int = Field(description="The longest window that the encoder reads, in pieces.")
     can: list[Literal["entities", "marginals", "k-best"]]
     about: str = Field(description="Encoder, device and type of the weights, in words.")

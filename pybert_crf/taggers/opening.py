@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pybert_crf.options.groups.rules import RuleOptions
 from pybert_crf.options.inference import ComputeOptions, PredictOptions
 from pybert_crf.taggers.heap import keep_memory
 
@@ -95,7 +96,7 @@ def prepared_tagger(options: PredictOptions, rules: Rules | None) -> Annotator:
     return tagger
 
 
-def given_rules(options: PredictOptions) -> Rules | None:
+def given_rules(options: RuleOptions) -> Rules | None:
     """The rules that options give: of a file, and the types that may be found.
 
     Raises:

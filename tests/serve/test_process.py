@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from serving import Client, as_process
+from serving import TEXTS, Client, as_process, small_tagger
 
 from pybert_crf.options import ServeOptions
 from pybert_crf.serve.running import serve
@@ -103,6 +104,8 @@ def wait_for_workers(client: Client) -> str:
             "cannot listen at 192.0.2.1 port 8000 (--host, ",
         ),
         ({"models": "entities", "max_texts": 2000}, "max_texts must be at most queue (1024)"),
+        ({"models": "entities", "types": "ORG"}, "entities: the tagger has no type ORG; it has LOC"),
+        ({"models": "entities", "rules": "missing.json"}, "missing.json"),
         ({"models": "entities", "device": "nothing"}, "device 'nothing' cannot be used here"),
     ],
 )
@@ -127,3 +130,21 @@ def test_names_of_models() -> None:
     places = ["runs/people/", "owner/places", "out/model.onnx", "all.onnx", "x=runs/people"]
     assert list(named(places)) == ["people", "places", "out", "all", "x"]
     assert named(["x=a=b"]) == {"x": "a=b"}
+
+
+def test_rules_and_types_of_the_command_line_act(saved: Path, tmp_path: Path) -> None:
+    text = max(TEXTS, key=lambda text: len({entity.label for entity in small_tagger()(text)}))
+    free = small_tagger()(text)
+    assert {entity.label for entity in free} == {"LOC", "PER"}
+    surface = text[:3]
+    assert (0, 3) not in {(entity.start, entity.end) for entity in free}
+    rules = tmp_path / "rules.json"
+    rules.write_text(json.dumps({"must": {"PER": [surface]}}), "utf-8")
+    with as_process(saved, "--types", "PER", "--rules", rules) as running:
+        found = running.client.post("/v1/entities", text=text).json["entities"]
+        assert found[0]["text"] == surface
+        assert {entity["label"] for entity in found} == {"PER"}
+        (reading,) = running.client.post("/v1/k-best", text=text, k=1).json["readings"]
+        assert [entity["label"] for entity in reading["entities"]] == ["PER"] * len(found)
+        (model,) = running.client.get("/v1/models").json["models"]
+        assert model["types"] == ["PER"]
