@@ -13,7 +13,7 @@ import argparse
 import re
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -35,14 +35,14 @@ def check_equal(tagger: Tagger, model: str, texts: list[str]) -> None:
         assert [piece["entity"] for piece in theirs(text)] == ours, text
 
 
-def main() -> None:
-    """Compare, and print a line a contender."""
+def main(words: Sequence[str] | None = None) -> None:
+    """Compare, and print a line a contender; `words` are the arguments."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("model", help="a saved tagger of Chinese characters")
     parser.add_argument("corpus")
     parser.add_argument("--sentences", type=int, default=300)
     parser.add_argument("--rounds", type=int, default=3)
-    given = parser.parse_args()
+    given = parser.parse_args(words)
 
     torch.set_num_threads(1)
     tagger = Tagger.from_pretrained(given.model)

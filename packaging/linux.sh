@@ -12,7 +12,7 @@ trap 'rm -rf "$work"' EXIT
 flags=$(sh "$root/packaging/old_glibc.sh" "$work/glibc")
 cuda=OFF
 if command -v nvcc > /dev/null; then cuda=ON; fi
-define="CMAKE_MODULE_LINKER_FLAGS=$flags;PYBERT_CRF_CUDA=$cuda"
+define="CMAKE_MODULE_LINKER_FLAGS=$flags;PYBERT_CRF_CUDA=$cuda;PYBERT_CRF_WERROR=ON"
 define="$define;PYBERT_CRF_CUDA_ARCHITECTURES=${PYBERT_CRF_CUDA_ARCHITECTURES:-all}"
 SKBUILD_BUILD_DIR="$work/build" SKBUILD_CMAKE_DEFINE="$define" \
   python -m build --wheel --outdir "$work/built" "$root" > "$work/log" 2>&1 || { tail -n 100 "$work/log"; exit 1; }

@@ -17,15 +17,21 @@ import torch
 from torch import Tensor
 from transformers import BertConfig, BertModel
 
+from pybert_crf.encoders import Encoder, EncoderConfig
 from pybert_crf.encoders.families import FAMILIES
+from pybert_crf.model import BertCRF
+from pybert_crf.taggers.tagger import Tagger
 from pybert_crf.tagging_constraints import tag_constraints
+from pybert_crf.text.corpora import read_corpus
 from pybert_crf.text.tagging.schemes import is_legal
+from pybert_crf.text.tokenizer import UnitTokenizer
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 
 import bench_crf
 import bench_encoders
 import bench_gpu
+import compare_pipeline
 import compare_training
 import machine
 import peer
@@ -156,6 +162,7 @@ def test_all_benchmarks_run_with_pytest(tmp_path: Path) -> None:
     assert ("forward, 1 threads", "transformers", "albert", 2, 8) in rows
 
 
+@pytest.mark.slow
 def test_what_has_not_begun_in_time_is_skipped(tmp_path: Path) -> None:
     run = run_benchmark("bench_crf.py", "--limit", "0")
     assert "not begun after 0 seconds" in run.stdout
@@ -313,3 +320,33 @@ def test_the_peer_learns(corpora: Path) -> None:
     assert [len(both) for both in rates] == [2] * 11 + [1]
     assert [max(both) for both in rates[1:]] == sorted((max(both) for both in rates[1:]), reverse=True)
     assert rates[-1] == {0.0}
+
+
+@pytest.fixture
+def saved(corpora: Path) -> Path:
+    """A tagger with random weights of the characters of the small corpus."""
+    sentences = read_corpus(corpora / "train.txt").sentences
+    tokenizer = UnitTokenizer.build([each.tokens for each in sentences], "char", size=100, min_count=1)
+    torch.manual_seed(0)
+    encoder = Encoder(EncoderConfig(tokenizer.vocab_size, 16, 2, 2, 32, max_positions=32))
+    model = BertCRF(encoder, ["O", "B-PER", "I-PER"], "BIO")
+    torch.nn.init.normal_(model.linear.weight)
+    Tagger(model, tokenizer, "char").save_pretrained(corpora / "tagger")
+    return corpora / "tagger"
+
+
+def test_the_pipeline_is_compared(corpora: Path, saved: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    compare_pipeline.main([str(saved), str(corpora / "test.txt"), "--rounds", "1"])
+    told = dict(line.split(": ") for line in capsys.readouterr().out.splitlines())
+    assert [*told] == ["float32", "bfloat16", "int8", *(f"pipeline, batch size {n}" for n in (1, 4, 16))]
+    assert any(line.endswith(" 1.00 × the best pipeline") for line in told.values())
+
+
+def test_a_pipeline_that_disagrees_is_not_timed(corpora: Path, saved: Path) -> None:
+    tagger = Tagger.from_pretrained(saved)
+    texts = ["".join(sentence.tokens) for sentence in read_corpus(corpora / "test.txt").sentences]
+    compare_pipeline.check_equal(tagger, str(saved), texts)
+    with torch.no_grad():
+        tagger.model.linear.weight.neg_()
+    with pytest.raises(AssertionError):
+        compare_pipeline.check_equal(tagger, str(saved), texts)

@@ -36,6 +36,7 @@ def test_results_differ_by_more_than_rounding() -> None:
         assert compare.differ(same, array("d", other))
 
 
+@pytest.mark.slow
 def test_the_calls_of_a_tree_are_run_and_timed() -> None:
     if not backends()["native"].usable:
         pytest.skip("the compiled extension is not built")

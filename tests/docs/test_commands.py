@@ -102,6 +102,7 @@ def test_the_readmes_python_runs(place: Path, outputs: dict[str, str]) -> None:
     assert (place / "python" / "metrics.json").exists()
 
 
+@pytest.mark.slow
 def test_the_answers_page_runs(place: Path, outputs: dict[str, str]) -> None:
     for line in commands("docs/answers.md"):
         run_line(line, place)
@@ -110,6 +111,7 @@ def test_the_answers_page_runs(place: Path, outputs: dict[str, str]) -> None:
     run([sys.executable, "-c", f"for code in {codes!r}:\n    exec(code, {{}})"], place)
 
 
+@pytest.mark.slow
 def test_the_export_page_runs(place: Path, outputs: dict[str, str]) -> None:
     pytest.importorskip("onnxscript")
     told = {line: run_line(line, place) for line in commands("docs/export.md")}
@@ -119,6 +121,7 @@ def test_the_export_page_runs(place: Path, outputs: dict[str, str]) -> None:
     assert len(printed.splitlines()) == len(json.loads(found)["entities"])
 
 
+@pytest.mark.slow
 def test_the_serving_page_runs(place: Path, outputs: dict[str, str]) -> None:
     """The server, at a free port, and what asks it."""
     for needed in ("fastapi", "uvicorn", "prometheus_client"):
@@ -144,6 +147,7 @@ def test_the_serving_page_runs(place: Path, outputs: dict[str, str]) -> None:
     assert len(printed.splitlines()) == len(answers[0]["entities"]) == len(tagger(answers[0]["text"]))
 
 
+@pytest.mark.slow
 def test_the_training_pages_commands_run(place: Path) -> None:
     pytest.importorskip("peft")
     for line in commands("docs/training.md"):
@@ -153,6 +157,7 @@ def test_the_training_pages_commands_run(place: Path) -> None:
         run([sys.executable, "-c", code], place)
 
 
+@pytest.mark.slow
 def test_the_page_about_documents_runs(place: Path) -> None:
     train, predict = commands("docs/context.md")
     run_line(train, place)
@@ -163,6 +168,7 @@ def test_the_page_about_documents_runs(place: Path) -> None:
     assert len(run([sys.executable, "-c", code], place).splitlines()) == 2
 
 
+@pytest.mark.slow
 def test_the_tuning_page_runs(place: Path) -> None:
     pytest.importorskip("optuna")
     told = [run_line(line, place) for line in commands("docs/tuning.md")]
@@ -172,6 +178,7 @@ def test_the_tuning_page_runs(place: Path) -> None:
     assert "from-python/best.toml" in run([sys.executable, "-c", code], place)
 
 
+@pytest.mark.slow
 def test_the_backbones_pages_commands_run(place: Path) -> None:
     """With tiny random models in the place of the ones that they name."""
     pytest.importorskip("peft")
@@ -192,6 +199,7 @@ def test_the_backbones_pages_commands_run(place: Path) -> None:
     assert str(Tagger.from_pretrained(place / "large").model.encoder.dtype) == "torch.bfloat16"
 
 
+@pytest.mark.slow
 def test_the_corpora_pages_command_runs(place: Path) -> None:
     (line,) = commands("docs/corpora.md")
     assert "train.txt" in run_line(line, place)

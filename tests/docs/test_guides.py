@@ -130,6 +130,7 @@ def test_there_are_guides() -> None:
     assert len(GUIDES) > 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", GUIDES)
 def test_what_the_page_shows_runs_and_prints_what_it_says(answers: dict[str, list[str]], page: str) -> None:
     if page not in answers:

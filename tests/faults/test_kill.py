@@ -60,6 +60,7 @@ def test_after_sigkill_it_goes_on_to_the_same_weights(
     assert_same_weights(chosen.out, whole.out)
 
 
+@pytest.mark.slow
 def test_pretraining_that_is_killed_again_and_again_ends_with_the_same_weights(tmp_path: Path) -> None:
     text, out = tmp_path / "text.txt", tmp_path / "killed"
     text.write_text("甲乙丙丁戊己庚辛\n丁丙乙甲\n" * 60, encoding="utf-8")

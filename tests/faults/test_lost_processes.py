@@ -61,7 +61,9 @@ def check_end(found: list[tuple[int, str, str]], lost: int) -> None:
             assert lines[0].endswith(GO_ON)
 
 
-@pytest.mark.parametrize("victim", [1, pytest.param(0, marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "victim", [pytest.param(1, marks=pytest.mark.slow), pytest.param(0, marks=pytest.mark.long)]
+)
 def test_a_killed_process_ends_all_and_one_process_goes_on(options: Make, victim: int) -> None:
     chosen = options(epochs=40, patience=0)
     run = start(command(chosen), 3)

@@ -27,6 +27,12 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[browser.Page]:
         pytest.skip(f"no Chromium is installed: none of {', '.join(browser.NAMES)}")
     with browser.page(tmp_path_factory.mktemp("profile")) as opened:
         yield opened
+    assert hosts(opened) <= {"127.0.0.1"}  # in any of the tests
+
+
+def hosts(page: browser.Page) -> set[str]:
+    """Those that were asked so far."""
+    return {address.split("/")[2].partition(":")[0] for address in page.addresses if "//" in address}
 
 
 def tag(page: browser.Page, text: str, told: str) -> None:
@@ -193,7 +199,7 @@ def test_errors_and_keys_are_told(page: browser.Page, monkeypatch: pytest.Monkey
         assert page.evaluate("document.getElementById('error').textContent") == ""
 
 
-def test_no_other_host_is_asked(page: browser.Page) -> None:
-    """By all tests before."""
-    asked = {address.split("/")[2].partition(":")[0] for address in page.addresses if "//" in address}
-    assert asked == {"127.0.0.1"}
+def test_no_other_host_is_asked(page: browser.Page, client: Client) -> None:
+    page.open(client.url)
+    tag(page, TEXT, "found")
+    assert hosts(page) == {"127.0.0.1"}

@@ -260,6 +260,7 @@ def test_training_tags_that_break_the_scheme_are_mended_and_told(
     assert math.isfinite(result.history[0]["loss"])
 
 
+@pytest.mark.slow
 def test_two_processes_train_one_model(options: Make) -> None:
     """DistributedDataParallel on the CPU, through torchrun, as a user would start it."""
     chosen = options(epochs=2)

@@ -56,6 +56,7 @@ def test_one_compiled_graph_for_every_size(backend: str) -> None:
     check_compiled(backend, "aot_eager")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif("native" not in COMPILED, reason="the compiled extension is not built")
 @pytest.mark.filterwarnings("ignore:Skipping serialization of skipfiles")  # of torch 2.6's own cache
 def test_compiled_by_inductor() -> None:

@@ -1,4 +1,7 @@
-"""Every family and type is exported to ONNX and computes the same there, or is refused with the reason."""
+"""Every family and type is exported to ONNX and computes the same there, or is refused with the reason.
+
+Most are `long`: the table of types (`test_types_table.py`) exports a tagger of each, and compares them.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ def check(encoder: AnyEncoder) -> None:
 
 @pytest.mark.parametrize(
     "family",
-    [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in FAMILIES],
+    [pytest.param(name, marks=() if name in QUICK else pytest.mark.long) for name in FAMILIES],
 )
 def test_families_in_onnx(family: str) -> None:
     if torch.__version__ < (2, 7) and family == "deberta-v2":
@@ -38,7 +41,7 @@ def test_families_in_onnx(family: str) -> None:
     check(Encoder(config.with_fields({"num_layers": config.sharing.num_groups or 1})))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", TYPES)
 def test_types_of_transformers_in_onnx(name: str, tmp_path: Path) -> None:
     write_their(tmp_path, adapted_model(name))

@@ -109,6 +109,7 @@ def test_every_type_recomputes_or_says_that_it_cannot(name: str, tmp_path: Path)
     assert kept() < plain
 
 
+@pytest.mark.slow
 def test_a_compiled_encoder_trains_to_the_same_weights(
     options: Make, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
