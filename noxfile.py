@@ -45,7 +45,8 @@ def tests(session: nox.Session) -> None:
 def slow(session: nox.Session) -> None:
     """Run the tests that take longest."""
     install(session, ".[test]")
-    session.run("pytest", "-m", "slow", "-n", "2", "--dist", "worksteal", *session.posargs)
+    command = ["pytest", "-m", "slow", "-n", "2", "--dist", "worksteal", "--durations", "20"]
+    session.run(*command, *session.posargs)
 
 
 @nox.session

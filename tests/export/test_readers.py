@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ pytest.importorskip("onnxruntime", reason="the package onnxruntime is not instal
 Export = Callable[[str, str], tuple[Tagger, Path]]
 READERS: dict[str, type[ExportedTagger]] = {"onnx": OnnxTagger, "torch": ArchiveTagger}
 
+QUICK = {("characters", "onnx"), ("characters", "torch"), ("words", "onnx")}  # what other tests export too
+
 
 def opened(format: str, out: Path) -> ExportedTagger:
     reader: Any = READERS[format]
@@ -35,8 +38,13 @@ def opened(format: str, out: Path) -> ExportedTagger:
     return tagger
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("format", READERS)
+@pytest.mark.parametrize(
+    ("kind", "format"),
+    [
+        pytest.param(kind, format, marks=() if (kind, format) in QUICK else pytest.mark.slow)
+        for kind, format in product(KINDS, READERS)
+    ],
+)
 def test_the_same_entities(exported: Export, kind: str, format: str) -> None:
     tagger, out = exported(kind, format)
     reader = opened(format, out)

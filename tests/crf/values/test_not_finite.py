@@ -42,7 +42,7 @@ def test_half_precision_that_overflowed(backend: str) -> None:
 
 
 @each_backend
-@pytest.mark.parametrize("first", range(0, 300, 100))
+@pytest.mark.parametrize("first", range(0, 200, 100))
 def test_tags_of_hostile_batches_are_in_range(backend: str, first: int) -> None:
     for seed in range(first, first + 100):
         check_tags_in_range(hostile_batch(seed, 1 + seed % 33), backend)

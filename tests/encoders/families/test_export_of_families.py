@@ -20,7 +20,8 @@ from pybert_crf.model import BertCRF
 for package in ("onnx", "onnxscript", "onnxruntime"):
     pytest.importorskip(package, reason=f"the package {package} is not installed")
 
-QUICK = ("bert", "roberta", "deberta-v2", "big_bird")  # one of each kind of attention and positions
+QUICK = ("bert", "roberta")
+SLOW = ("deberta-v2", "big_bird")  # attention and positions of other kinds
 TYPES = [name for name in CASES if name not in FAMILIES and name != "longformer"]
 
 
@@ -30,9 +31,15 @@ def check(encoder: AnyEncoder) -> None:
     assert _difference(_encoder(model), model, _TOLERANCE) < 1e-5
 
 
+def _mark(family: str) -> pytest.MarkDecorator | tuple[()]:
+    if family in QUICK:
+        return ()
+    return pytest.mark.slow if family in SLOW else pytest.mark.long
+
+
 @pytest.mark.parametrize(
     "family",
-    [pytest.param(name, marks=() if name in QUICK else pytest.mark.long) for name in FAMILIES],
+    [pytest.param(name, marks=_mark(name)) for name in FAMILIES],
 )
 def test_families_in_onnx(family: str) -> None:
     if torch.__version__ < (2, 7) and family == "deberta-v2":
