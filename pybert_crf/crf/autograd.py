@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from pybert_crf.crf.backends import reference
-from pybert_crf.crf.backends.base import Pair, Triple
+from pybert_crf.crf.backends.base import Gradients, Pair, Triple
 from pybert_crf.crf.library import differentiate, is_traced, refuse_second_derivatives
 from pybert_crf.crf.long_calls import in_slices
 from pybert_crf.crf.problem import Chain, Problem
@@ -87,9 +87,20 @@ def marginals(chain: Chain, backend: str, pairwise: Tensor | None = None) -> Ten
         return reference.value_and_gradient(ones, None, chain, pairwise)[1]
     with torch.no_grad():
         ones = chain.emissions.new_ones(chain.emissions.shape[0])
-        if is_traced(chain):
-            return cast(Tensor, torch.ops.pybert_crf.value_and_gradient(ones, None, *chain, backend)[1])
-        return load(backend).value_and_gradient(ones, None, chain)[1]
+        return weighted_gradient(ones, chain, backend)[0]
+
+
+def weighted_gradient(factors: Tensor, chain: Chain, backend: str) -> Gradients:
+    """The gradient of the sum of ``factors`` (B,) times log Z: by emissions, start, transitions and end.
+
+    To be called outside autograd.
+    """
+    if backend == "reference":
+        return reference.value_and_gradient(factors, None, chain)[1:]
+    if is_traced(chain):
+        found = torch.ops.pybert_crf.value_and_gradient(factors, None, *chain, backend)[1:]
+        return cast(Gradients, tuple(found))
+    return load(backend).value_and_gradient(factors, None, chain)[1:]
 
 
 def log_alphas(chain: Chain, backend: str, pairwise: Tensor | None = None) -> Tensor:

@@ -21,6 +21,7 @@ from pybert_crf.crf.log_space import NEG_INF
 from pybert_crf.crf.long_calls import count_paths
 from pybert_crf.crf.posterior import entropy, objectives
 from pybert_crf.crf.posterior.spans import span_probabilities
+from pybert_crf.crf.posterior.symmetric import symmetric_divergence
 from pybert_crf.crf.problem import (
     DTYPES,
     Chain,
@@ -428,13 +429,21 @@ class CRF(nn.Module):
             path in P. Differentiable in both if both have the reference backend.
         """
         problem = self._problem(emissions, mask)
-        if other_emissions.shape != emissions.shape:
-            raise ValueError(
-                f"other_emissions must be of the emissions' shape {tuple(emissions.shape)}, "
-                f"got {tuple(other_emissions.shape)}"
-            )
+        _check_other(other_emissions, emissions)
         batch_first = (self._batch_first(other_emissions), problem.chain.mask)
         return entropy.kl_divergence(problem, other._problem(*map(other._as_given, batch_first)))
+
+    def symmetric_divergence(
+        self, emissions: Tensor, other_emissions: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
+        """KL(P || Q) + KL(Q || P) (B,) in nats, of this layer's distributions of each row's path.
+
+        P is that of the emissions (B, T, K), Q that of the other emissions: of the same text encoded once
+        more with another dropout (Wu et al., 2021, "R-Drop"). Differentiable once, by any backend.
+        """
+        problem = self._problem(emissions, mask)
+        _check_other(other_emissions, emissions)
+        return symmetric_divergence(problem, self._batch_first(other_emissions))
 
     @torch.no_grad()
     def sample(
@@ -604,3 +613,12 @@ class CRF(nn.Module):
     def _as_given(self, result: Tensor, batch_axis: int = 0) -> Tensor:
         """A batch-first result in the layout of the caller's emissions."""
         return result if self.batch_first else result.transpose(batch_axis, batch_axis + 1)
+
+
+def _check_other(other_emissions: Tensor, emissions: Tensor) -> None:
+    """Raise ValueError unless both have the same shape."""
+    if other_emissions.shape != emissions.shape:
+        raise ValueError(
+            f"other_emissions must be of the emissions' shape {tuple(emissions.shape)}, "
+            f"got {tuple(other_emissions.shape)}"
+        )

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -59,8 +58,8 @@ class Objective:
                 learnt = [self.teacher.loss(model.crf, each, batch) for each in emissions]
                 total = total + torch.stack(learnt).mean()
             if self.rdrop:
-                divergence = symmetric_divergence(model.crf, emissions[0], emissions[1], batch.mask)
-                total = total + self.rdrop / 2 * divergence
+                divergence: Tensor = model.crf.symmetric_divergence(emissions[0], emissions[1], batch.mask)
+                total = total + self.rdrop / 4 * divergence.sum()
         return total / units.clamp(min=1)
 
     def _loss(self, crf: CRF, emissions: Tensor, batch: Batch) -> Tensor:
@@ -80,24 +79,6 @@ class Objective:
             missing = -torch.expm1(rows / mask.sum(1).clamp(min=1))  # 1 - p, exact for p near 1
             rows = missing.clamp(min=1e-6) ** self.focal * rows
         return -rows.sum()
-
-
-def symmetric_divergence(crf: CRF, first: Tensor, second: Tensor, mask: Tensor) -> Tensor:
-    """(KL(P || Q) + KL(Q || P)) / 2, in nats, summed over the rows; differentiable in both emissions."""
-    with _differentiable(crf):
-        there = crf.kl_divergence(first, crf, second, mask)
-        back = crf.kl_divergence(second, crf, first, mask)
-    return (there.sum() + back.sum()) / 2
-
-
-@contextmanager
-def _differentiable(crf: CRF) -> Iterator[None]:
-    """Compute with the reference backend, the only one through whose posterior gradients flow."""
-    chosen, crf.backend = crf.backend, "reference"
-    try:
-        yield
-    finally:
-        crf.backend = chosen
 
 
 def build_objective(

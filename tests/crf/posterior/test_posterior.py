@@ -58,6 +58,82 @@ def test_divergence(backend: str, case: Case, seed: int, forbids: bool) -> None:
     torch.testing.assert_close(found, expected)
 
 
+@each_backend
+@exhaustive
+@given(case=problems(forbidden=True), seed=st.integers(0, 2**16))
+def test_symmetric_divergence(backend: str, case: Case, seed: int) -> None:
+    other = case._replace(emissions=problem(*case.emissions.shape, seed=seed).emissions)
+    pairs = list(zip(rows(case), rows(other), strict=True))
+    expected = doubles([ours.kl_divergence(theirs) + theirs.kl_divergence(ours) for ours, theirs in pairs])
+    given = [part.masked_fill(~case.mask[..., None], torch.nan) for part in (case.emissions, other.emissions)]
+    found = layer(case, backend).symmetric_divergence(*given, case.mask)
+    torch.testing.assert_close(found, expected)
+
+
+@each_backend
+@pytest.mark.parametrize("forbidden", [False, True])
+@pytest.mark.parametrize("spread", [0.0, 1e-3, 1.0, 50.0])
+def test_the_gradient_of_the_symmetric_divergence(backend: str, forbidden: bool, spread: float) -> None:
+    """That of both divergences, through the reference; to rounding, which is what float32 keeps of it."""
+    case = problem(4, 9, 5, seed=3)
+    if forbidden:
+        forbid(case, 0.2, 3)
+    other = case.emissions + spread * problem(4, 9, 5, seed=4).emissions
+    answers = []
+    for name in ("reference", backend):
+        crf = layer(case, name)
+        both = [part.clone().requires_grad_() for part in (case.emissions, other)]
+        if len(answers) == 0:
+            total = crf.kl_divergence(both[0], crf, both[1], case.mask)
+            total = total + crf.kl_divergence(both[1], crf, both[0], case.mask)
+        else:
+            total = crf.symmetric_divergence(*both, case.mask)
+        factors = torch.linspace(0.5, 2.0, 4, dtype=total.dtype, device=total.device)
+        answers.append(torch.autograd.grad((factors * total).sum(), [*both, *crf.parameters()]))
+    for expected, found in zip(*answers, strict=True):
+        scale = float(expected.abs().max())
+        torch.testing.assert_close(found, expected, rtol=1e-7, atol=1e-8 * max(scale, 1e-3))
+
+
+@pytest.mark.reduced
+@each_backend
+def test_the_symmetric_divergence_in_float32(backend: str) -> None:
+    case = problem(3, 40, 7, seed=5)
+    other = problem(3, 40, 7, seed=6).emissions
+    gradients = []
+    for dtype in (torch.float64, torch.float32):
+        crf = layer(case, backend, batch_first=False).to(dtype)
+        both = [part.transpose(0, 1).to(dtype).requires_grad_() for part in (case.emissions, other)]
+        total = crf.symmetric_divergence(*both, case.mask.T)
+        assert (total.dtype, total.shape) == (dtype, (3,))
+        gradients.append(torch.autograd.grad(total.sum(), [*both, *crf.parameters()]))
+    for expected, found in zip(*gradients, strict=True):
+        assert found.dtype == torch.float32
+        torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-5)
+
+
+@each_backend
+def test_a_forbidden_tag_of_one_side_is_infinitely_far(backend: str) -> None:
+    case = problem(2, 3, 3)
+    other = case.emissions.clone()
+    other[0, 0, 0] = -torch.inf
+    both = [part.clone().requires_grad_() for part in (case.emissions, other)]
+    found = layer(case, backend).symmetric_divergence(*both)
+    assert found.tolist() == [torch.inf, 0.0]
+    for gradient in torch.autograd.grad(found[1] + 0 * found[0].nan_to_num(posinf=0.0), both):
+        assert gradient.isfinite().all()
+    again = layer(case, backend).symmetric_divergence(other, other)
+    assert again.tolist() == [0.0, 0.0]
+
+
+def test_second_derivatives_of_the_symmetric_divergence_are_refused() -> None:
+    case = problem(2, 3, 4)
+    both = [part.clone().requires_grad_() for part in (case.emissions, 2 * case.emissions)]
+    total = layer(case, "auto").symmetric_divergence(*both).sum()
+    with pytest.raises(NotImplementedError, match="second derivatives of the symmetric divergence"):
+        torch.autograd.grad(total, both, create_graph=True)
+
+
 @pytest.mark.reduced
 @each_backend
 def test_no_divergence_from_oneself_whatever_the_layout(backend: str) -> None:
@@ -204,6 +280,8 @@ def test_what_does_not_fit_is_named() -> None:
     crf = layer(case, "auto")
     with pytest.raises(ValueError, match=r"other_emissions must be of the emissions' shape \(2, 3, 4\)"):
         crf.kl_divergence(case.emissions, crf, case.emissions[:, :2])
+    with pytest.raises(ValueError, match=r"other_emissions must be of the emissions' shape \(2, 3, 4\)"):
+        crf.symmetric_divergence(case.emissions, case.emissions[:, :2])
     with pytest.raises(ValueError, match="expected last dimension of emissions is 5, got 4"):
         crf.kl_divergence(case.emissions, layer(wider, "auto"), case.emissions)
     with pytest.raises(ValueError, match="n must not be negative, got -1"):
