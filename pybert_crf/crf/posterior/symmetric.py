@@ -35,6 +35,8 @@ def symmetric_divergence(problem: Problem, other_emissions: Tensor) -> Tensor:
 
 
 class _Symmetric(torch.autograd.Function):
+    """The divergence (B,), of emissions, mask and scores in one dtype."""
+
     @staticmethod
     def forward(ctx: Any, first: Tensor, second: Tensor, mask: Tensor, *arguments: Any) -> Tensor:
         *scores, backend = arguments
@@ -58,11 +60,11 @@ class _Symmetric(torch.autograd.Function):
         limits = torch.finfo(apart.dtype)
         # The largest change of a score is the step.
         step = limits.eps ** (1 / 3) / apart.abs().flatten(1).amax(1).clamp(min=limits.tiny)
-        along, each = step[:, None, None] * apart, grad / (2 * step)
-        four = torch.cat([first + along, first - along, second + along, second - along])
-        factors = torch.cat([each, -each, -each, each])
-        chain = Chain(four, mask.repeat(4, 1), *scores)
-        by_four, *by_scores = autograd.weighted_gradient(factors, chain, ctx.backend)
-        more, less, their_less, their_more = by_four.chunk(4)
-        own = grad[:, None, None] * moved
-        return own + more + less, their_more + their_less - own, None, *by_scores, None
+        shift, factor = step[:, None, None] * apart, grad / (2 * step)
+        shifted = torch.cat([first + shift, first - shift, second + shift, second - shift])
+        factors = torch.cat([factor, -factor, -factor, factor])
+        chain = Chain(shifted, mask.repeat(4, 1), *scores)
+        by_emissions, *by_scores = autograd.weighted_gradient(factors, chain, ctx.backend)
+        of_first, of_second = by_emissions.unflatten(0, (2, 2, len(mask))).sum(1)
+        direct = grad[:, None, None] * moved
+        return direct + of_first, of_second - direct, None, *by_scores, None
