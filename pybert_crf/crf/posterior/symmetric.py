@@ -65,6 +65,6 @@ class _Symmetric(torch.autograd.Function):
         factors = torch.cat([factor, -factor, -factor, factor])
         chain = Chain(shifted, mask.repeat(4, 1), *scores)
         by_emissions, *by_scores = autograd.weighted_gradient(factors, chain, ctx.backend)
-        of_first, of_second = by_emissions.unflatten(0, (2, 2, len(mask))).sum(1)
+        up, down, other_up, other_down = by_emissions.chunk(4)
         direct = grad[:, None, None] * moved
-        return direct + of_first, of_second - direct, None, *by_scores, None
+        return direct + up + down, other_up + other_down - direct, None, *by_scores, None
